@@ -1,0 +1,124 @@
+//! Everything a connector can reach. A call is lent capabilities and nothing else.
+//!
+//! `egress` decides where a request may go (no I/O), `http` sends it, `budget` keeps to the vendor's rate
+//! limit, `secrets` and `logging` serve the imports of the same names, `redact` is the one exit through which
+//! a guest's words leave.
+
+mod budget;
+mod egress;
+mod http;
+mod logging;
+mod redact;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use wasmtime_wasi::HostWallClock;
+
+pub use budget::Budget;
+pub use egress::{Destination, Egress, EgressError};
+pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
+pub use redact::Redactor;
+pub use secrets::Secrets;
+
+/// What an integration may use; lends it call by call.
+pub struct Grant {
+    /// Names the integration in logs.
+    pub integration: String,
+    /// Sends its requests.
+    pub http: HttpClient,
+    /// Its secrets.
+    pub secrets: Arc<Secrets>,
+    /// The vendor's rate limits, by name.
+    pub budgets: BTreeMap<String, Arc<Budget>>,
+    /// The time guests see; `None` is the machine's.
+    pub clock: Option<SystemTime>,
+}
+
+impl Grant {
+    /// Lends everything for one call. `stream` names the work in logs, `budget` is what its requests count
+    /// against, `requests` counts them.
+    #[must_use]
+    pub fn lend(&self, stream: &str, budget: Option<&str>, requests: &Arc<AtomicU64>) -> Lent {
+        Lent {
+            http: Some(http::Loan {
+                client: self.http.clone(),
+                budget: budget.and_then(|name| self.budgets.get(name)).cloned(),
+                requests: Arc::clone(requests),
+            }),
+            redactor: self.secrets.redactor(),
+            secrets: Arc::clone(&self.secrets),
+            clock: self.clock,
+            log: logging::Context::new(&self.integration, stream),
+            deadline: None,
+        }
+    }
+}
+
+/// What one call may use.
+pub struct Lent {
+    http: Option<http::Loan>,
+    secrets: Arc<Secrets>,
+    redactor: Redactor,
+    clock: Option<SystemTime>,
+    log: logging::Context,
+    deadline: Option<Instant>,
+}
+
+impl Lent {
+    /// Nothing at all: for reading a manifest.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            http: None,
+            secrets: Arc::new(Secrets::none()),
+            redactor: Redactor::default(),
+            clock: None,
+            log: logging::Context::new("-", "describe"),
+            deadline: None,
+        }
+    }
+
+    /// Blanks out the secrets of the integration.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.clone()
+    }
+
+    /// The call begins, and must end after `limit`.
+    pub(crate) fn start(&mut self, limit: Duration) {
+        self.deadline = Instant::now().checked_add(limit);
+    }
+
+    pub(crate) fn clock(&self) -> Option<FixedClock> {
+        self.clock.map(FixedClock)
+    }
+
+    /// What is left of the call.
+    fn left(&self) -> Duration {
+        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+}
+
+/// A clock that stands still, for tests of signatures.
+pub(crate) struct FixedClock(SystemTime);
+
+impl HostWallClock for FixedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+/// Reads the counter that [`Grant::lend`] was given.
+#[must_use]
+pub fn requests_sent(requests: &AtomicU64) -> u64 {
+    requests.load(Ordering::Relaxed)
+}

@@ -1,0 +1,279 @@
+//! The one exit: whatever a guest says passes here before it is logged, shown or stored.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use aho_corasick::{AhoCorasick, MatchKind};
+
+use crate::contract::api::{Access, Error, ErrorKind, Page, Progress, Report};
+use crate::contract::types::{AttributeValue, EntityRef, NormalForm, Resource};
+
+/// What stands where a secret was.
+const BLANK: &str = "[redacted]";
+
+/// Secrets shorter than this are not searched for: blanking out every `a` would help nobody.
+const SHORTEST: usize = 4;
+
+/// Blanks out secrets, as they are and as base64, URLs and JSON write them.
+#[derive(Clone, Default)]
+pub struct Redactor {
+    patterns: Option<Arc<AhoCorasick>>,
+}
+
+impl Redactor {
+    /// Blanks out `secrets`.
+    pub fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
+        let mut patterns: Vec<String> = Vec::new();
+        for secret in secrets.filter(|secret| secret.len() >= SHORTEST) {
+            patterns.push(secret.to_owned());
+            patterns.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
+            patterns.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
+            let base64 = base64_of(secret.as_bytes());
+            patterns.push(base64.trim_end_matches('=').to_owned());
+        }
+        patterns.sort();
+        patterns.dedup();
+        if patterns.is_empty() {
+            return Self::default();
+        }
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
+        // Building fails only on automata of gigabytes.
+        Self { patterns: automaton.ok().map(Arc::new) }
+    }
+
+    /// `text` without secrets.
+    #[must_use]
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match &self.patterns {
+            Some(patterns) if patterns.is_match(text) => {
+                let blanks = vec![BLANK; patterns.patterns_len()];
+                Cow::Owned(patterns.replace_all(text, &blanks))
+            }
+            _ => Cow::Borrowed(text),
+        }
+    }
+
+    fn clean(&self, text: &mut String) {
+        if let Cow::Owned(redacted) = self.text(text) {
+            *text = redacted;
+        }
+    }
+
+    fn clean_all<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
+        texts.into_iter().for_each(|text| self.clean(text));
+    }
+
+    /// An error without secrets.
+    pub fn error(&self, error: &mut Error) {
+        self.clean(&mut error.message);
+        self.clean_all(error.code.iter_mut().chain(&mut error.remedy).chain(&mut error.detail));
+        match &mut error.kind {
+            ErrorKind::InvalidSetting(name) => self.clean(name),
+            ErrorKind::MissingPermission(permissions) => self.clean_all(permissions),
+            _ => {}
+        }
+    }
+
+    /// A report without secrets.
+    pub fn report(&self, report: &mut Report) {
+        self.clean_all(&mut report.account);
+        for row in &mut report.streams {
+            self.clean(&mut row.stream);
+            if let Access::Refused(error) = &mut row.access {
+                self.error(error);
+            }
+        }
+    }
+
+    /// A page without secrets, its cursor included.
+    pub fn page(&self, page: &mut Page) {
+        if self.patterns.is_none() {
+            return;
+        }
+        for entity in &mut page.entities {
+            self.clean_all([&mut entity.source_type, &mut entity.source_id, &mut entity.name]);
+            self.normal(&mut entity.normal);
+            entity.attributes.iter_mut().for_each(|attribute| {
+                self.clean(&mut attribute.name);
+                self.value(&mut attribute.value);
+            });
+        }
+        for relation in &mut page.relations {
+            self.reference(&mut relation.parent);
+            self.reference(&mut relation.child);
+            self.clean(&mut relation.privilege);
+            relation.attributes.iter_mut().for_each(|attribute| {
+                self.clean(&mut attribute.name);
+                self.value(&mut attribute.value);
+            });
+        }
+        for usage in &mut page.usages {
+            usage.identity.iter_mut().for_each(|identity| self.reference(identity));
+            self.reference(&mut usage.resource);
+            self.clean_all(usage.last_attempt.iter_mut().filter_map(|attempt| attempt.vendor_result.as_mut()));
+        }
+        for problem in &mut page.problems {
+            self.clean(&mut problem.message);
+            self.clean_all(problem.source_id.iter_mut().chain(&mut problem.field));
+        }
+        match &mut page.progress {
+            Progress::More(cursor) => self.clean(cursor),
+            Progress::Done(bookmark) => self.clean_all(bookmark),
+        }
+    }
+
+    fn reference(&self, reference: &mut EntityRef) {
+        self.clean_all([&mut reference.source_type, &mut reference.source_id]);
+    }
+
+    fn value(&self, value: &mut AttributeValue) {
+        match value {
+            AttributeValue::Text(text) => self.clean(text),
+            AttributeValue::Texts(texts) => self.clean_all(texts),
+            AttributeValue::Boolean(_)
+            | AttributeValue::Integer(_)
+            | AttributeValue::Number(_)
+            | AttributeValue::Timestamp(_) => {}
+        }
+    }
+
+    /// Takes each case apart whole, so that a field the contract gains can't be forgotten here.
+    fn normal(&self, normal: &mut NormalForm) {
+        use crate::contract::types::{
+            Account, Application, Authenticator, BypassCode, Connection, Identity, Policy,
+        };
+        match normal {
+            NormalForm::Identity(Identity {
+                kind: _,
+                username,
+                display_name,
+                given_name,
+                family_name,
+                emails,
+                aliases,
+                external_id,
+                directory_key,
+                status: _,
+                vendor_status,
+                status_reason,
+                mfa_state: _,
+                is_privileged: _,
+                created: _,
+                last_login: _,
+            }) => {
+                let names = [username, display_name, given_name, family_name, external_id, directory_key];
+                self.clean_all(names.into_iter().flatten());
+                self.clean_all([vendor_status, status_reason].into_iter().flatten());
+                self.clean_all(emails.iter_mut().chain(aliases));
+            }
+            NormalForm::Connection(Connection {
+                kind: _,
+                description,
+                status: _,
+                vendor_status,
+                mfa_state: _,
+                created: _,
+            }) => self.clean_all([description, vendor_status].into_iter().flatten()),
+            NormalForm::Resource(resource) => match resource {
+                Resource::Application(Application {
+                    application_type,
+                    user_access: _,
+                    self_service: _,
+                    policy_key,
+                }) => self.clean_all([application_type, policy_key].into_iter().flatten()),
+                Resource::Authenticator(Authenticator {
+                    factor: _,
+                    phishing_resistant: _,
+                    platform,
+                    model,
+                    activated: _,
+                    added: _,
+                    last_seen: _,
+                }) => self.clean_all([platform, model].into_iter().flatten()),
+                Resource::BypassCode(BypassCode { created: _, expires: _, uses_left: _, issued_by }) => {
+                    self.clean_all(issued_by);
+                }
+                Resource::Policy(Policy { is_global: _ }) => {}
+                Resource::Account(Account { edition }) => self.clean_all(edition),
+                Resource::Other => {}
+            },
+        }
+    }
+}
+
+fn base64_of(bytes: &[u8]) -> String {
+    use base64::Engine as _;
+    base64::engine::general_purpose::STANDARD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "Zh5eGmUq9zpf/nyUIu5OL9i\"WoMMv5ZNmk3zLJ4E";
+
+    fn redactor() -> Redactor {
+        Redactor::new([SECRET].into_iter())
+    }
+
+    #[test]
+    fn a_secret_is_blanked_out_in_every_notation() {
+        let json = serde_json::to_string(SECRET).unwrap();
+        let url: String = url::form_urlencoded::byte_serialize(SECRET.as_bytes()).collect();
+        for text in [SECRET.to_owned(), json, url, base64_of(SECRET.as_bytes())] {
+            let redacted = redactor().text(&format!("key={text};")).into_owned();
+            assert!(redacted.starts_with("key=") && redacted.contains(BLANK), "{redacted}");
+            assert!(!redacted.contains("UIu5OL9i") && !redacted.contains("Wmg1ZUdt"), "{redacted}");
+        }
+    }
+
+    #[test]
+    fn other_text_is_not_touched() {
+        assert!(matches!(redactor().text("all is well"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_secret_in_any_part_of_a_page_is_blanked_out() {
+        use crate::contract::types::{Attribute, Entity, EntityType, Problem, Relation};
+        let reference = || EntityRef {
+            entity_type: EntityType::Resource,
+            source_type: "application".to_owned(),
+            source_id: SECRET.to_owned(),
+        };
+        let attributes = || {
+            vec![
+                Attribute { name: "key".to_owned(), value: AttributeValue::Text(SECRET.to_owned()) },
+                Attribute { name: "keys".to_owned(), value: AttributeValue::Texts(vec![SECRET.to_owned()]) },
+            ]
+        };
+        let mut page = Page {
+            entities: vec![Entity {
+                source_type: "application".to_owned(),
+                source_id: SECRET.to_owned(),
+                name: format!("VPN {SECRET}"),
+                normal: NormalForm::Resource(Resource::Account(crate::contract::types::Account {
+                    edition: Some(SECRET.to_owned()),
+                })),
+                attributes: attributes(),
+            }],
+            relations: vec![Relation {
+                parent: reference(),
+                privilege: SECRET.to_owned(),
+                privilege_value: true,
+                child: reference(),
+                attributes: attributes(),
+            }],
+            usages: vec![],
+            problems: vec![Problem {
+                source_id: Some(SECRET.to_owned()),
+                field: Some(SECRET.to_owned()),
+                message: SECRET.to_owned(),
+            }],
+            progress: Progress::More(SECRET.to_owned()),
+            total: None,
+            window: None,
+        };
+        redactor().page(&mut page);
+        assert!(!format!("{page:?}").contains("UIu5OL9i"), "{page:?}");
+    }
+}

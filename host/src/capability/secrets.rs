@@ -1,0 +1,75 @@
+//! The import `secrets`: what the manifest declares and the operator set, and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{Lent, Redactor};
+use crate::contract::secrets::{self, SecretError};
+
+/// The secrets of an integration, by the name of their setting. Prints none of them.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    declared: BTreeSet<String>,
+    values: BTreeMap<String, SecretString>,
+}
+
+impl Secrets {
+    /// `declared` are all secret settings of the manifest, `values` those that are set.
+    #[must_use]
+    pub fn new(declared: BTreeSet<String>, values: BTreeMap<String, SecretString>) -> Self {
+        Self { declared, values }
+    }
+
+    /// No secrets.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Blanks out these secrets.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        Redactor::new(self.values.values().map(ExposeSecret::expose_secret))
+    }
+
+    fn get(&self, name: &str) -> Result<&SecretString, SecretError> {
+        if !self.declared.contains(name) {
+            return Err(SecretError::NotGranted);
+        }
+        self.values.get(name).ok_or(SecretError::NotSet)
+    }
+}
+
+impl secrets::Host for Lent {
+    async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, SecretError>> {
+        let secret = self.secrets.get(&name);
+        if secret.is_err() {
+            tracing::warn!(integration = self.log.integration(), "the connector asked for a secret it is not lent");
+        }
+        Ok(secret.map(|secret| secret.expose_secret().to_owned()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secrets() -> Secrets {
+        let declared = ["secret-key", "proxy-password"].map(str::to_owned).into();
+        Secrets::new(declared, [("secret-key".to_owned(), "correct horse".into())].into())
+    }
+
+    #[test]
+    fn only_declared_secrets_are_lent() {
+        let secrets = secrets();
+        assert_eq!(secrets.get("secret-key").unwrap().expose_secret(), "correct horse");
+        assert_eq!(secrets.get("proxy-password").unwrap_err(), SecretError::NotSet);
+        assert_eq!(secrets.get("PATH").unwrap_err(), SecretError::NotGranted);
+    }
+
+    #[test]
+    fn debug_prints_no_secret() {
+        assert!(!format!("{:?}", secrets()).contains("horse"));
+    }
+}

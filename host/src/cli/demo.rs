@@ -1,0 +1,184 @@
+//! `connector-host demo`: the main job, on a simulated tenant.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use console::style;
+use duo_simulator::{Simulator, TenantOptions};
+use serde_json::Value;
+
+use super::check::Checked;
+use super::exit::{Exit, Failure};
+use super::progress::Progress;
+use super::{sync as sync_command, table, terminal};
+use crate::configuration::Configuration;
+use crate::integration::Integration;
+use crate::manifest::Manifest;
+use crate::plugin::Engine;
+use crate::store::{EntityRow, Store};
+use crate::sync::{self, Event, Observer};
+
+/// Rows of each table that are shown.
+const ROWS: u32 = 5;
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// Users of the simulated tenant
+    #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
+    users: u32,
+    /// Tenants with the same seed are the same
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where configuration and data go
+    #[arg(long, value_name = "DIR", default_value = "demo-data")]
+    dir: PathBuf,
+}
+
+pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+    let tenant = TenantOptions { users: options.users, seed: options.seed, ..TenantOptions::default() };
+    let simulator = Simulator::start(tenant).await.context("could not start the simulated tenant")?;
+    let config = write_configuration(&simulator, &options.dir)?;
+    step(&format!(
+        "A simulated Cisco Duo tenant with {} users answers at {}",
+        table::number(options.users.into()),
+        simulator.url()
+    ))?;
+
+    let configuration = Configuration::load(&config)?;
+    let integration = Arc::new(Integration::open(&Engine::new()?, &configuration).await?);
+    let connector = &integration.connector;
+    step(&format!(
+        "The connector `{}` {} is in the sandbox: {} KiB, sha256 {:#}",
+        connector.manifest().name,
+        connector.manifest().version,
+        connector.size().div_ceil(1024),
+        connector.digest(),
+    ))?;
+
+    let store = options.dir.join("duo.db");
+    let observer = Demo { integration: Arc::clone(&integration), progress: Progress::new() };
+    let summary = sync::run(Arc::clone(&integration), store.clone(), Arc::new(observer)).await?;
+    step("This came:")?;
+    terminal::data(&tables(&Store::open_read_only(&store)?, integration.manifest())?)?;
+    terminal::data(&sync_command::text(&summary, integration.manifest(), &store))?;
+    terminal::data(&next(&store, &options.dir))?;
+    Ok(if summary.complete { Exit::Complete } else { Exit::Partial })
+}
+
+fn step(text: &str) -> Result<(), Failure> {
+    terminal::data(&format!("{} {text}\n", style("==>").cyan().bold()))
+}
+
+/// Writes a configuration just like one for a real tenant, and the key beside it.
+fn write_configuration(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
+    let tenant = simulator.options();
+    let text = format!(
+        "# Written by `connector-host demo` for its simulated tenant.\n\
+         name      = \"duo\"\n\
+         connector = \"duo\"\n\n\
+         [settings]\n\
+         api-hostname    = \"{host}\"\n\
+         integration-key = \"{integration_key}\"\n\
+         secret-key      = {{ file = \"secret-key\" }}\n\n\
+         [network]\n\
+         connect-to = {{ \"{host}\" = \"{url}\" }}\n",
+        host = tenant.host,
+        integration_key = tenant.integration_key,
+        url = simulator.url(),
+    );
+    let config = dir.join("duo.toml");
+    let write = || -> std::io::Result<()> {
+        std::fs::create_dir_all(dir)?;
+        std::fs::write(dir.join("secret-key"), &tenant.secret_key)?;
+        std::fs::write(&config, text)
+    };
+    write().with_context(|| format!("could not write the demo's configuration to `{}`", dir.display()))?;
+    Ok(config)
+}
+
+/// Shows the permissions as soon as they are known, and then the progress.
+struct Demo {
+    integration: Arc<Integration>,
+    progress: Progress,
+}
+
+impl Observer for Demo {
+    fn event(&self, event: Event<'_>) {
+        if let Event::Checked { report } = event {
+            let table = Checked::new(&self.integration, report, 0).text();
+            // A reader that has seen enough ends the demo at its next line.
+            let _ = step("The permissions:").and_then(|()| terminal::data(&table));
+            let _ = step("Syncing");
+        }
+        self.progress.event(event);
+    }
+}
+
+/// The first rows of each kind of object.
+fn tables(store: &Store, manifest: &Manifest) -> Result<String, Failure> {
+    let mut text = String::new();
+    for entity in manifest.streams.iter().flat_map(|stream| &stream.entities) {
+        let columns: &[(&str, &str)] = match entity.entity_type {
+            "identity" => &[
+                ("User name", "username"),
+                ("E-mail", "emails"),
+                ("Status", "status"),
+                ("MFA", "mfa_state"),
+                ("Last login", "last_login"),
+            ],
+            "connection" => &[("Status", "status"), ("MFA", "mfa_state"), ("Description", "description")],
+            _ => &[("Kind", "kind")],
+        };
+        let mut header = vec!["Name"];
+        header.extend(columns.iter().map(|(title, _)| *title));
+        let mut rows = table::new(&header);
+        for row in store.first_entities(&entity.source_type, ROWS)? {
+            rows.add_row(cells(&row, columns));
+        }
+        let total = store.entity_total(&entity.source_type)?;
+        text.push_str(&format!(
+            "{} ({})\n{rows}\n\n",
+            style(terminal::plain(&entity.title)).bold(),
+            table::number(total)
+        ));
+    }
+    Ok(text)
+}
+
+fn cells(row: &EntityRow, columns: &[(&str, &str)]) -> Vec<String> {
+    let normal: Value = serde_json::from_str(&row.normal).unwrap_or_default();
+    let mut cells = vec![terminal::plain(&row.name)];
+    cells.extend(columns.iter().map(|(_, field)| {
+        terminal::plain(&match normal.get(field) {
+            Some(Value::String(text)) => text.clone(),
+            Some(Value::Array(values)) => {
+                values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
+            }
+            Some(Value::Null) | None => String::new(),
+            Some(other) => other.to_string(),
+        })
+    }));
+    cells
+}
+
+fn next(store: &Path, dir: &Path) -> String {
+    format!(
+        "\n{title}\n\
+         \x20 look at the data     sqlite3 {store} 'SELECT name, username, status, mfa_state FROM identity LIMIT 10'\n\
+         \x20 export it            connector-host export --store {store} --format ndjson --out {out}\n\n\
+         {real}\n\
+         \x20 1. In the Duo Admin Panel: Applications > Add an Application > Admin API; grant resource - Read.\n\
+         \x20 2. Copy {config} to duo.toml. Fill in your API hostname and integration key, set\n\
+         \x20    secret-key = {{ env = \"DUO_SECRET_KEY\" }}, and delete [network].\n\
+         \x20 3. export DUO_SECRET_KEY=...\n\
+         \x20    connector-host check --config duo.toml\n\
+         \x20    connector-host sync  --config duo.toml\n\n\
+         (`connector-host` is `cargo run --` here.)\n",
+        title = style("Next").bold(),
+        real = style("With your own tenant").bold(),
+        store = store.display(),
+        out = dir.join("export").display(),
+        config = dir.join("duo.toml").display(),
+    )
+}

@@ -1,0 +1,115 @@
+//! `connector-host inspect`
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::{table, terminal};
+use crate::bundled;
+use crate::manifest::{HostRule, Manifest, SettingKind};
+use crate::plugin::{Connector, Engine, Source};
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// A bundled connector, or the path of a component [default: the first bundled one]
+    connector: Option<String>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    source: String,
+    contract: String,
+    sha256: String,
+    size: usize,
+    imports: Vec<String>,
+    manifest: &'a Manifest,
+}
+
+pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+    let named = match &options.connector {
+        Some(name) => bundled::find(name),
+        None => bundled::all().first().copied(),
+    };
+    let source = match named {
+        Some(bundled) => Source::Bundled { name: bundled.name, bytes: bundled.bytes },
+        None => Source::File(PathBuf::from(options.connector.unwrap_or_default())),
+    };
+    let connector = Connector::load(&Engine::new()?, source).await?;
+    let report = Report {
+        source: connector.source().to_string(),
+        contract: format!("{}@{}", crate::contract::PACKAGE, connector.contract()),
+        sha256: connector.digest().to_string(),
+        size: connector.size(),
+        imports: connector.imports().iter().map(ToString::to_string).collect(),
+        manifest: connector.manifest(),
+    };
+    if options.json {
+        terminal::json(&report)?;
+    } else {
+        terminal::data(&text(&report))?;
+    }
+    Ok(Exit::Complete)
+}
+
+fn text(report: &Report<'_>) -> String {
+    let manifest = report.manifest;
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        let _ = writeln!(text, "{name:<10} {}", terminal::plain(value));
+    };
+    line("Connector", &format!("{} ({}) {}", manifest.title, manifest.name, manifest.version));
+    line("", &manifest.description);
+    line("Source", &report.source);
+    line("Contract", &report.contract);
+    line("SHA-256", &report.sha256);
+    line("Size", &format!("{} KiB", report.size.div_ceil(1024)));
+    let hosts = manifest.hosts.iter().map(|host| match host {
+        HostRule::Name(name) => name.clone(),
+        HostRule::Setting(name) => format!("the value of `{name}`"),
+    });
+    line("Reaches", &format!("{} (https, GET)", hosts.collect::<Vec<_>>().join(", ")));
+    let secrets = manifest.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+    let secrets: Vec<_> = secrets.map(|setting| format!("`{}`", setting.name)).collect();
+    line("Secrets", &secrets.join(", "));
+    let (ours, wasi): (Vec<&String>, Vec<_>) =
+        report.imports.iter().partition(|import| import.starts_with(crate::contract::PACKAGE));
+    for (index, import) in ours.into_iter().enumerate() {
+        line(if index == 0 { "Imports" } else { "" }, import);
+    }
+    line("", &format!("and {} of WASI: clocks, random, closed standard streams", wasi.len()));
+
+    let mut settings = table::new(&["Setting", "Title", "Kind", "Required", "Default"]);
+    for setting in &manifest.settings {
+        let kind = serde_json::to_value(setting.kind).unwrap_or_default();
+        settings.add_row([
+            terminal::plain(&setting.name),
+            terminal::plain(&setting.title),
+            kind.as_str().unwrap_or_default().to_owned(),
+            if setting.required { "yes" } else { "no" }.to_owned(),
+            terminal::plain(setting.default.as_deref().unwrap_or_default()),
+        ]);
+    }
+    let mut streams = table::new(&["Stream", "Yields", "Relations", "Permission", "Optional"]);
+    for stream in &manifest.streams {
+        let entities = stream.entities.iter().map(|entity| {
+            format!("{} `{}`", entity.entity_type, terminal::plain(&entity.source_type))
+        });
+        let relations = stream.relations.iter().map(|relation| {
+            terminal::plain(&format!("{} {} {}", relation.parent, relation.privilege, relation.child))
+        });
+        streams.add_row([
+            terminal::plain(&stream.name),
+            entities.collect::<Vec<_>>().join("\n"),
+            relations.collect::<Vec<_>>().join("\n"),
+            terminal::plain(&stream.permissions.join(" or ")),
+            if stream.optional { "yes" } else { "no" }.to_owned(),
+        ]);
+    }
+    let _ = writeln!(text, "\n{settings}\n\n{streams}");
+    text
+}

@@ -1,0 +1,156 @@
+//! The command line. One file a command.
+//!
+//! Data goes to standard output, everything else to standard error. The only place where errors become text.
+
+mod check;
+mod completions;
+mod demo;
+mod exit;
+mod export;
+mod inspect;
+mod progress;
+mod sync;
+mod table;
+mod terminal;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use exit::{Exit, Failure};
+
+/// Reads who has access to what from a vendor, through a connector in a sandbox.
+///
+/// A connector is a WebAssembly component. It gets no files, no network and no environment: only HTTPS to the
+/// hosts its manifest names, and the secrets its manifest declares.
+#[derive(Parser)]
+#[command(name = "connector-host", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Log more: -v what happens, -vv each request, -vvv everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  every selected stream is complete (optional ones may be skipped)
+  1  anything else went wrong: the vendor can't be reached, the disk is full
+  2  the command line, the configuration or the connector can't be used
+  3  partial: a stream is incomplete, or was skipped for want of a permission
+  4  the vendor refused the credentials";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole thing at work, on a simulated tenant
+    ///
+    /// Starts a simulated vendor on this machine, loads the connector into the sandbox, checks the
+    /// permissions, syncs, and prints what came. Nothing leaves the machine.
+    Demo(demo::Options),
+    /// Show what a connector is and what it asks for
+    ///
+    /// Compiles the connector and lets it describe itself. Nothing is lent to it.
+    Inspect(inspect::Options),
+    /// Try the credentials, and show what may be read
+    ///
+    /// Asks the vendor with the fewest and cheapest requests. Prints a row for each stream: the permission it
+    /// needs and whether it is granted. Reads no data and writes none.
+    Check(check::Options),
+    /// Read all that may be read into a store
+    ///
+    /// Checks first, then reads the streams side by side. Each page is kept as it comes: an interrupted run
+    /// goes on where it was.
+    Sync(sync::Options),
+    /// Write a store's contents in a format others read
+    Export(export::Options),
+    /// Print completions for a shell
+    ///
+    /// For bash: `connector-host completions bash > /etc/bash_completion.d/connector-host`
+    Completions(completions::Options),
+}
+
+/// Which integration.
+#[derive(Args)]
+struct ConfigOption {
+    /// The integration's configuration, a TOML file
+    #[arg(short, long, value_name = "FILE")]
+    config: PathBuf,
+    /// Read only this stream (may be repeated)
+    #[arg(long = "stream", value_name = "NAME")]
+    streams: Vec<String>,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Secrets are in memory from here on: no core dump, and no debugger of the same user.
+    harden();
+    let cli = Cli::parse();
+    start_log(cli.verbose);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new(Exit::Failed, error.into()).report(),
+    };
+    let ended = runtime.block_on(async {
+        match cli.command {
+            Command::Demo(options) => demo::run(options).await,
+            Command::Inspect(options) => inspect::run(options).await,
+            Command::Check(options) => check::run(options).await,
+            Command::Sync(options) => sync::run(options).await,
+            Command::Export(options) => export::run(&options),
+            Command::Completions(options) => completions::run(&options),
+        }
+    });
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+#[cfg(unix)]
+fn harden() {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    // Where the system refuses, there is nothing else to try, and nobody to tell before the log exists.
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+}
+
+#[cfg(not(unix))]
+fn harden() {}
+
+fn start_log(verbose: u8) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "connector_host=info,connector=info,warn",
+        2 => "connector_host=debug,connector=debug,info",
+        _ => "trace",
+    };
+    // `RUST_LOG` is not read: at its highest levels libraries log headers, and headers hold signatures.
+    let filter = if verbose > 2 {
+        // What is ours logs no secret; of the libraries only what does not see one.
+        EnvFilter::new("connector_host=trace,connector=trace,wasmtime=debug,info")
+    } else {
+        EnvFilter::new(default)
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && console::colors_enabled_stderr())
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

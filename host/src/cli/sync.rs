@@ -1,0 +1,118 @@
+//! `connector-host sync`
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use console::style;
+
+use super::check::open;
+use super::exit::{Exit, Failure};
+use super::progress::Progress;
+use super::{ConfigOption, table, terminal};
+use crate::manifest::Manifest;
+use crate::sync::{self, StreamOutcome, Summary};
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    config: ConfigOption,
+    /// The store to write to [default: NAME.db in the current folder]
+    #[arg(long, value_name = "FILE")]
+    store: Option<PathBuf>,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+    let integration = Arc::new(open(&options.config).await?);
+    let path = options.store.unwrap_or_else(|| PathBuf::from(format!("{}.db", integration.name)));
+    let run = sync::run(Arc::clone(&integration), path.clone(), Arc::new(Progress::new()));
+    let summary = tokio::select! {
+        summary = run => summary?,
+        _ = tokio::signal::ctrl_c() => {
+            return Err(Failure::new(
+                Exit::Failed,
+                anyhow::anyhow!("stopped; every page read so far is kept, and `sync` goes on from there"),
+            ));
+        }
+    };
+    if options.json {
+        terminal::json(&summary)?;
+    } else {
+        terminal::data(&text(&summary, integration.manifest(), &path))?;
+    }
+    Ok(if summary.complete { Exit::Complete } else { Exit::Partial })
+}
+
+/// The summary, for a person.
+pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> String {
+    let mut text = String::new();
+    let mut streams = table::new(&["Stream", "State", "#Pages", "#At the vendor"]);
+    for stream in &summary.streams {
+        let state = match &stream.outcome {
+            StreamOutcome::Complete => style("complete").green(),
+            StreamOutcome::Incomplete { .. } => style("incomplete").red(),
+            StreamOutcome::Skipped { .. } if stream.optional => style("skipped (optional)").dim(),
+            StreamOutcome::Skipped { .. } => style("skipped").yellow(),
+        };
+        let total = stream.total.map(table::number).unwrap_or_default();
+        streams.add_row([stream.stream.clone(), state.to_string(), table::number(stream.pages), total]);
+    }
+    let _ = writeln!(text, "{streams}\n");
+
+    let mut counts = table::new(&["Object", "Type", "#Seen", "#New", "#Changed", "#Gone"]);
+    for count in &summary.entities {
+        counts.add_row([
+            terminal::plain(manifest.title_of(&count.source_type)),
+            count.entity_type.clone(),
+            table::number(count.seen),
+            table::number(count.new),
+            table::number(count.changed),
+            table::number(count.gone),
+        ]);
+    }
+    for count in &summary.relations {
+        counts.add_row([
+            terminal::plain(&format!("{} {} {}", count.parent, count.privilege, count.child)),
+            "relation".to_owned(),
+            table::number(count.seen),
+            table::number(count.new),
+            String::new(),
+            table::number(count.gone),
+        ]);
+    }
+    let _ = writeln!(text, "{counts}");
+
+    for stream in &summary.streams {
+        if let Some(reason) = stream.outcome.reason() {
+            let _ = writeln!(text, "\n{}: {}", stream.stream, terminal::plain(reason));
+            if let Some(hint) = stream.outcome.hint() {
+                let _ = writeln!(text, "  {}", terminal::plain(hint));
+            }
+        }
+    }
+    if summary.problem_count > 0 {
+        let _ = writeln!(text, "\n{} objects or fields could not be understood:", table::number(summary.problem_count));
+        for problem in &summary.problems {
+            let place = [Some(problem.stream.as_str()), problem.source_id.as_deref(), problem.field.as_deref()];
+            let place = place.into_iter().flatten().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(text, "  {}: {}", terminal::plain(&place), terminal::plain(&problem.message));
+        }
+        let shown = summary.problems.len() as u64;
+        if summary.problem_count > shown {
+            let rest = table::number(summary.problem_count - shown);
+            let _ = writeln!(text, "  and {rest} more: the table `problem` of the store has them all");
+        }
+    }
+    let resumed = if summary.resumed { ", going on with an interrupted run" } else { "" };
+    let _ = writeln!(
+        text,
+        "\n{} requests in {:.1} s{resumed}. The data lies in {}",
+        table::number(summary.requests),
+        summary.seconds,
+        store.display()
+    );
+    text
+}

@@ -1,0 +1,283 @@
+//! An integration, as the operator configures it.
+//!
+//! `file` is what stands in the TOML file, `value` where a setting's value comes from. This module turns both
+//! into what is meant: paths resolved, limits filled in, settings held against the manifest.
+
+mod file;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::bundled;
+use crate::capability::{HttpLimits, Secrets};
+use crate::contract::api;
+use crate::manifest::{Manifest, SettingKind, SettingSpec};
+use crate::plugin::{Limits, Source};
+use crate::sync::RetryPolicy;
+
+pub use value::Value;
+
+/// An integration as meant.
+#[derive(Clone, Debug)]
+pub struct Configuration {
+    /// Names it in the store, in logs and on screen.
+    pub name: String,
+    /// The connector.
+    pub source: Source,
+    /// The streams to read; `None` is all of them.
+    pub streams: Option<Vec<String>>,
+    /// Values of settings, by name.
+    pub settings: BTreeMap<String, Value>,
+    /// Where connections for a host go instead, by host.
+    pub connect_to: BTreeMap<String, String>,
+    /// Authorities to trust beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// What a call may use.
+    pub limits: Limits,
+    /// What an exchange over HTTP may take.
+    pub http: HttpLimits,
+    /// How long to try again.
+    pub retry: RetryPolicy,
+    /// Whether to keep to the vendor's rate limits.
+    pub budgets: bool,
+}
+
+/// The settings of an integration, valid by its connector's manifest.
+#[derive(Debug)]
+pub struct Settings {
+    /// Those that are not secret, defaults filled in.
+    pub public: Vec<api::Setting>,
+    /// Those that are.
+    pub secrets: Secrets,
+}
+
+/// A configuration that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigurationError {
+    /// The file can't be read.
+    #[error("could not read the configuration `{path}`: {error}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// It is not TOML, or not this TOML.
+    #[error("`{path}`, line {line}: {message}")]
+    Syntax {
+        /// The file.
+        path: PathBuf,
+        /// Counted from one.
+        line: usize,
+        /// What is wrong; never an excerpt, which might hold a secret.
+        message: String,
+    },
+    /// A value in it makes no sense.
+    #[error("`{key}` {reason}")]
+    Key {
+        /// The key.
+        key: &'static str,
+        /// Why.
+        reason: String,
+    },
+    /// Settings are missing or malformed.
+    #[error("{} of `{integration}` can't be used:{}", settings_word(.problems), list(.problems))]
+    Settings {
+        /// The integration.
+        integration: String,
+        /// All of them.
+        problems: Vec<SettingProblem>,
+    },
+}
+
+/// What is wrong with one setting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettingProblem {
+    /// Its name.
+    pub name: String,
+    /// What is wrong; never the value.
+    pub reason: String,
+    /// Where to find the value, or what to write instead.
+    pub help: String,
+}
+
+fn settings_word(problems: &[SettingProblem]) -> &'static str {
+    if problems.len() == 1 { "a setting" } else { "settings" }
+}
+
+fn list(problems: &[SettingProblem]) -> String {
+    problems.iter().map(|problem| format!("\n  `{}` {}", problem.name, problem.reason)).collect()
+}
+
+impl ConfigurationError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Unreadable { .. } => Some(
+                "`connector-host demo` shows a complete configuration; write yours to a file and name it with \
+                 `--config`"
+                    .to_owned(),
+            ),
+            Self::Syntax { .. } | Self::Key { .. } => None,
+            Self::Settings { problems, .. } => {
+                let lines = problems.iter().map(|problem| format!("`{}`: {}", problem.name, problem.help));
+                Some(lines.collect::<Vec<_>>().join("\n"))
+            }
+        }
+    }
+}
+
+impl Configuration {
+    /// Reads the file at `path`. Relative paths in it start from its folder.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError`] when the file can't be read or makes no sense.
+    pub fn load(path: &Path) -> Result<Self, ConfigurationError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| ConfigurationError::Unreadable { path: path.to_owned(), error })?;
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::parse(&text, path, folder)
+    }
+
+    /// Parses `text`, which stands in `path`; relative paths start from `folder`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Configuration::load`].
+    pub fn parse(text: &str, path: &Path, folder: &Path) -> Result<Self, ConfigurationError> {
+        let written = file::parse(text, path)?;
+        let key = |key, reason: String| ConfigurationError::Key { key, reason };
+        let name_is_plain = !written.name.is_empty()
+            && written.name.len() <= 64
+            && written.name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'));
+        if !name_is_plain {
+            return Err(key("name", "takes letters, digits, `-` and `_`, at most 64 of them".to_owned()));
+        }
+        let mut settings = BTreeMap::new();
+        for (name, value) in written.settings {
+            let value = Value::parse(value, folder).map_err(|reason| ConfigurationError::Settings {
+                integration: written.name.clone(),
+                problems: vec![SettingProblem { name: name.clone(), reason, help: value::HOW.to_owned() }],
+            })?;
+            settings.insert(name, value);
+        }
+        let source = match bundled::find(&written.connector) {
+            Some(bundled) => Source::Bundled { name: bundled.name, bytes: bundled.bytes },
+            None => Source::File(folder.join(&written.connector)),
+        };
+        let defaults = (Limits::default(), HttpLimits::default(), RetryPolicy::default());
+        let seconds = |key_name, value: Option<f64>, default: Duration| match value {
+            None => Ok(default),
+            Some(value) => Duration::try_from_secs_f64(value)
+                .ok()
+                .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(3600))
+                .ok_or_else(|| key(key_name, "takes a number of seconds above 0, up to 3600".to_owned())),
+        };
+        let mebibytes = |key_name, value: Option<u32>, default: usize| match value {
+            None => Ok(default),
+            Some(value @ 1..=2048) => Ok((value as usize) << 20),
+            Some(_) => Err(key(key_name, "takes 1 to 2048 MiB".to_owned())),
+        };
+        let limits = written.limits;
+        let retry = written.retry;
+        Ok(Self {
+            name: written.name,
+            source,
+            streams: written.streams,
+            settings,
+            connect_to: written.network.connect_to,
+            ca_file: written.network.ca_file.map(|path| folder.join(path)),
+            limits: Limits {
+                call: seconds("call-seconds", limits.call_seconds, defaults.0.call)?,
+                memory: mebibytes("memory-mib", limits.memory_mib, defaults.0.memory)?,
+                output: defaults.0.output,
+            },
+            http: HttpLimits {
+                exchange: seconds("request-seconds", limits.request_seconds, defaults.1.exchange)?,
+                body: mebibytes("response-mib", limits.response_mib, defaults.1.body)?,
+                ..defaults.1
+            },
+            retry: RetryPolicy {
+                attempts: retry.attempts.unwrap_or(defaults.2.attempts).clamp(1, 100),
+                first: seconds("first-seconds", retry.first_seconds, defaults.2.first)?,
+                longest: seconds("longest-seconds", retry.longest_seconds, defaults.2.longest)?,
+            },
+            budgets: limits.vendor_budgets.unwrap_or(true),
+        })
+    }
+
+    /// Holds the settings against `manifest` and reads the secrets.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigurationError::Settings`] with all that is wrong.
+    pub fn settings(&self, manifest: &Manifest) -> Result<Settings, ConfigurationError> {
+        let mut problems = Vec::new();
+        let mut public = Vec::new();
+        let mut secrets = BTreeMap::new();
+        for spec in &manifest.settings {
+            let value = match self.resolve(spec) {
+                Ok(Some(value)) => value,
+                Ok(None) => continue,
+                Err(problem) => {
+                    problems.push(problem);
+                    continue;
+                }
+            };
+            if spec.kind == SettingKind::Secret {
+                secrets.insert(spec.name.clone(), value.into());
+            } else {
+                public.push(api::Setting { name: spec.name.clone(), value });
+            }
+        }
+        for name in self.settings.keys().filter(|name| manifest.setting(name).is_none()) {
+            let known: Vec<_> = manifest.settings.iter().map(|spec| format!("`{}`", spec.name)).collect();
+            problems.push(SettingProblem {
+                name: name.clone(),
+                reason: format!("is not a setting of {}", manifest.title),
+                help: format!("the settings are {}", known.join(", ")),
+            });
+        }
+        if !problems.is_empty() {
+            return Err(ConfigurationError::Settings { integration: self.name.clone(), problems });
+        }
+        let specs = manifest.settings.iter().filter(|spec| spec.kind == SettingKind::Secret);
+        let declared: BTreeSet<_> = specs.map(|spec| spec.name.clone()).collect();
+        Ok(Settings { public, secrets: Secrets::new(declared, secrets) })
+    }
+
+    /// The valid value of a setting; `None` where it is optional and not set.
+    fn resolve(&self, spec: &SettingSpec) -> Result<Option<String>, SettingProblem> {
+        let problem = |reason: String, help: &str| SettingProblem {
+            name: spec.name.clone(),
+            reason,
+            help: help.to_owned(),
+        };
+        let value = match self.settings.get(&spec.name) {
+            None => match &spec.default {
+                Some(default) => default.clone(),
+                None if spec.required => {
+                    let reason = format!("({}) is missing from `[settings]`", spec.title);
+                    return Err(problem(reason, &spec.help));
+                }
+                None => return Ok(None),
+            },
+            Some(value) if spec.kind == SettingKind::Secret && value.is_literal() => {
+                let reason = "is a secret, and a configuration holds no secret".to_owned();
+                return Err(problem(reason, value::HOW_SECRET));
+            }
+            Some(value) => value.read().map_err(|reason| problem(reason, value::HOW_SECRET))?,
+        };
+        match spec.objection(&value) {
+            Some(objection) => Err(problem(objection, &spec.help)),
+            None => Ok(Some(value)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

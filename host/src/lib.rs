@@ -1,0 +1,32 @@
+//! Runs identity-governance connectors in a WebAssembly sandbox.
+//!
+//! # Layout
+//!
+//! Data flows one way: vendor -> [`capability`] -> connector ([`plugin`]) -> page -> [`sync`] -> [`store`] ->
+//! [`output`].
+//!
+//! - [`contract`]: `wit/`, as Rust
+//! - [`manifest`]: what a connector says of itself, validated
+//! - [`bundled`]: the connectors inside the host
+//! - [`plugin`]: loads a connector and makes one call to it
+//! - [`capability`]: everything a connector can reach: http, secrets, logging
+//! - [`configuration`]: an integration, as written in a file and as meant
+//! - [`integration`]: a connector with its settings and capabilities, ready to be called
+//! - [`sync`]: a run: check, streams side by side, retry, checkpoints
+//! - [`store`]: what is kept
+//! - [`normal`]: the normal form as JSON, for the store and every export
+//! - [`output`]: one file a format
+//! - [`cli`]: one file a command
+
+pub mod bundled;
+pub mod capability;
+pub mod cli;
+pub mod configuration;
+pub mod contract;
+pub mod integration;
+pub mod manifest;
+pub mod normal;
+pub mod output;
+pub mod plugin;
+pub mod store;
+pub mod sync;

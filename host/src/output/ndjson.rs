@@ -1,0 +1,146 @@
+//! Newline-delimited JSON: an object a line, written as rows come, so that memory stays flat.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tempfile::NamedTempFile;
+
+use super::{ExportError, Written};
+use crate::store::{EntityRow, RelationRow, Store, UsageRow};
+
+#[derive(Serialize)]
+struct EntityLine<'a> {
+    integration: &'a str,
+    entity_type: &'a str,
+    source_type: &'a str,
+    source_id: &'a str,
+    name: &'a str,
+    #[serde(flatten)]
+    normal: BTreeMap<String, Value>,
+    attributes: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Reference<'a> {
+    entity_type: &'a str,
+    source_type: &'a str,
+    source_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct RelationLine<'a> {
+    integration: &'a str,
+    parent: Reference<'a>,
+    privilege: &'a str,
+    privilege_value: bool,
+    child: Reference<'a>,
+    attributes: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct UsageLine<'a> {
+    integration: &'a str,
+    identity: Option<Reference<'a>>,
+    resource: Reference<'a>,
+    last_success: Option<&'a str>,
+    last_attempt: Option<&'a str>,
+    last_attempt_result: Option<&'a str>,
+    last_attempt_vendor: Option<&'a str>,
+}
+
+pub(super) fn export(store: &Store, out: &Path) -> Result<Vec<Written>, ExportError> {
+    Ok(vec![
+        file(out, "entities.ndjson", |lines| store.entities(|row| lines.entity(&row)))?,
+        file(out, "relations.ndjson", |lines| store.relations(|row| lines.relation(&row)))?,
+        file(out, "usages.ndjson", |lines| store.usages(|row| lines.usage(&row)))?,
+    ])
+}
+
+/// Writes beside the file and then renames: who reads it meanwhile sees the old one, whole.
+fn file(
+    out: &Path,
+    name: &str,
+    write: impl FnOnce(&mut Lines) -> Result<(), ExportError>,
+) -> Result<Written, ExportError> {
+    let path = out.join(name);
+    let failed = |error| ExportError::File { path: path.clone(), error };
+    let mut lines = Lines {
+        writer: BufWriter::new(NamedTempFile::new_in(out).map_err(failed)?),
+        records: 0,
+        path: &path,
+    };
+    write(&mut lines)?;
+    let Lines { writer, records, .. } = lines;
+    let temporary = writer.into_inner().map_err(|error| failed(error.into_error()))?;
+    temporary.persist(&path).map_err(|error| failed(error.error))?;
+    Ok(Written { path, records })
+}
+
+struct Lines<'a> {
+    writer: BufWriter<NamedTempFile>,
+    records: u64,
+    path: &'a Path,
+}
+
+impl Lines<'_> {
+    fn entity(&mut self, row: &EntityRow) -> Result<(), ExportError> {
+        self.line(&EntityLine {
+            integration: &row.integration,
+            entity_type: &row.entity_type,
+            source_type: &row.source_type,
+            source_id: &row.source_id,
+            name: &row.name,
+            normal: serde_json::from_str(&row.normal).map_err(ExportError::Row)?,
+            attributes: RawValue::from_string(row.attributes.clone()).map_err(ExportError::Row)?,
+        })
+    }
+
+    fn relation(&mut self, row: &RelationRow) -> Result<(), ExportError> {
+        self.line(&RelationLine {
+            integration: &row.integration,
+            parent: Reference::new(&row.parent),
+            privilege: &row.privilege,
+            privilege_value: row.privilege_value,
+            child: Reference::new(&row.child),
+            attributes: RawValue::from_string(row.attributes.clone()).map_err(ExportError::Row)?,
+        })
+    }
+
+    fn usage(&mut self, row: &UsageRow) -> Result<(), ExportError> {
+        self.line(&UsageLine {
+            integration: &row.integration,
+            identity: row.identity.as_ref().map(|[source_type, source_id]| Reference {
+                entity_type: "identity",
+                source_type,
+                source_id,
+            }),
+            resource: Reference {
+                entity_type: "resource",
+                source_type: &row.resource[0],
+                source_id: &row.resource[1],
+            },
+            last_success: row.last_success.as_deref(),
+            last_attempt: row.last_attempt.as_deref(),
+            last_attempt_result: row.last_attempt_result.as_deref(),
+            last_attempt_vendor: row.last_attempt_vendor.as_deref(),
+        })
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<(), ExportError> {
+        let failed = |error| ExportError::File { path: self.path.to_owned(), error };
+        serde_json::to_writer(&mut self.writer, line).map_err(|error| failed(error.into()))?;
+        self.writer.write_all(b"\n").map_err(failed)?;
+        self.records += 1;
+        Ok(())
+    }
+}
+
+impl<'a> Reference<'a> {
+    fn new([entity_type, source_type, source_id]: &'a [String; 3]) -> Self {
+        Self { entity_type, source_type, source_id }
+    }
+}

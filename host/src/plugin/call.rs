@@ -1,0 +1,122 @@
+//! One call: a fresh instance, its limits, its deadline, and what leaves it.
+
+use std::pin::Pin;
+
+use wasmtime::Store;
+
+use super::component::Connector;
+use super::engine::EPOCH_TICK;
+use super::fault::Fault;
+use super::state::{CallState, Limits};
+use crate::capability::{Lent, Redactor};
+use crate::contract::api;
+use crate::contract::ConnectorComponent;
+
+/// A call of an export, on its way.
+pub(super) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
+
+/// What the host gives a call.
+pub struct CallContext {
+    /// Time, memory and size.
+    pub limits: Limits,
+    /// The capabilities.
+    pub lent: Lent,
+}
+
+impl Connector {
+    /// Asks the connector to try its settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the guest gave no answer at all; the inner error is the connector's own.
+    pub async fn check(
+        &self,
+        context: CallContext,
+        settings: &[api::Setting],
+    ) -> Result<Result<api::Report, api::Error>, Fault> {
+        let redactor = context.lent.redactor();
+        let settings = settings.to_vec();
+        let answer = self
+            .call(context, move |guest, store| {
+                Box::pin(async move { guest.iga_connector_connector().call_check(store, &settings).await })
+            })
+            .await?;
+        Ok(match answer {
+            Ok(mut report) => {
+                redactor.report(&mut report);
+                Ok(report)
+            }
+            Err(mut error) => {
+                redactor.error(&mut error);
+                Err(error)
+            }
+        })
+    }
+
+    /// Asks the connector for one page.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the guest gave no answer at all; the inner error is the connector's own.
+    pub async fn read(
+        &self,
+        context: CallContext,
+        settings: &[api::Setting],
+        stream: &str,
+        position: &api::Position,
+    ) -> Result<Result<api::Page, api::Error>, Fault> {
+        let redactor = context.lent.redactor();
+        let (settings, stream, position) = (settings.to_vec(), stream.to_owned(), position.clone());
+        let answer = self
+            .call(context, move |guest, store| {
+                Box::pin(async move {
+                    let connector = guest.iga_connector_connector();
+                    connector.call_read(store, &settings, &stream, &position).await
+                })
+            })
+            .await?;
+        Ok(match answer {
+            Ok(mut page) => {
+                redactor.page(&mut page);
+                Ok(page)
+            }
+            Err(mut error) => {
+                redactor.error(&mut error);
+                Err(error)
+            }
+        })
+    }
+
+    /// Runs `function` in a fresh instance. After an error the instance is dead, and after an answer it is not
+    /// needed: it is dropped either way.
+    pub(super) async fn call<T>(
+        &self,
+        context: CallContext,
+        function: impl for<'a> FnOnce(&'a ConnectorComponent, &'a mut Store<CallState>) -> Call<'a, T>,
+    ) -> Result<T, Fault> {
+        let CallContext { limits, mut lent } = context;
+        let redactor: Redactor = lent.redactor();
+        lent.start(limits.call);
+        let mut store = Store::new(&self.engine.wasmtime, CallState::new(limits, lent));
+        store.limiter(|state| &mut state.limiter);
+        store.set_hostcall_fuel(limits.output);
+        // The epoch stops a guest that computes, the time-out one that waits in the host.
+        let ticks = limits.call.as_millis().div_ceil(EPOCH_TICK.as_millis());
+        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
+
+        let answer = tokio::time::timeout(limits.call, async {
+            let guest = self.pre.instantiate_async(&mut store).await?;
+            function(&guest, &mut store).await
+        })
+        .await;
+        tracing::trace!(memory = store.data().limiter.used(), "call ended");
+        match answer {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => {
+                tracing::debug!("guest failed: {}", redactor.text(&format!("{error:?}")));
+                Err(Fault::classify(&error, store.data(), &redactor))
+            }
+            Err(_) => Err(Fault::Deadline { seconds: limits.call.as_secs() }),
+        }
+    }
+}

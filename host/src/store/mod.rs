@@ -1,0 +1,183 @@
+//! What is kept: SQLite, one file. `schema.sql` documents it.
+//!
+//! Rows and checkpoint of a page are one transaction: kill the host at any point, and the next run goes on
+//! from the last page. Only a complete stream marks what it did not see as gone.
+
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+pub use read::{EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use write::{RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
+
+/// `iga` and a zero, in SQLite's header: tells our files from others.
+const APPLICATION_ID: i32 = 0x6967_6100;
+/// Raised with each change of `schema.sql`.
+const SCHEMA_VERSION: i32 = 1;
+
+/// A store, open.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+/// A store that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is none.
+    #[error("there is no store `{0}`")]
+    Missing(PathBuf),
+    /// The file is something else.
+    #[error("`{path}` is not a store: {reason}")]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// It was written by a later release.
+    #[error("the store `{path}` has schema {found}, and this release knows {SCHEMA_VERSION}")]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i32,
+    },
+    /// SQLite failed.
+    #[error("the store `{path}` failed: {error}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        error: rusqlite::Error,
+    },
+    /// A task that used it ended early.
+    #[error("the store was given up: {0}")]
+    GivenUp(String),
+}
+
+impl StoreError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing(_) => Some("`connector-host sync` makes one".to_owned()),
+            Self::NotAStore { .. } => Some("name another file with `--store`".to_owned()),
+            Self::Newer { .. } => Some("use the release that wrote it, or a later one".to_owned()),
+            Self::Sqlite { error, .. } => match error.sqlite_error_code() {
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                    Some("another program is writing to it: wait for it to end".to_owned())
+                }
+                Some(rusqlite::ErrorCode::DiskFull) => Some("make room on the disk, and sync again".to_owned()),
+                _ => None,
+            },
+            Self::GivenUp(_) => None,
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store at `path`, and makes it where there is none. Only its owner may read the file: it says
+    /// who has access to what.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file can't be opened, or is not a store of this release.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        create_private(path).map_err(|error| StoreError::NotAStore {
+            path: path.to_owned(),
+            reason: format!("it can't be opened: {error}"),
+        })?;
+        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let result = store.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
+        let version = result.map_err(|error| store.not_a_store(&error))?;
+        if version == 0 && store.is_empty()? {
+            store.prepare()?;
+        } else {
+            store.inspect()?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the store at `path` for reading.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when there is none, or it is not a store of this release.
+    pub fn open_read_only(path: &Path) -> Result<Self, StoreError> {
+        if !path.exists() {
+            return Err(StoreError::Missing(path.to_owned()));
+        }
+        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        store.inspect()?;
+        Ok(store)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        let sqlite = |error| StoreError::Sqlite { path: path.to_owned(), error };
+        let connection =
+            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite)?;
+        connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    fn sqlite(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite { path: self.path.clone(), error }
+    }
+
+    fn not_a_store(&self, error: &rusqlite::Error) -> StoreError {
+        StoreError::NotAStore { path: self.path.clone(), reason: error.to_string() }
+    }
+
+    fn is_empty(&self) -> Result<bool, StoreError> {
+        let count = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+        Ok(count.map_err(|error| self.not_a_store(&error))? == 0)
+    }
+
+    fn prepare(&self) -> Result<(), StoreError> {
+        let schema = include_str!("schema.sql");
+        // The write-ahead log lets others read while a run writes, and survives a kill at any point.
+        let script = format!(
+            "PRAGMA journal_mode = WAL;\n\
+             BEGIN;\n{schema}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+        );
+        self.connection.execute_batch(&script).map_err(|error| self.sqlite(error))
+    }
+
+    fn inspect(&self) -> Result<(), StoreError> {
+        let pragma = |name| {
+            let value = self.connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
+            value.map_err(|error| self.not_a_store(&error))
+        };
+        if pragma("application_id")? != APPLICATION_ID {
+            let reason = "it is a database of another program".to_owned();
+            return Err(StoreError::NotAStore { path: self.path.clone(), reason });
+        }
+        match pragma("user_version")? {
+            SCHEMA_VERSION => Ok(()),
+            found => Err(StoreError::Newer { path: self.path.clone(), found }),
+        }
+    }
+}
+
+/// An empty file that only its owner may read, where there is none yet.
+fn create_private(path: &Path) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path).map(drop)
+}
+
+#[cfg(test)]
+mod tests;

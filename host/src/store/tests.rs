@@ -1,0 +1,266 @@
+use super::*;
+use crate::contract::api::{Page, Progress, Window};
+use crate::contract::types::{
+    Application, Attempt, AttemptResult, Connection as Group, ConnectionKind, Entity, EntityRef, EntityType,
+    NormalForm, Problem, Relation, Resource, Status, Usage, UserAccess,
+};
+
+fn open() -> (tempfile::TempDir, Store) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("test.db")).unwrap();
+    (folder, store)
+}
+
+fn start() -> RunStart<'static> {
+    RunStart { integration: "acme", connector: "acme", title: "Acme", version: "1.0.0", digest: "00", account: None }
+}
+
+fn group(id: &str, name: &str) -> Entity {
+    Entity {
+        source_type: "group".to_owned(),
+        source_id: id.to_owned(),
+        name: name.to_owned(),
+        normal: NormalForm::Connection(Group {
+            kind: ConnectionKind::Group,
+            description: None,
+            status: Status::Active,
+            vendor_status: Some("Active".to_owned()),
+            mfa_state: None,
+            created: None,
+        }),
+        attributes: vec![],
+    }
+}
+
+fn application(id: &str) -> Entity {
+    Entity {
+        source_type: "application".to_owned(),
+        normal: NormalForm::Resource(Resource::Application(Application {
+            application_type: None,
+            user_access: UserAccess::AllUsers,
+            self_service: None,
+            policy_key: None,
+        })),
+        ..group(id, id)
+    }
+}
+
+fn access(group: &str, application: &str) -> Relation {
+    let reference = |entity_type, source_type: &str, source_id: &str| EntityRef {
+        entity_type,
+        source_type: source_type.to_owned(),
+        source_id: source_id.to_owned(),
+    };
+    Relation {
+        parent: reference(EntityType::Connection, "group", group),
+        privilege: "access".to_owned(),
+        privilege_value: true,
+        child: reference(EntityType::Resource, "application", application),
+        attributes: vec![],
+    }
+}
+
+fn page(entities: Vec<Entity>, progress: Progress) -> Page {
+    Page { entities, relations: vec![], usages: vec![], problems: vec![], progress, total: None, window: None }
+}
+
+fn done() -> Progress {
+    Progress::Done(None)
+}
+
+fn more(cursor: &str) -> Progress {
+    Progress::More(cursor.to_owned())
+}
+
+/// One complete run of the stream `groups`, of one page.
+fn run(store: &mut Store, page: &Page) -> RunId {
+    let run = store.begin_run(&start()).unwrap();
+    store.begin_stream(run.id, "groups").unwrap();
+    store.commit_page(run.id, "groups", page).unwrap();
+    store.finish_run(run.id, true).unwrap();
+    run.id
+}
+
+fn names(store: &Store) -> Vec<String> {
+    let mut names = Vec::new();
+    store
+        .entities(|row| {
+            names.push(row.name);
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_complete_stream_marks_what_it_no_longer_saw() {
+    let (_folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one"), group("2", "two"), group("3", "three")], done()));
+    let second = run(&mut store, &page(vec![group("1", "one"), group("2", "TWO"), group("4", "four")], done()));
+    assert_eq!(names(&store), ["TWO", "four", "one"]);
+    let counts = store.entity_counts(second).unwrap();
+    let expected = EntityCount {
+        entity_type: "connection".to_owned(),
+        source_type: "group".to_owned(),
+        seen: 3,
+        new: 1,
+        changed: 1,
+        gone: 1,
+    };
+    assert_eq!(counts, [expected]);
+}
+
+#[test]
+fn what_was_gone_can_come_back() {
+    let (_folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    run(&mut store, &page(vec![], done()));
+    assert!(names(&store).is_empty());
+    let third = run(&mut store, &page(vec![group("1", "one")], done()));
+    assert_eq!(names(&store), ["one"]);
+    assert_eq!(store.entity_counts(third).unwrap()[0].changed, 1);
+}
+
+#[test]
+fn an_incomplete_stream_marks_nothing_as_gone() {
+    let (_folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one"), group("2", "two")], done()));
+    let run = store.begin_run(&start()).unwrap();
+    store.begin_stream(run.id, "groups").unwrap();
+    store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next"))).unwrap();
+    store.end_stream(run.id, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
+    store.finish_run(run.id, false).unwrap();
+    assert_eq!(names(&store), ["one", "two"]);
+}
+
+#[test]
+fn a_stream_says_nothing_of_what_another_one_yields() {
+    let (_folder, mut store) = open();
+    let first = store.begin_run(&start()).unwrap();
+    for (stream, entity) in [("groups", group("1", "one")), ("applications", application("vpn"))] {
+        store.begin_stream(first.id, stream).unwrap();
+        store.commit_page(first.id, stream, &page(vec![entity], done())).unwrap();
+    }
+    store.finish_run(first.id, true).unwrap();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    assert_eq!(names(&store), ["one", "vpn"]);
+}
+
+#[test]
+fn an_interrupted_run_goes_on_from_its_checkpoint() {
+    let (folder, mut store) = open();
+    let first = store.begin_run(&start()).unwrap();
+    assert!(!first.resumed);
+    assert_eq!(store.begin_stream(first.id, "groups").unwrap().cursor, None);
+    store.commit_page(first.id, "groups", &page(vec![group("1", "one")], more("v1:offset=1"))).unwrap();
+    drop(store);
+
+    let mut store = Store::open(&folder.path().join("test.db")).unwrap();
+    let second = store.begin_run(&start()).unwrap();
+    assert!(second.resumed);
+    assert_eq!(second.id, first.id);
+    let checkpoint = store.begin_stream(second.id, "groups").unwrap();
+    assert_eq!((checkpoint.cursor.as_deref(), checkpoint.pages), (Some("v1:offset=1"), 1));
+    store.commit_page(second.id, "groups", &page(vec![group("2", "two")], done())).unwrap();
+    assert_eq!(names(&store), ["one", "two"], "what the interrupted run saw was seen");
+    assert_eq!(store.begin_stream(second.id, "groups").unwrap().state, StreamState::Complete);
+}
+
+#[test]
+fn a_finished_run_is_not_gone_on_with() {
+    let (_folder, mut store) = open();
+    let first = run(&mut store, &page(vec![], done()));
+    let second = store.begin_run(&start()).unwrap();
+    assert!(!second.resumed && second.id > first);
+}
+
+#[test]
+fn a_bookmark_is_handed_to_the_next_run() {
+    let (_folder, mut store) = open();
+    run(&mut store, &page(vec![], Progress::Done(Some("v1:2026".to_owned()))));
+    let second = store.begin_run(&start()).unwrap();
+    assert_eq!(store.begin_stream(second.id, "groups").unwrap().bookmark.as_deref(), Some("v1:2026"));
+}
+
+#[test]
+fn relations_are_kept_once_and_go_with_their_stream() {
+    let (_folder, mut store) = open();
+    let related = |relations| Page { relations, ..page(vec![], done()) };
+    run(&mut store, &related(vec![access("1", "vpn"), access("1", "vpn"), access("2", "vpn")]));
+    let second = run(&mut store, &related(vec![access("1", "vpn")]));
+    let counts = store.relation_counts(second).unwrap();
+    assert_eq!((counts[0].seen, counts[0].new, counts[0].gone), (1, 0, 1));
+}
+
+#[test]
+fn the_latest_use_wins_in_whatever_order_pages_come() {
+    let usage = |success: Option<i64>, at: i64, result| Usage {
+        identity: None,
+        resource: access("1", "vpn").child,
+        last_success: success,
+        last_attempt: Some(Attempt { at, result, vendor_result: None }),
+    };
+    let events = [
+        usage(Some(1000), 1000, AttemptResult::Success),
+        usage(None, 3000, AttemptResult::Denied),
+        usage(Some(2000), 2000, AttemptResult::Success),
+    ];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
+        let (_folder, mut store) = open();
+        let usages = order.map(|index| events[index].clone()).to_vec();
+        run(&mut store, &Page { usages, ..page(vec![], done()) });
+        let mut rows = Vec::new();
+        store
+            .usages(|row| {
+                rows.push(row);
+                Ok::<_, StoreError>(())
+            })
+            .unwrap();
+        assert_eq!(rows.len(), 1);
+        assert_eq!(rows[0].last_success.as_deref(), Some("1970-01-01T00:33:20Z"));
+        assert_eq!(rows[0].last_attempt.as_deref(), Some("1970-01-01T00:50:00Z"));
+        assert_eq!(rows[0].last_attempt_result.as_deref(), Some("denied"), "{order:?}");
+    }
+}
+
+#[test]
+fn problems_are_counted_and_listed() {
+    let (_folder, mut store) = open();
+    let problem = |number: u32| Problem { source_id: None, field: None, message: format!("{number}") };
+    let window = Some(Window { from: 0, to: 1 });
+    let run = run(&mut store, &Page { problems: (0..30).map(problem).collect(), window, ..page(vec![], done()) });
+    assert_eq!(store.problem_count(run).unwrap(), 30);
+    assert_eq!(store.problems(run, 20).unwrap().len(), 20);
+}
+
+#[test]
+fn other_files_are_refused_and_not_touched() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = folder.path().join("notes.txt");
+    std::fs::write(&text, "not a database, but long enough to be taken for one by a careless reader").unwrap();
+    assert!(matches!(Store::open(&text), Err(StoreError::NotAStore { .. })));
+    assert!(std::fs::read_to_string(&text).unwrap().starts_with("not a database"));
+
+    let other = folder.path().join("other.db");
+    rusqlite::Connection::open(&other).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    assert!(matches!(Store::open(&other), Err(StoreError::NotAStore { .. })));
+    assert!(matches!(Store::open_read_only(&folder.path().join("none")), Err(StoreError::Missing(_))));
+}
+
+#[test]
+fn a_store_of_a_later_release_is_refused() {
+    let (folder, store) = open();
+    store.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
+    drop(store);
+    assert!(matches!(Store::open(&folder.path().join("test.db")), Err(StoreError::Newer { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn only_its_owner_may_read_a_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let (folder, _store) = open();
+    let mode = std::fs::metadata(folder.path().join("test.db")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o077, 0);
+}

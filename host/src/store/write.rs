@@ -1,0 +1,420 @@
+//! A run, page by page.
+
+use chrono::{SecondsFormat, Utc};
+use rusqlite::{OptionalExtension, Transaction, named_params, params};
+
+use super::{Store, StoreError};
+use crate::contract::api::{Page, Progress, Window};
+use crate::contract::types::{Entity, Relation, Timestamp, Usage};
+use crate::manifest::entity_type_word;
+use crate::normal;
+
+/// A run of an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RunId(pub i64);
+
+/// Who runs.
+#[derive(Clone, Debug)]
+pub struct RunStart<'a> {
+    /// Name of the integration.
+    pub integration: &'a str,
+    /// Name of the connector.
+    pub connector: &'a str,
+    /// Title of the connector.
+    pub title: &'a str,
+    /// Version of the connector.
+    pub version: &'a str,
+    /// SHA-256 of the connector.
+    pub digest: &'a str,
+    /// What it is connected to.
+    pub account: Option<&'a str>,
+}
+
+/// A run that may begin, or go on.
+#[derive(Clone, Debug)]
+pub struct StartedRun {
+    /// The run.
+    pub id: RunId,
+    /// Whether it is one that was interrupted.
+    pub resumed: bool,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamState {
+    /// Pages may follow.
+    Running,
+    /// All of it was read.
+    Complete,
+    /// It ended early.
+    Incomplete,
+    /// It was not read.
+    Skipped,
+}
+
+impl StreamState {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    fn parse(word: &str) -> Self {
+        match word {
+            "complete" => Self::Complete,
+            "incomplete" => Self::Incomplete,
+            "skipped" => Self::Skipped,
+            _ => Self::Running,
+        }
+    }
+}
+
+/// Where a stream of a run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamCheckpoint {
+    /// How far it is.
+    pub state: StreamState,
+    /// Where the next page begins; `None` before the first page and after the last.
+    pub cursor: Option<String>,
+    /// The bookmark of the last complete run before this one.
+    pub bookmark: Option<String>,
+    /// Pages read so far.
+    pub pages: u64,
+}
+
+fn now() -> String {
+    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+impl Store {
+    /// Begins a run, or goes on with the last one where that was interrupted.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn begin_run(&mut self, start: &RunStart<'_>) -> Result<StartedRun, StoreError> {
+        let path = self.path.clone();
+        let run = || -> rusqlite::Result<StartedRun> {
+            let transaction = self.connection.transaction()?;
+            let integration: i64 = transaction.query_row(
+                "INSERT INTO integration (name, connector, title) VALUES (?1, ?2, ?3)
+                 ON CONFLICT (name) DO UPDATE SET connector = excluded.connector, title = excluded.title
+                 RETURNING id",
+                params![start.integration, start.connector, start.title],
+                |row| row.get(0),
+            )?;
+            let interrupted: Option<i64> = transaction
+                .query_row(
+                    "SELECT id FROM run WHERE id = (SELECT max(id) FROM run WHERE integration_id = ?1)
+                     AND finished_at IS NULL",
+                    [integration],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            let id = match interrupted {
+                Some(id) => id,
+                None => transaction.query_row(
+                    "INSERT INTO run (integration_id, started_at, connector_version, connector_digest)
+                     VALUES (?1, ?2, '', '') RETURNING id",
+                    params![integration, now()],
+                    |row| row.get(0),
+                )?,
+            };
+            transaction.execute(
+                "UPDATE run SET connector_version = ?2, connector_digest = ?3, account = ?4 WHERE id = ?1",
+                params![id, start.version, start.digest, start.account],
+            )?;
+            transaction.commit()?;
+            Ok(StartedRun { id: RunId(id), resumed: interrupted.is_some() })
+        };
+        let mut run = run;
+        run().map_err(|error| StoreError::Sqlite { path, error })
+    }
+
+    /// Where `stream` stands in `run`; begins it where it has not begun.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn begin_stream(&mut self, run: RunId, stream: &str) -> Result<StreamCheckpoint, StoreError> {
+        let begin = || -> rusqlite::Result<StreamCheckpoint> {
+            // A stream that was skipped or failed before the run was interrupted gets another chance.
+            self.connection.execute(
+                "INSERT INTO run_stream (run_id, stream, state) VALUES (?1, ?2, 'running')
+                 ON CONFLICT DO UPDATE SET state = 'running', reason = NULL WHERE state <> 'complete'",
+                params![run.0, stream],
+            )?;
+            let bookmark = self
+                .connection
+                .query_row(
+                    "SELECT s.bookmark FROM run_stream s JOIN run r ON r.id = s.run_id
+                     WHERE s.stream = ?2 AND s.state = 'complete' AND s.bookmark IS NOT NULL AND s.run_id < ?1
+                       AND r.integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+                     ORDER BY s.run_id DESC LIMIT 1",
+                    params![run.0, stream],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            self.connection.query_row(
+                "SELECT state, cursor, pages FROM run_stream WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream],
+                |row| {
+                    Ok(StreamCheckpoint {
+                        state: StreamState::parse(&row.get::<_, String>(0)?),
+                        cursor: row.get(1)?,
+                        bookmark,
+                        pages: row.get::<_, i64>(2)?.unsigned_abs(),
+                    })
+                },
+            )
+        };
+        begin().map_err(|error| self.sqlite(error))
+    }
+
+    /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks
+    /// as gone what the stream had before and did not see in this run.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails; nothing of the page is kept then.
+    pub fn commit_page(&mut self, run: RunId, stream: &str, page: &Page) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let mut commit = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction()?;
+            let integration: i64 = transaction
+                .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
+                .query_row([run.0], |row| row.get(0))?;
+            let writer = PageWriter { transaction: &transaction, integration, run, stream };
+            writer.entities(&page.entities)?;
+            writer.relations(&page.relations)?;
+            writer.usages(&page.usages)?;
+            writer.problems(page)?;
+            writer.checkpoint(page)?;
+            if matches!(page.progress, Progress::Done(_)) {
+                writer.mark_gone()?;
+            }
+            transaction.commit()
+        };
+        commit().map_err(|error| StoreError::Sqlite { path, error })
+    }
+
+    /// Forgets the checkpoint of a stream, so that it starts over.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn forget_checkpoint(&mut self, run: RunId, stream: &str) -> Result<(), StoreError> {
+        let forgotten = self.connection.execute(
+            "UPDATE run_stream SET cursor = NULL WHERE run_id = ?1 AND stream = ?2",
+            params![run.0, stream],
+        );
+        forgotten.map(drop).map_err(|error| self.sqlite(error))
+    }
+
+    /// Ends a stream that is not complete, and says why.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn end_stream(
+        &mut self,
+        run: RunId,
+        stream: &str,
+        state: StreamState,
+        reason: &str,
+    ) -> Result<(), StoreError> {
+        let ended = self.connection.execute(
+            "INSERT INTO run_stream (run_id, stream, state, reason) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
+            params![run.0, stream, state.word(), reason],
+        );
+        ended.map(drop).map_err(|error| self.sqlite(error))
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn finish_run(&mut self, run: RunId, complete: bool) -> Result<(), StoreError> {
+        let outcome = if complete { "complete" } else { "partial" };
+        let finished = self.connection.execute(
+            "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
+            params![run.0, now(), outcome],
+        );
+        finished.map(drop).map_err(|error| self.sqlite(error))
+    }
+}
+
+/// One page on its way into the store.
+struct PageWriter<'a> {
+    transaction: &'a Transaction<'a>,
+    integration: i64,
+    run: RunId,
+    stream: &'a str,
+}
+
+impl PageWriter<'_> {
+    fn entities(&self, entities: &[Entity]) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
+                                 stream, first_seen_run, last_seen_run, changed_run)
+             VALUES (:integration, :entity_type, :source_type, :source_id, :name, :normal, :attributes,
+                     :stream, :run, :run, :run)
+             ON CONFLICT DO UPDATE SET
+                 changed_run = CASE
+                     WHEN gone_run IS NULL AND name = excluded.name AND normal = excluded.normal
+                          AND attributes = excluded.attributes THEN changed_run
+                     ELSE excluded.changed_run END,
+                 name = excluded.name, normal = excluded.normal, attributes = excluded.attributes,
+                 stream = excluded.stream, last_seen_run = excluded.last_seen_run, gone_run = NULL",
+        )?;
+        for entity in entities {
+            statement.execute(named_params! {
+                ":integration": self.integration,
+                ":entity_type": entity_type_word(normal::entity_type(&entity.normal)),
+                ":source_type": entity.source_type,
+                ":source_id": entity.source_id,
+                ":name": entity.name,
+                ":normal": normal::fields(&entity.normal).to_string(),
+                ":attributes": normal::attributes(&entity.attributes).to_string(),
+                ":stream": self.stream,
+                ":run": self.run.0,
+            })?;
+        }
+        Ok(())
+    }
+
+    fn relations(&self, relations: &[Relation]) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
+                                   privilege, child_entity_type, child_source_type, child_source_id,
+                                   privilege_value, attributes, stream, first_seen_run, last_seen_run)
+             VALUES (:integration, :parent_entity_type, :parent_source_type, :parent_source_id,
+                     :privilege, :child_entity_type, :child_source_type, :child_source_id,
+                     :privilege_value, :attributes, :stream, :run, :run)
+             ON CONFLICT DO UPDATE SET
+                 privilege_value = excluded.privilege_value, attributes = excluded.attributes,
+                 stream = excluded.stream, last_seen_run = excluded.last_seen_run, gone_run = NULL",
+        )?;
+        for relation in relations {
+            statement.execute(named_params! {
+                ":integration": self.integration,
+                ":parent_entity_type": entity_type_word(relation.parent.entity_type),
+                ":parent_source_type": relation.parent.source_type,
+                ":parent_source_id": relation.parent.source_id,
+                ":privilege": relation.privilege,
+                ":child_entity_type": entity_type_word(relation.child.entity_type),
+                ":child_source_type": relation.child.source_type,
+                ":child_source_id": relation.child.source_id,
+                ":privilege_value": relation.privilege_value,
+                ":attributes": normal::attributes(&relation.attributes).to_string(),
+                ":stream": self.stream,
+                ":run": self.run.0,
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Merges with what is known: the latest time wins, whatever order events come in.
+    fn usages(&self, usages: &[Usage]) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO usage (integration_id, resource_source_type, resource_source_id, identity_source_type,
+                                identity_source_id, last_success, last_attempt, last_attempt_result,
+                                last_attempt_vendor, stream, last_seen_run)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+             ON CONFLICT DO UPDATE SET
+                 last_success = nullif(max(coalesce(last_success, ''), coalesce(excluded.last_success, '')), ''),
+                 last_attempt_result = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
+                     THEN excluded.last_attempt_result ELSE last_attempt_result END,
+                 last_attempt_vendor = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
+                     THEN excluded.last_attempt_vendor ELSE last_attempt_vendor END,
+                 last_attempt = nullif(max(coalesce(last_attempt, ''), coalesce(excluded.last_attempt, '')), ''),
+                 stream = excluded.stream, last_seen_run = excluded.last_seen_run",
+        )?;
+        for usage in usages {
+            let identity = usage.identity.as_ref();
+            let attempt = usage.last_attempt.as_ref();
+            statement.execute(params![
+                self.integration,
+                usage.resource.source_type,
+                usage.resource.source_id,
+                identity.map_or("", |identity| identity.source_type.as_str()),
+                identity.map_or("", |identity| identity.source_id.as_str()),
+                usage.last_success.map(time),
+                attempt.map(|attempt| time(attempt.at)),
+                attempt.map(|attempt| normal::attempt_result(attempt.result)),
+                attempt.and_then(|attempt| attempt.vendor_result.as_deref()),
+                self.stream,
+                self.run.0,
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn problems(&self, page: &Page) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO problem (run_id, stream, source_id, field, message) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?;
+        for problem in &page.problems {
+            statement.execute(params![
+                self.run.0,
+                self.stream,
+                problem.source_id,
+                problem.field,
+                problem.message
+            ])?;
+        }
+        Ok(())
+    }
+
+    fn checkpoint(&self, page: &Page) -> rusqlite::Result<()> {
+        let (state, cursor, bookmark) = match &page.progress {
+            Progress::More(cursor) => (StreamState::Running, Some(cursor), None),
+            Progress::Done(bookmark) => (StreamState::Complete, None, bookmark.as_ref()),
+        };
+        let Window { from, to } = page.window.unwrap_or(Window { from: 0, to: 0 });
+        let window = page.window.map(|_| (time(from), time(to)));
+        let mut statement = self.transaction.prepare_cached(
+            "UPDATE run_stream
+             SET state = ?3, cursor = ?4, bookmark = ?5, pages = pages + 1, total = coalesce(?6, total),
+                 window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
+             WHERE run_id = ?1 AND stream = ?2",
+        )?;
+        statement.execute(params![
+            self.run.0,
+            self.stream,
+            state.word(),
+            cursor,
+            bookmark,
+            page.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
+            window.as_ref().map(|(from, _)| from),
+            window.as_ref().map(|(_, to)| to),
+        ])?;
+        Ok(())
+    }
+
+    fn mark_gone(&self) -> rusqlite::Result<()> {
+        for table in ["entity", "relation"] {
+            self.transaction.execute(
+                &format!(
+                    "UPDATE {table} SET gone_run = ?3
+                     WHERE integration_id = ?1 AND stream = ?2 AND last_seen_run < ?3 AND gone_run IS NULL"
+                ),
+                params![self.integration, self.stream, self.run.0],
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A time as the store has it: text that sorts by time.
+fn time(seconds: Timestamp) -> String {
+    match normal::time(seconds) {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,232 @@
+//! A run: what may be read is asked first, then streams are read side by side, page by page, each page kept
+//! before the next one is asked for.
+
+mod event;
+mod retry;
+mod stream;
+mod summary;
+
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use crate::contract::api::{self, Access, ErrorKind};
+use crate::integration::{CallError, Integration};
+use crate::manifest::StreamSpec;
+use crate::store::{RunStart, Store, StoreError, StreamState};
+
+pub use event::{Event, Observer};
+pub use retry::RetryPolicy;
+pub use summary::{StreamOutcome, StreamSummary, Summary};
+
+/// Streams that are read at the same time. Vendors document no limit; politeness does.
+const SIDE_BY_SIDE: usize = 4;
+
+/// A run that did not take place, or could not go on at all.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The vendor or the connector refuses altogether. Before the store was touched, if `check` said so.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What came can't be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl SyncError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Call(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+        }
+    }
+}
+
+/// What the integration may read, with a row for each selected stream.
+///
+/// # Errors
+///
+/// When the vendor or the connector refuses altogether.
+pub async fn check(
+    integration: &Integration,
+    observer: &dyn Observer,
+    requests: &Arc<AtomicU64>,
+) -> Result<api::Report, CallError> {
+    // Somebody waits for the answer: a vendor that is down is told at once, and not after a minute.
+    let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
+    let mut report = retry::until_answered(
+        policy,
+        |wait| observer.event(Event::Waiting { stream: "check", wait }),
+        || integration.check(requests),
+    )
+    .await?;
+    report.streams.retain(|row| integration.selected.iter().any(|stream| stream.name == row.stream));
+    Ok(report)
+}
+
+/// Reads all selected streams into the store at `path`.
+///
+/// # Errors
+///
+/// [`SyncError`] when there is nothing to report. A stream that fails alone is part of the [`Summary`].
+pub async fn run(
+    integration: Arc<Integration>,
+    path: PathBuf,
+    observer: Arc<dyn Observer>,
+) -> Result<Summary, SyncError> {
+    let started = Instant::now();
+    let requests = Arc::new(AtomicU64::new(0));
+    let report = check(&integration, observer.as_ref(), &requests).await?;
+    observer.event(Event::Checked { report: &report });
+
+    // Only now: a run that can't begin leaves no trace.
+    let store = Keeper::open(path).await?;
+    let manifest = integration.manifest();
+    let digest = integration.connector.digest().to_string();
+    let run = store
+        .with({
+            let (name, account) = (integration.name.clone(), report.account.clone());
+            let manifest = manifest.clone();
+            move |store| {
+                store.begin_run(&RunStart {
+                    integration: &name,
+                    connector: &manifest.name,
+                    title: &manifest.title,
+                    version: &manifest.version,
+                    digest: &digest,
+                    account: account.as_deref(),
+                })
+            }
+        })
+        .await?;
+    observer.event(Event::RunStarted { resumed: run.resumed });
+
+    let mut tasks = JoinSet::new();
+    let mut summaries: Vec<StreamSummary> = Vec::new();
+    let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    for spec in integration.selected.clone() {
+        if let Some(outcome) = refusal(&report, &spec) {
+            let reason = outcome.reason().unwrap_or_default().to_owned();
+            let name = spec.name.clone();
+            store
+                .with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &reason))
+                .await?;
+            let summary = StreamSummary::new(&spec, outcome);
+            observer.event(Event::StreamEnded { summary: &summary });
+            summaries.push(summary);
+            continue;
+        }
+        let reader = stream::Reader {
+            integration: Arc::clone(&integration),
+            store: store.clone(),
+            observer: Arc::clone(&observer),
+            requests: Arc::clone(&requests),
+            run: run.id,
+            spec,
+        };
+        let places = Arc::clone(&places);
+        tasks.spawn(async move {
+            // The semaphore is never closed.
+            let _place = places.acquire_owned().await;
+            reader.read().await
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        // What ends one stream this way ends all: dropping the set stops the others between two pages.
+        let summary = ended.map_err(|error| StoreError::GivenUp(error.to_string()))??;
+        observer.event(Event::StreamEnded { summary: &summary });
+        summaries.push(summary);
+    }
+
+    let order = |summary: &StreamSummary| {
+        integration.selected.iter().position(|stream| stream.name == summary.stream)
+    };
+    summaries.sort_by_key(order);
+    let complete = summaries.iter().all(StreamSummary::is_complete_enough);
+    let (entities, relations, problems, problem_count) = store
+        .with(move |store| {
+            store.finish_run(run.id, complete)?;
+            Ok((
+                store.entity_counts(run.id)?,
+                store.relation_counts(run.id)?,
+                store.problems(run.id, summary::PROBLEMS_SHOWN)?,
+                store.problem_count(run.id)?,
+            ))
+        })
+        .await?;
+    Ok(Summary {
+        integration: integration.name.clone(),
+        account: report.account,
+        connector: manifest.name.clone(),
+        version: manifest.version.clone(),
+        digest: integration.connector.digest().to_string(),
+        resumed: run.resumed,
+        complete,
+        streams: summaries,
+        entities,
+        relations,
+        problems,
+        problem_count,
+        requests: crate::capability::requests_sent(&requests),
+        seconds: started.elapsed().as_secs_f64(),
+    })
+}
+
+/// Why a stream is not even tried: `check` found that it may not be read. Another reason may pass, so those
+/// streams are tried.
+fn refusal(report: &api::Report, spec: &StreamSpec) -> Option<StreamOutcome> {
+    let row = report.streams.iter().find(|row| row.stream == spec.name)?;
+    match &row.access {
+        Access::Readable => None,
+        Access::Refused(error) => match error.kind {
+            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => Some(StreamOutcome::Skipped {
+                reason: error.message.clone(),
+                hint: error.remedy.clone(),
+            }),
+            _ => None,
+        },
+    }
+}
+
+/// The store, used from any stream. SQLite has one writer, and works off the runtime.
+#[derive(Clone)]
+struct Keeper(Arc<Mutex<Store>>);
+
+impl Keeper {
+    async fn open(path: PathBuf) -> Result<Self, StoreError> {
+        let opened = tokio::task::spawn_blocking(move || Store::open(&path)).await;
+        let store = opened.map_err(|error| StoreError::GivenUp(error.to_string()))??;
+        Ok(Self(Arc::new(Mutex::new(store))))
+    }
+
+    async fn with<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(&self.0);
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic in between left a transaction that SQLite rolled back.
+            work(&mut store.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        done.await.map_err(|error| StoreError::GivenUp(error.to_string()))?
+    }
+}
+
+/// A pause before the next attempt.
+#[derive(Clone, Debug)]
+pub struct Wait {
+    /// How long.
+    pub duration: Duration,
+    /// Why, in the words of the connector.
+    pub reason: String,
+    /// The attempt that failed, counted from one.
+    pub attempt: u32,
+    /// Attempts altogether.
+    pub attempts: u32,
+}

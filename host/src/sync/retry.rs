@@ -1,0 +1,126 @@
+//! Waits and calls again, where the connector says that this helps.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use super::Wait;
+use crate::contract::api::ErrorKind;
+use crate::integration::CallError;
+
+/// The longest time a vendor can make us wait by `Retry-After`.
+const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// How long to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// Calls altogether, at least one.
+    pub attempts: u32,
+    /// The first pause; each one doubles it, plus a random part of it.
+    pub first: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+}
+
+impl Default for RetryPolicy {
+    /// What official clients of vendors do (1, 2, 4, 8, 16, 32 s and a random part), and as good for others: seven calls
+    /// in a little more than a minute.
+    fn default() -> Self {
+        Self { attempts: 7, first: Duration::from_secs(1), longest: Duration::from_secs(32) }
+    }
+}
+
+/// Calls until there is an answer, an error that waiting does not mend, or no attempt left. Tells `waiting`
+/// before each pause.
+pub(super) async fn until_answered<T, F: Future<Output = Result<T, CallError>>>(
+    policy: RetryPolicy,
+    waiting: impl Fn(&Wait),
+    mut call: impl FnMut() -> F,
+) -> Result<T, CallError> {
+    let pauses = ExponentialBuilder::default()
+        .with_min_delay(policy.first)
+        .with_max_delay(policy.longest)
+        .with_factor(2.0)
+        .with_max_times(policy.attempts.saturating_sub(1) as usize)
+        .with_jitter()
+        .build();
+    for (attempt, pause) in (1..).zip(pauses) {
+        let error = match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) => error,
+        };
+        let asked = match error.kind() {
+            Some(ErrorKind::RateLimited(seconds) | ErrorKind::Unavailable(seconds)) => *seconds,
+            _ => return Err(error),
+        };
+        let asked = asked.map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST_RETRY_AFTER));
+        let wait = Wait {
+            duration: asked.unwrap_or(pause),
+            reason: error.to_string(),
+            attempt,
+            attempts: policy.attempts,
+        };
+        waiting(&wait);
+        tokio::time::sleep(wait.duration).await;
+    }
+    call().await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::contract::api;
+
+    fn failure(kind: ErrorKind) -> CallError {
+        CallError::Connector(api::Error { kind, code: None, message: "no".to_owned(), remedy: None, detail: None })
+    }
+
+    /// Calls that fail with `kind`, and the pauses between them in seconds.
+    async fn pauses(policy: RetryPolicy, kind: ErrorKind, succeed_at: u32) -> (u32, Vec<u64>, bool) {
+        let mut calls = 0;
+        let pauses = Mutex::new(Vec::new());
+        let answer = until_answered(
+            policy,
+            |wait| pauses.lock().unwrap().push(wait.duration.as_secs()),
+            || {
+                calls += 1;
+                std::future::ready(if calls == succeed_at { Ok(()) } else { Err(failure(kind.clone())) })
+            },
+        )
+        .await;
+        (calls, pauses.into_inner().unwrap(), answer.is_ok())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_double_up_to_the_longest_and_attempts_are_counted() {
+        let (calls, pauses, answered) =
+            pauses(RetryPolicy::default(), ErrorKind::Unavailable(None), u32::MAX).await;
+        assert_eq!((calls, answered), (7, false));
+        // The random part is less than the pause itself.
+        for (pause, least) in pauses.iter().zip([1, 2, 4, 8, 16, 32]) {
+            assert!((least..=2 * least).contains(pause), "{pauses:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_vendor_s_own_pause_counts() {
+        let (calls, pauses, answered) = pauses(RetryPolicy::default(), ErrorKind::RateLimited(Some(42)), 3).await;
+        assert_eq!((calls, pauses, answered), (3, vec![42, 42], true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waiting_does_not_mend_is_told_at_once() {
+        for kind in [ErrorKind::Unauthenticated, ErrorKind::Unexpected, ErrorKind::MissingPermission(vec![])] {
+            let (calls, pauses, _) = pauses(RetryPolicy::default(), kind, u32::MAX).await;
+            assert_eq!((calls, pauses), (1, vec![]));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_attempt_is_one_call() {
+        let policy = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+        assert_eq!(pauses(policy, ErrorKind::Unavailable(None), u32::MAX).await.0, 1);
+    }
+}

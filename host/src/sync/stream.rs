@@ -1,0 +1,143 @@
+//! One stream, from its checkpoint to its end.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::{Event, Keeper, Observer, StreamOutcome, StreamSummary, SyncError, retry};
+use crate::contract::api::{ErrorKind, Page, Position, Progress};
+use crate::integration::{CallError, Integration};
+use crate::manifest::StreamSpec;
+use crate::store::{RunId, StreamState};
+
+/// The longest cursor or bookmark, in bytes; see the contract.
+const LONGEST_CURSOR: usize = 4096;
+
+/// Reads one stream.
+pub(super) struct Reader {
+    pub(super) integration: Arc<Integration>,
+    pub(super) store: Keeper,
+    pub(super) observer: Arc<dyn Observer>,
+    pub(super) requests: Arc<AtomicU64>,
+    pub(super) run: RunId,
+    pub(super) spec: StreamSpec,
+}
+
+impl Reader {
+    /// Reads to the end, or to what ends it early. An error ends the whole run.
+    pub(super) async fn read(self) -> Result<StreamSummary, SyncError> {
+        self.observer.event(Event::StreamStarted { stream: &self.spec });
+        let (run, name) = (self.run, self.spec.name.clone());
+        let checkpoint = self.store.with(move |store| store.begin_stream(run, &name)).await?;
+        let mut summary = StreamSummary::new(&self.spec, StreamOutcome::Complete);
+        summary.pages = checkpoint.pages;
+        if checkpoint.state == StreamState::Complete {
+            return Ok(summary);
+        }
+        let mut position = match (checkpoint.cursor, checkpoint.bookmark) {
+            (Some(cursor), _) => Position::At(cursor),
+            (None, Some(bookmark)) if self.spec.incremental => Position::After(bookmark),
+            (None, _) => Position::Beginning,
+        };
+        loop {
+            let page = match self.page(&position).await {
+                Ok(page) => page,
+                Err(CallError::Connector(error))
+                    if error.kind == ErrorKind::InvalidPosition && position != Position::Beginning =>
+                {
+                    tracing::warn!(stream = self.spec.name, "starting over: {}", error.message);
+                    let name = self.spec.name.clone();
+                    self.store.with(move |store| store.forget_checkpoint(run, &name)).await?;
+                    position = Position::Beginning;
+                    continue;
+                }
+                Err(error) => return self.end(summary, error).await,
+            };
+            if let Err(reason) = self.examine(&page, &position) {
+                let outcome = StreamOutcome::Incomplete {
+                    reason: format!("the connector broke the contract: {reason}"),
+                    hint: Some("this is a bug in the connector: report it to its author".to_owned()),
+                };
+                return self.end_with(summary, outcome).await;
+            }
+            let objects = page.entities.len() + page.usages.len() + page.problems.len();
+            let (total, progress) = (page.total, page.progress.clone());
+            let name = self.spec.name.clone();
+            self.store.with(move |store| store.commit_page(run, &name, &page)).await?;
+            summary.pages += 1;
+            summary.total = total.or(summary.total);
+            self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
+            match progress {
+                Progress::More(cursor) => position = Position::At(cursor),
+                Progress::Done(_) => return Ok(summary),
+            }
+        }
+    }
+
+    /// One page, asked for until there is an answer.
+    async fn page(&self, position: &Position) -> Result<Page, CallError> {
+        retry::until_answered(
+            self.integration.retry,
+            |wait| self.observer.event(Event::Waiting { stream: &self.spec.name, wait }),
+            || self.integration.read(&self.spec, position, &self.requests),
+        )
+        .await
+    }
+
+    /// What a page must keep to, so that a later stream, run or reader can rely on it.
+    fn examine(&self, page: &Page, position: &Position) -> Result<(), String> {
+        for entity in &page.entities {
+            if !self.spec.entities.iter().any(|spec| spec.source_type == entity.source_type) {
+                return Err(format!("it yields `{}`, which this stream does not declare", entity.source_type));
+            }
+            if entity.source_id.is_empty() {
+                return Err(format!("it yields a `{}` without a key", entity.source_type));
+            }
+        }
+        let text = match &page.progress {
+            Progress::More(cursor) => Some(cursor),
+            Progress::Done(bookmark) => bookmark.as_ref(),
+        };
+        if text.is_some_and(|text| text.len() > LONGEST_CURSOR) {
+            return Err(format!("its cursor is longer than {LONGEST_CURSOR} bytes"));
+        }
+        match (&page.progress, position) {
+            (Progress::More(next), Position::At(cursor)) if next == cursor => {
+                Err("its cursor does not advance".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
+        let outcome = match error.kind() {
+            // The next stream would fail in the same way.
+            Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)) => return Err(error.into()),
+            Some(ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition) if summary.pages == 0 => {
+                StreamOutcome::Skipped { reason: error.to_string(), hint: error.hint() }
+            }
+            _ => StreamOutcome::Incomplete { reason: error.to_string(), hint: error.hint() },
+        };
+        if let CallError::Connector(error) = &error
+            && let Some(detail) = &error.detail
+        {
+            tracing::debug!(stream = self.spec.name, "{detail}");
+        }
+        self.end_with(summary, outcome).await
+    }
+
+    async fn end_with(
+        &self,
+        mut summary: StreamSummary,
+        outcome: StreamOutcome,
+    ) -> Result<StreamSummary, SyncError> {
+        let state = match outcome {
+            StreamOutcome::Skipped { .. } => StreamState::Skipped,
+            _ => StreamState::Incomplete,
+        };
+        let (run, name) = (self.run, self.spec.name.clone());
+        let reason = outcome.reason().unwrap_or_default().to_owned();
+        self.store.with(move |store| store.end_stream(run, &name, state, &reason)).await?;
+        summary.outcome = outcome;
+        Ok(summary)
+    }
+}

@@ -1,0 +1,125 @@
+//! What a run brought.
+
+use serde::Serialize;
+
+use crate::manifest::StreamSpec;
+use crate::store::{EntityCount, RelationCount, StoredProblem};
+
+/// Problems that a summary lists; the store has them all.
+pub(super) const PROBLEMS_SHOWN: u32 = 20;
+
+/// What a run brought. Serializes for `sync --json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// Name of the integration.
+    pub integration: String,
+    /// What it is connected to.
+    pub account: Option<String>,
+    /// Name of the connector.
+    pub connector: String,
+    /// Version of the connector.
+    pub version: String,
+    /// SHA-256 of the connector.
+    pub digest: String,
+    /// Whether it went on with an interrupted run.
+    pub resumed: bool,
+    /// Whether every selected stream is complete, optional ones that were skipped aside.
+    pub complete: bool,
+    /// Each selected stream, in the manifest's order.
+    pub streams: Vec<StreamSummary>,
+    /// Entities by source type.
+    pub entities: Vec<EntityCount>,
+    /// Relations by kind.
+    pub relations: Vec<RelationCount>,
+    /// The first problems.
+    pub problems: Vec<StoredProblem>,
+    /// All problems.
+    pub problem_count: u64,
+    /// Requests sent to the vendor, attempts that failed included.
+    pub requests: u64,
+    /// From the first request to the end.
+    pub seconds: f64,
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, Serialize)]
+pub struct StreamSummary {
+    /// Its name.
+    pub stream: String,
+    /// Its title.
+    pub title: String,
+    /// Whether a run can do without it.
+    pub optional: bool,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: StreamOutcome,
+    /// Pages kept.
+    pub pages: u64,
+    /// How many objects the vendor says it has.
+    pub total: Option<u64>,
+}
+
+/// How a stream ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "kebab-case")]
+pub enum StreamOutcome {
+    /// All of it was read.
+    Complete,
+    /// It ended early.
+    Incomplete {
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+    /// It may not be read.
+    Skipped {
+        /// Why.
+        reason: String,
+        /// What to do about it.
+        hint: Option<String>,
+    },
+}
+
+impl StreamOutcome {
+    /// Why it is not complete.
+    #[must_use]
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Complete => None,
+            Self::Incomplete { reason, .. } | Self::Skipped { reason, .. } => Some(reason),
+        }
+    }
+
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&str> {
+        match self {
+            Self::Complete => None,
+            Self::Incomplete { hint, .. } | Self::Skipped { hint, .. } => hint.as_deref(),
+        }
+    }
+}
+
+impl StreamSummary {
+    pub(super) fn new(spec: &StreamSpec, outcome: StreamOutcome) -> Self {
+        Self {
+            stream: spec.name.clone(),
+            title: spec.title.clone(),
+            optional: spec.optional,
+            outcome,
+            pages: 0,
+            total: None,
+        }
+    }
+
+    /// Whether the run is whole as far as this stream goes.
+    #[must_use]
+    pub fn is_complete_enough(&self) -> bool {
+        match self.outcome {
+            StreamOutcome::Complete => true,
+            StreamOutcome::Skipped { .. } => self.optional,
+            StreamOutcome::Incomplete { .. } => false,
+        }
+    }
+}

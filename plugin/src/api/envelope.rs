@@ -1,0 +1,358 @@
+//! The envelope of every answer: `{"stat": "OK", "response": ..., "metadata": {...}}`, or
+//! `{"stat": "FAIL", "code": ..., "message": ..., "message_detail": ...}`.
+//!
+//! The whole answer is parsed in one pass, straight into the types of the stream. Only where that fails, the
+//! elements of `response` are parsed one by one, so that a single bad object does not take the page with it.
+
+use serde::Deserialize;
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use serde_json::value::RawValue;
+
+use crate::lenient::{Field, Record, Shape};
+
+/// The member `metadata` of a list.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(crate) struct Metadata {
+    /// Where the next page begins; absent or null on the last page.
+    pub(crate) next_offset: Field<NextOffset>,
+    /// How many objects the list has.
+    pub(crate) total_objects: Field<Total>,
+}
+
+/// A number, or digits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct NextOffset(pub(crate) i64);
+
+impl Shape<'_> for NextOffset {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn text(text: &str) -> Field<Self> {
+        // Unlike elsewhere, blank is not absent: a walk must not end by mistake, or the rest would seem deleted.
+        text.parse().map_or(Field::Wrong("a text"), |offset| Field::Is(Self(offset)))
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Field::Is(Self(value))
+    }
+}
+
+/// A number, or `{"relation": "eq", "value": n}` as the newer endpoints have it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Total(pub(crate) i64);
+
+impl<'de> Shape<'de> for Total {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn text(text: &str) -> Field<Self> {
+        i64::text(text).ok().map_or(Field::Absent, |total| Field::Is(Self(total)))
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Field::Is(Self(value))
+    }
+
+    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
+        let mut total = Field::Absent;
+        while let Some(name) = object.next_key::<String>()? {
+            if name == "value" {
+                total = object
+                    .next_value::<Field<i64>>()?
+                    .ok()
+                    .map_or(Field::Absent, |value| Field::Is(Self(value)));
+            } else {
+                object.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(total)
+    }
+}
+
+/// The member `response` of a list: its elements; or an object that holds them in its only list, beside a
+/// `metadata` of its own, as the newer endpoints have it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Listing<T> {
+    pub(crate) elements: Vec<Field<Record<T>>>,
+    metadata: Field<Record<Metadata>>,
+}
+
+impl<'de, T: Deserialize<'de>> Shape<'de> for Listing<T> {
+    const EXPECTED: &'static str = "a list";
+
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Field<Self>, A::Error> {
+        let elements = Vec::list(list)?;
+        Ok(match elements {
+            Field::Is(elements) => Field::Is(Self { elements, metadata: Field::Absent }),
+            Field::Absent => Field::Absent,
+            Field::Wrong(what) => Field::Wrong(what),
+        })
+    }
+
+    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
+        let mut metadata = Field::Absent;
+        let mut found = None;
+        while let Some(name) = object.next_key::<String>()? {
+            if name == "metadata" {
+                metadata = object.next_value()?;
+            } else if let Field::Is(elements) = object.next_value()?
+                && found.replace(elements).is_some()
+            {
+                while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                return Ok(Field::Wrong("an object with several lists"));
+            }
+        }
+        Ok(found.map_or(Field::Wrong("an object"), |elements| Field::Is(Self { elements, metadata })))
+    }
+}
+
+/// What `response` is parsed into.
+pub(crate) trait Payload: for<'de> Deserialize<'de> + Default {
+    /// The `metadata` within it.
+    fn metadata(&mut self) -> Option<Metadata> {
+        None
+    }
+
+    /// Parses it element by element, where it could not be parsed as a whole.
+    fn salvage(_: &RawValue) -> Option<Self> {
+        None
+    }
+}
+
+/// An answer that matters only as far as there is one.
+impl Payload for IgnoredAny {}
+
+impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Record<T>> {}
+
+impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Listing<T>> {
+    fn metadata(&mut self) -> Option<Metadata> {
+        match self {
+            Self::Is(listing) => std::mem::take(&mut listing.metadata).ok().map(|Record(metadata)| metadata),
+            Self::Absent | Self::Wrong(_) => None,
+        }
+    }
+
+    fn salvage(response: &RawValue) -> Option<Self> {
+        let elements: Vec<&RawValue> = serde_json::from_str(response.get()).ok()?;
+        let elements = elements
+            .into_iter()
+            .map(|element| {
+                serde_json::from_str(element.get())
+                    .unwrap_or(Field::Wrong("JSON with a broken text or a doubled field"))
+            })
+            .collect();
+        Some(Self::Is(Listing { elements, metadata: Field::Absent }))
+    }
+}
+
+/// What the vendor says of its answer.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Verdict {
+    pub(crate) stat: Option<String>,
+    /// Five digits: HTTP status times 100 plus a number. Text, because it may be blank or anything else.
+    pub(crate) code: Option<String>,
+    pub(crate) message: Option<String>,
+    pub(crate) message_detail: Option<String>,
+}
+
+impl Verdict {
+    pub(crate) fn is_ok(&self) -> bool {
+        self.stat.as_deref() == Some("OK")
+    }
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+pub(crate) struct Envelope<R> {
+    pub(crate) verdict: Verdict,
+    pub(crate) response: R,
+    /// The one beside `response`, else the one within it.
+    pub(crate) metadata: Metadata,
+    /// Why it was parsed element by element, where it was.
+    pub(crate) salvaged: Option<String>,
+}
+
+/// Why an answer is no envelope.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Unreadable {
+    /// There is no body.
+    Empty,
+    /// It ends before its end.
+    Truncated,
+    /// A page for people, with its title.
+    Html(Option<String>),
+    /// JSON, but this instead of an object.
+    NoObject(&'static str),
+    /// Something else; says what the parser says.
+    NoJson(String),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, bound(deserialize = "R: Deserialize<'de> + Default"))]
+struct Wire<R> {
+    stat: Field<String>,
+    code: Field<String>,
+    message: Field<String>,
+    message_detail: Field<String>,
+    response: R,
+    metadata: Field<Record<Metadata>>,
+}
+
+/// Parses the body of an answer.
+///
+/// # Errors
+///
+/// When it is no JSON object.
+pub(crate) fn parse<R: Payload>(body: &[u8]) -> Result<Envelope<R>, Unreadable> {
+    let start = body.trim_ascii_start();
+    match start.first() {
+        None => return Err(Unreadable::Empty),
+        Some(b'<') => return Err(Unreadable::Html(title(&String::from_utf8_lossy(start)))),
+        Some(_) => {}
+    }
+    match serde_json::from_slice::<Field<Record<Wire<R>>>>(body) {
+        Ok(Field::Is(Record(wire))) => Ok(Envelope::new(wire, None)),
+        Ok(Field::Absent) => Err(Unreadable::NoObject("null")),
+        Ok(Field::Wrong(what)) => Err(Unreadable::NoObject(what)),
+        Err(error) if error.is_eof() => Err(Unreadable::Truncated),
+        Err(error) => salvage(body, &error).ok_or_else(|| Unreadable::NoJson(error.to_string())),
+    }
+}
+
+fn salvage<R: Payload>(body: &[u8], error: &serde_json::Error) -> Option<Envelope<R>> {
+    let text = String::from_utf8_lossy(body);
+    let wire: Field<Record<Wire<Option<Box<RawValue>>>>> = serde_json::from_str(&text).ok()?;
+    let Record(Wire { stat, code, message, message_detail, response, metadata }) = wire.ok()?;
+    let response = R::salvage(&*response?)?;
+    let wire = Wire { stat, code, message, message_detail, response, metadata };
+    Some(Envelope::new(wire, Some(error.to_string())))
+}
+
+impl<R: Payload> Envelope<R> {
+    fn new(wire: Wire<R>, salvaged: Option<String>) -> Self {
+        let Wire { stat, code, message, message_detail, mut response, metadata } = wire;
+        let metadata = match metadata {
+            Field::Is(Record(metadata)) => metadata,
+            Field::Absent => response.metadata().unwrap_or_default(),
+            Field::Wrong(what) => Metadata { next_offset: Field::Wrong(what), total_objects: Field::Absent },
+        };
+        let verdict = Verdict {
+            stat: stat.ok(),
+            code: code.ok(),
+            message: message.ok(),
+            message_detail: message_detail.ok(),
+        };
+        Self { verdict, response, metadata, salvaged }
+    }
+}
+
+/// The title of an HTML page.
+fn title(html: &str) -> Option<String> {
+    // ASCII lower case keeps the positions.
+    let lower = html.to_ascii_lowercase();
+    let open = lower.find("<title")?;
+    let start = open + lower.get(open..)?.find('>')? + 1;
+    let end = start + lower.get(start..)?.find('<')?;
+    let title = html.get(start..end)?.trim();
+    (!title.is_empty()).then(|| title.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+    #[serde(default)]
+    struct Thing {
+        id: Field<String>,
+    }
+
+    type Things = Field<Listing<Thing>>;
+
+    fn thing(id: &str) -> Field<Record<Thing>> {
+        Field::Is(Record(Thing { id: Field::Is(id.into()) }))
+    }
+
+    fn metadata(next_offset: Field<NextOffset>, total_objects: Field<Total>) -> Metadata {
+        Metadata { next_offset, total_objects }
+    }
+
+    #[test]
+    fn metadata_is_read_in_all_its_forms_and_places() {
+        let offset = |offset| metadata(Field::Is(NextOffset(offset)), Field::Absent);
+        let total = |total| metadata(Field::Absent, Field::Is(Total(total)));
+        let wrong = |what| metadata(Field::Wrong(what), Field::Absent);
+        for (json, expected) in [
+            ("", Metadata::default()),
+            (r#","metadata":null"#, Metadata::default()),
+            (r#","metadata":{}"#, Metadata::default()),
+            (r#","metadata":{"next_offset":null}"#, Metadata::default()),
+            (r#","metadata":{"total_objects":7}"#, total(7)),
+            (r#","metadata":{"total_objects":"7"}"#, total(7)),
+            (r#","metadata":{"total_objects":{"relation":"eq","value":9}}"#, total(9)),
+            (r#","metadata":{"next_offset":300,"prev_offset":0}"#, offset(300)),
+            (r#","metadata":{"next_offset":"300"}"#, offset(300)),
+            (r#","metadata":{"next_offset":""}"#, wrong("a text")),
+            (r#","metadata":{"next_offset":[1]}"#, wrong("a list")),
+            (r#","metadata":{"next_offset":1.5}"#, wrong("a number")),
+            (r#","metadata":"odd""#, wrong("a text")),
+        ] {
+            let body = format!(r#"{{"stat":"OK","response":[]{json}}}"#);
+            assert_eq!(parse::<Things>(body.as_bytes()).unwrap().metadata, expected, "{json}");
+        }
+        let within = r#"{"response":{"items":[{"id":"a"}],"metadata":{"next_offset":5}},"stat":"OK"}"#;
+        let envelope = parse::<Things>(within.as_bytes()).unwrap();
+        assert_eq!(envelope.metadata, offset(5));
+        assert_eq!(envelope.response.ok().unwrap().elements, [thing("a")]);
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_told_apart() {
+        for (body, expected) in [
+            ("", Unreadable::Empty),
+            (" \n", Unreadable::Empty),
+            (r#"{"stat":"OK","response":[{"id":"#, Unreadable::Truncated),
+            ("<!doctype html><TITLE lang=en> Sign in </TITLE>", Unreadable::Html(Some("Sign in".into()))),
+            ("\n<html><body>x", Unreadable::Html(None)),
+            ("<title", Unreadable::Html(None)),
+            ("<title></title>", Unreadable::Html(None)),
+            ("[]", Unreadable::NoObject("a list")),
+            ("null", Unreadable::NoObject("null")),
+            ("5", Unreadable::NoObject("a number")),
+        ] {
+            assert_eq!(parse::<Things>(body.as_bytes()).unwrap_err(), expected, "{body}");
+        }
+        for body in ["Service Unavailable", "{\"stat\":\"OK\"} x", "{'stat':1}"] {
+            assert!(matches!(parse::<Things>(body.as_bytes()), Err(Unreadable::NoJson(_))), "{body}");
+        }
+    }
+
+    #[test]
+    fn one_broken_object_does_not_take_the_page_with_it() {
+        for broken in [r#"{"id":"x","id":"y"}"#, r#"{"id":"\ud83d"}"#, r#"{"id":1e999}"#] {
+            let body = format!(
+                r#"{{"stat":"OK","response":[{{"id":"a"}},{broken},{{"id":"b"}}],"metadata":{{"next_offset":3}}}}"#
+            );
+            let envelope = parse::<Things>(body.as_bytes()).unwrap();
+            let elements = envelope.response.ok().unwrap().elements;
+            assert_eq!(elements.len(), 3, "{broken}");
+            assert_eq!((&elements[0], &elements[2]), (&thing("a"), &thing("b")), "{broken}");
+            assert!(matches!(elements[1], Field::Wrong(_)), "{broken}: {:?}", elements[1]);
+            assert!(envelope.salvaged.is_some());
+            assert_eq!(envelope.metadata.next_offset, Field::Is(NextOffset(3)));
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_no_utf_8_is_replaced() {
+        let body = [br#"{"stat":"OK","response":[{"id":"a"#.as_slice(), b"\xff", br#""}]}"#].concat();
+        assert_eq!(parse::<Things>(&body).unwrap().response.ok().unwrap().elements, [thing("a\u{fffd}")]);
+    }
+
+    #[test]
+    fn an_object_without_its_only_list_is_no_listing() {
+        let body = br#"{"stat":"OK","response":{"a":[],"b":[],"c":1}}"#;
+        assert_eq!(parse::<Things>(body).unwrap().response, Field::Wrong("an object with several lists"));
+        let body = br#"{"stat":"OK","response":{"user_id":"x"}}"#;
+        assert_eq!(parse::<Things>(body).unwrap().response, Field::Wrong("an object"));
+    }
+}

@@ -1,0 +1,129 @@
+//! One call of the Admin API: sign, send, understand the envelope, or say what went wrong and who can mend it.
+//! Knows nothing of streams.
+
+mod envelope;
+mod failure;
+
+use chrono::{DateTime, Utc};
+
+#[cfg(test)]
+pub(crate) use envelope::NextOffset;
+pub(crate) use envelope::{Listing, Metadata, Payload};
+
+use crate::contract::{Error, Level, Request, Response};
+use crate::host::Host;
+use crate::settings::Settings;
+use crate::signing::{self, Unsigned};
+
+const USER_AGENT: &str = concat!("duo-connector/", env!("CARGO_PKG_VERSION"));
+
+/// One path of the Admin API.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endpoint {
+    /// From `/admin/`, without the query.
+    pub(crate) path: &'static str,
+    /// Which permissions of the Admin API application open it, in Duo's words. Several where the sources differ.
+    pub(crate) permissions: &'static [&'static str],
+    /// Whether it refuses signatures of version 2.
+    pub(crate) v5_only: bool,
+}
+
+/// What a successful call yields.
+#[derive(Debug)]
+pub(crate) struct Reply<R> {
+    /// The member `response`.
+    pub(crate) response: R,
+    /// The member `metadata`, wherever it was.
+    pub(crate) metadata: Metadata,
+}
+
+/// Calls the Admin API with one set of settings.
+#[derive(Clone, Copy)]
+pub(crate) struct Client<'a> {
+    host: &'a dyn Host,
+    settings: &'a Settings,
+}
+
+/// A request that was made, as far as an error may tell of it.
+struct Call<'a> {
+    endpoint: &'a Endpoint,
+    settings: &'a Settings,
+    signed_at: DateTime<Utc>,
+}
+
+impl<'a> Client<'a> {
+    pub(crate) fn new(host: &'a dyn Host, settings: &'a Settings) -> Self {
+        Self { host, settings }
+    }
+
+    /// Whom it calls.
+    pub(crate) fn api_hostname(&self) -> &str {
+        &self.settings.api_hostname
+    }
+
+    /// GETs `endpoint` with `params`.
+    ///
+    /// # Errors
+    ///
+    /// Every kind but `invalid-position`; see the table in `failure`.
+    pub(crate) fn get<R: Payload>(
+        &self,
+        endpoint: &Endpoint,
+        params: &[(&str, &str)],
+    ) -> Result<Reply<R>, Error> {
+        let call = Call { endpoint, settings: self.settings, signed_at: self.host.now() };
+        let response = self.send(&call, params)?;
+        let envelope = envelope::parse::<R>(&response.body)
+            .map_err(|fault| failure::unreadable(&call, &response, &fault))?;
+        if let Some(fault) = &envelope.salvaged {
+            let line = format!("GET {}: read object by object, because of: {fault}", endpoint.path);
+            self.host.log(Level::Warn, &line);
+        }
+        if envelope.verdict.is_ok() {
+            Ok(Reply { response: envelope.response, metadata: envelope.metadata })
+        } else {
+            Err(failure::failed(&call, &response, &envelope.verdict))
+        }
+    }
+
+    /// Signs and sends; an answer with a status other than 2xx is an error. Apart from `get`, because that is
+    /// compiled for each kind of object.
+    fn send(&self, call: &Call<'_>, params: &[(&str, &str)]) -> Result<Response, Error> {
+        let Settings { api_hostname, integration_key, secret_key, scheme } = self.settings;
+        let path = call.endpoint.path;
+        // As Duo's Python client writes it: two digits of day, and `-0000` for UTC.
+        let date = call.signed_at.format("%a, %d %b %Y %H:%M:%S -0000").to_string();
+        let query = signing::canonical_params(params);
+        let unsigned = Unsigned {
+            date: &date,
+            method: "GET",
+            host: api_hostname,
+            path,
+            params: &query,
+            body: b"",
+            headers: &[],
+        };
+        let authorization = signing::authorization(*scheme, integration_key, secret_key.reveal(), &unsigned);
+        let target = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        let request = Request {
+            url: format!("https://{api_hostname}{target}"),
+            headers: vec![
+                ("date".to_owned(), date),
+                ("authorization".to_owned(), authorization),
+                ("accept".to_owned(), "application/json".to_owned()),
+                ("user-agent".to_owned(), USER_AGENT.to_owned()),
+            ],
+        };
+        let response = self.host.send(&request).map_err(|error| failure::unanswered(call, &error))?;
+        let line = format!("GET {target}: {}, {} bytes", response.status, response.body.len());
+        self.host.log(Level::Debug, &line);
+        if (200..300).contains(&response.status) {
+            Ok(response)
+        } else {
+            Err(failure::refused(call, &response))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

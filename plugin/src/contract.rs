@@ -1,0 +1,48 @@
+//! The contract of `wit/` as Rust types. The generated types are the normal form throughout this crate, natively
+//! too: they are plain records.
+
+#[expect(missing_docs, clippy::allow_attributes, reason = "generated; the documentation is in `wit/`")]
+pub(crate) mod bindings {
+    wit_bindgen::generate!({
+        path: "../wit",
+        world: "connector-component",
+        generate_all,
+        // Puts the list of exports into the macro, so that a guest which links this crate need not have them.
+        pub_export_macro: true,
+        additional_derives: [PartialEq],
+    });
+}
+
+pub use bindings::exports::iga::connector::connector::{
+    Access, EntitySpec, Error, ErrorKind, FieldSpec, Manifest, Page, Position, Progress, RelationSpec,
+    Report, RequestBudget, Setting, SettingKind, SettingSpec, StreamAccess, StreamSpec, Window,
+};
+pub use bindings::iga::connector::http::{HttpError, HttpErrorKind, Request, Response};
+pub use bindings::iga::connector::logging::Level;
+pub use bindings::iga::connector::secrets::SecretError;
+pub use bindings::iga::connector::types::*;
+
+impl Error {
+    /// An error of `kind`; `message` says what was attempted and what came back.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, code: None, message: message.into(), remedy: None, detail: None }
+    }
+
+    /// With the vendor's own code.
+    pub(crate) fn code(mut self, code: Option<String>) -> Self {
+        self.code = code;
+        self
+    }
+
+    /// With what to change, and where.
+    pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// With a note for the log.
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into());
+        self
+    }
+}

@@ -1,0 +1,398 @@
+//! Values as Duo serves them: absent, null, blank, of another type than last year, of a type nobody has seen.
+//!
+//! Deserializing a [`Field`] never fails on sound JSON. What can't be understood is remembered as
+//! [`Field::Wrong`], so that the mapping can name it as a problem instead of losing its neighbours.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+/// A field that may hold anything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) enum Field<T> {
+    /// Absent, null or blank: the vendor did not say.
+    #[default]
+    Absent,
+    /// Understood.
+    Is(T),
+    /// Something else; says what it is.
+    Wrong(&'static str),
+}
+
+impl<T> Field<T> {
+    /// The value, where it was understood.
+    pub(crate) fn ok(self) -> Option<T> {
+        match self {
+            Self::Is(value) => Some(value),
+            Self::Absent | Self::Wrong(_) => None,
+        }
+    }
+}
+
+/// A list of objects.
+pub(crate) type List<T> = Field<Vec<Field<Record<T>>>>;
+
+/// A type that takes from each shape of JSON what it can make sense of. By default it can't.
+pub(crate) trait Shape<'de>: Sized {
+    /// What the field should hold, for a person.
+    const EXPECTED: &'static str;
+
+    fn text(text: &str) -> Field<Self> {
+        if text.trim().is_empty() { Field::Absent } else { Field::Wrong("a text") }
+    }
+
+    fn boolean(_: bool) -> Field<Self> {
+        Field::Wrong("true or false")
+    }
+
+    fn integer(_: i64) -> Field<Self> {
+        Field::Wrong("a number")
+    }
+
+    fn number(_: f64) -> Field<Self> {
+        Field::Wrong("a number")
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Field::Wrong("a list"))
+    }
+
+    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
+        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(Field::Wrong("an object"))
+    }
+}
+
+impl<'de, T: Shape<'de>> Deserialize<'de> for Field<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Anything(PhantomData))
+    }
+}
+
+struct Anything<T>(PhantomData<T>);
+
+impl<'de, T: Shape<'de>> Visitor<'de> for Anything<T> {
+    type Value = Field<T>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(T::EXPECTED)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Field::Absent)
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(T::text(text))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Self::Value, E> {
+        Ok(T::boolean(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(T::integer(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(i64::try_from(value).map_or(Field::Wrong("a huge number"), T::integer))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
+        Ok(T::number(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        T::list(list)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<Self::Value, A::Error> {
+        T::object(object)
+    }
+}
+
+impl Shape<'_> for String {
+    const EXPECTED: &'static str = "a text";
+
+    fn text(text: &str) -> Field<Self> {
+        if text.trim().is_empty() { Field::Absent } else { Field::Is(text.to_owned()) }
+    }
+
+    fn boolean(value: bool) -> Field<Self> {
+        Field::Is(value.to_string())
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Field::Is(value.to_string())
+    }
+
+    fn number(value: f64) -> Field<Self> {
+        Field::Is(value.to_string())
+    }
+}
+
+impl Shape<'_> for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn text(text: &str) -> Field<Self> {
+        match text.trim() {
+            "" => Field::Absent,
+            "1" => Field::Is(true),
+            "0" => Field::Is(false),
+            word if word.eq_ignore_ascii_case("true") => Field::Is(true),
+            word if word.eq_ignore_ascii_case("false") => Field::Is(false),
+            _ => Field::Wrong("a text"),
+        }
+    }
+
+    fn boolean(value: bool) -> Field<Self> {
+        Field::Is(value)
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        match value {
+            0 => Field::Is(false),
+            1 => Field::Is(true),
+            _ => Field::Wrong("a number"),
+        }
+    }
+
+    fn number(value: f64) -> Field<Self> {
+        whole(value).map_or(Field::Wrong("a number"), Self::integer)
+    }
+}
+
+impl Shape<'_> for i64 {
+    const EXPECTED: &'static str = "a whole number";
+
+    fn text(text: &str) -> Field<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Field::Absent;
+        }
+        let value = text.parse().ok().or_else(|| text.parse().ok().and_then(whole));
+        value.map_or(Field::Wrong("a text"), Field::Is)
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Field::Is(value)
+    }
+
+    fn number(value: f64) -> Field<Self> {
+        whole(value).map_or(Field::Wrong("a huge number"), Field::Is)
+    }
+}
+
+/// A number without its fraction, where `f64` still tells whole numbers apart.
+fn whole(value: f64) -> Option<i64> {
+    const LARGEST: f64 = 9_007_199_254_740_992.0; // 2^53
+    #[expect(clippy::cast_possible_truncation, reason = "the fraction goes, and the range is checked")]
+    (value.abs() <= LARGEST).then(|| value.trunc() as i64)
+}
+
+/// An object, deserialized as `T`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Record<T>(pub(crate) T);
+
+impl<'de, T: Deserialize<'de>> Shape<'de> for Record<T> {
+    const EXPECTED: &'static str = "an object";
+
+    fn object<A: MapAccess<'de>>(object: A) -> Result<Field<Self>, A::Error> {
+        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Field::Is(Self(value)))
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
+    const EXPECTED: &'static str = "a list";
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
+        let mut elements = Self::new();
+        while let Some(element) = list.next_element()? {
+            elements.push(element);
+        }
+        Ok(Field::Is(elements))
+    }
+}
+
+/// The members of an object whose names are not known beforehand, in the order received.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Members(pub(crate) Vec<(String, Field<String>)>);
+
+impl<'de> Shape<'de> for Members {
+    const EXPECTED: &'static str = "an object";
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
+        // Some languages write an empty map as an empty list.
+        let mut empty = true;
+        while list.next_element::<IgnoredAny>()?.is_some() {
+            empty = false;
+        }
+        Ok(if empty { Field::Absent } else { Field::Wrong("a list") })
+    }
+
+    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = object.next_entry()? {
+            members.push(member);
+        }
+        Ok(Field::Is(Self(members)))
+    }
+}
+
+/// All scalars within a value of any shape, each with the path of names that leads to it, joined by dots.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Leaves(pub(crate) Vec<(String, String)>);
+
+impl Leaves {
+    fn one(text: String) -> Field<Self> {
+        Field::Is(Self(vec![(String::new(), text)]))
+    }
+}
+
+impl<'de> Shape<'de> for Leaves {
+    const EXPECTED: &'static str = "an object";
+
+    fn text(text: &str) -> Field<Self> {
+        if text.trim().is_empty() { Field::Absent } else { Self::one(text.to_owned()) }
+    }
+
+    fn boolean(value: bool) -> Field<Self> {
+        Self::one(value.to_string())
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Self::one(value.to_string())
+    }
+
+    fn number(value: f64) -> Field<Self> {
+        Self::one(value.to_string())
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
+        let mut leaves = Vec::new();
+        while let Some(element) = list.next_element::<Field<Self>>()? {
+            leaves.extend(element.ok().unwrap_or_default().0);
+        }
+        Ok(Field::Is(Self(leaves)))
+    }
+
+    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
+        let mut leaves = Vec::new();
+        while let Some((name, value)) = object.next_entry::<String, Field<Self>>()? {
+            for (path, text) in value.ok().unwrap_or_default().0 {
+                let path = if path.is_empty() { name.clone() } else { format!("{name}.{path}") };
+                leaves.push((path, text));
+            }
+        }
+        Ok(Field::Is(Self(leaves)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read<T: for<'de> Shape<'de>>(json: &str) -> Field<T> {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_text_takes_every_scalar_and_keeps_it_as_it_is() {
+        for (json, expected) in [
+            (r#""a b ""#, Field::Is("a b ".to_owned())),
+            ("7", Field::Is("7".to_owned())),
+            ("1.5", Field::Is("1.5".to_owned())),
+            ("true", Field::Is("true".to_owned())),
+            (r#""""#, Field::Absent),
+            (r#"" \t""#, Field::Absent),
+            ("null", Field::Absent),
+            ("[1]", Field::Wrong("a list")),
+            (r#"{"a":{}}"#, Field::Wrong("an object")),
+        ] {
+            assert_eq!(read::<String>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_flag_takes_booleans_digits_and_words() {
+        for (json, expected) in [
+            ("true", Field::Is(true)),
+            ("0", Field::Is(false)),
+            ("1.0", Field::Is(true)),
+            (r#""True""#, Field::Is(true)),
+            (r#""0""#, Field::Is(false)),
+            ("null", Field::Absent),
+            (r#""""#, Field::Absent),
+            ("2", Field::Wrong("a number")),
+            (r#""unknown""#, Field::Wrong("a text")),
+            ("[]", Field::Wrong("a list")),
+        ] {
+            assert_eq!(read::<bool>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_whole_number_takes_digits_and_floats_but_nothing_out_of_range() {
+        for (json, expected) in [
+            ("-3", Field::Is(-3)),
+            (r#"" 42 ""#, Field::Is(42)),
+            (r#""42.9""#, Field::Is(42)),
+            ("20.0", Field::Is(20)),
+            ("1.6e9", Field::Is(1_600_000_000)),
+            ("null", Field::Absent),
+            (r#""""#, Field::Absent),
+            ("true", Field::Wrong("true or false")),
+            (r#""soon""#, Field::Wrong("a text")),
+            (r#""NaN""#, Field::Wrong("a text")),
+            ("18446744073709551615", Field::Wrong("a huge number")),
+            ("1e300", Field::Wrong("a huge number")),
+            ("{}", Field::Wrong("an object")),
+        ] {
+            assert_eq!(read::<i64>(json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_list_keeps_what_is_wrong_in_it_in_its_place() {
+        #[derive(Debug, Default, PartialEq, Deserialize)]
+        #[serde(default)]
+        struct Thing {
+            name: Field<String>,
+        }
+        let list: List<Thing> = serde_json::from_str(r#"[{"name":1,"x":[]}, 5, null, [], {}]"#).unwrap();
+        assert_eq!(
+            list,
+            Field::Is(vec![
+                Field::Is(Record(Thing { name: Field::Is("1".into()) })),
+                Field::Wrong("a number"),
+                Field::Absent,
+                Field::Wrong("a list"),
+                Field::Is(Record(Thing::default())),
+            ])
+        );
+        assert_eq!(serde_json::from_str::<List<Thing>>(r#""""#).unwrap(), Field::Absent);
+        assert_eq!(serde_json::from_str::<List<Thing>>("{}").unwrap(), Field::Wrong("an object"));
+    }
+
+    #[test]
+    fn leaves_carry_the_path_that_leads_to_them() {
+        let Field::Is(Leaves(leaves)) = read::<Leaves>(r#"{"a":1,"b":{"c":[true,"x",null],"d":""},"e":[]}"#)
+        else {
+            panic!("an object has leaves");
+        };
+        let expected = [("a", "1"), ("b.c", "true"), ("b.c", "x")];
+        assert_eq!(leaves, expected.map(|(path, text)| (path.to_owned(), text.to_owned())));
+    }
+
+    #[test]
+    fn members_take_an_empty_list_for_an_empty_object() {
+        assert_eq!(read::<Members>("[]"), Field::Absent);
+        assert_eq!(read::<Members>("[1]"), Field::Wrong("a list"));
+        let expected = vec![("b".to_owned(), Field::Absent), ("a".to_owned(), Field::Is("1".to_owned()))];
+        assert_eq!(read::<Members>(r#"{"b":null,"a":1}"#), Field::Is(Members(expected)));
+    }
+}

@@ -1,0 +1,83 @@
+//! Reads a Cisco Duo tenant through the Admin API, and translates it into the normal form of `wit/`.
+//!
+//! Compiled for `wasm32-wasip2` this crate is a component of the world `connector-component`; compiled natively
+//! the same functions, [`describe`], [`check`] and [`read`], run over any [`Host`].
+//!
+//! # Layout
+//!
+//! | module | its one concern |
+//! |---|---|
+//! | [`contract`] | the types of `wit/` |
+//! | [`host`] | what a host lends: HTTP, secrets, a log, the time |
+//! | `component` | the contract's imports and exports, in a component only |
+//! | [`signing`] | the canonical request and its HMAC |
+//! | `settings` | the settings, parsed once |
+//! | `api` | one call: sign, send, envelope, errors with their remedies |
+//! | `paging` | the walk through a list, and its cursor |
+//! | `lenient` | values that are not what they were documented to be |
+//! | `streams` | one file a stream: its endpoint, Duo's types, their mapping |
+//! | `manifest` | the manifest, drawn from the streams |
+//! | `check` | which streams can be read |
+//!
+//! Data flows one way: host, `api`, `paging`, `streams`, page. Nothing is kept between two calls.
+//!
+//! # Features
+//!
+//! `component` (default) exports the world. A guest that links this crate for its parts switches it off.
+
+mod api;
+mod check;
+#[cfg(all(target_family = "wasm", feature = "component"))]
+mod component;
+pub mod contract;
+pub mod host;
+mod lenient;
+mod manifest;
+mod paging;
+mod settings;
+pub mod signing;
+mod streams;
+
+pub use host::Host;
+
+use contract::{Error, ErrorKind, Manifest, Page, Position, Report, Setting};
+
+use crate::api::Client;
+use crate::settings::Settings;
+use crate::streams::STREAMS;
+
+/// Describes the connector: settings, streams, permissions, budgets. Always the same.
+pub fn describe() -> Manifest {
+    manifest::manifest()
+}
+
+/// Tries `settings` with one cheap request for each permission that streams need, and one for the account's id.
+///
+/// # Errors
+///
+/// `invalid-setting`, `unauthenticated`, `rate-limited`, `unavailable`; `unexpected` where nothing that answers
+/// is Duo. A stream that may not be read is a row of the report.
+pub fn check(host: &dyn Host, settings: &[Setting]) -> Result<Report, Error> {
+    let settings = Settings::parse(host, settings)?;
+    check::check(&Client::new(host, &settings))
+}
+
+/// Reads the page of `stream` that begins at `position`, with a single request.
+///
+/// # Errors
+///
+/// All kinds of the contract; an unknown stream is `unexpected`.
+pub fn read(host: &dyn Host, settings: &[Setting], stream: &str, position: &Position) -> Result<Page, Error> {
+    let settings = Settings::parse(host, settings)?;
+    let Some(stream) = STREAMS.iter().find(|known| known.name == stream) else {
+        let known: Vec<String> = STREAMS.iter().map(|stream| format!("`{}`", stream.name)).collect();
+        let message = format!("there is no stream `{}`", stream.escape_debug());
+        return Err(
+            Error::new(ErrorKind::Unexpected, message).remedy(format!("read one of {}", known.join(", ")))
+        );
+    };
+    (stream.read)(&Client::new(host, &settings), position)
+}
+
+#[cfg(test)]
+mod test_host;

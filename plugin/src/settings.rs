@@ -1,0 +1,278 @@
+//! The settings, parsed once into types. Any host may call the connector, so that nothing is taken for validated.
+
+use std::fmt;
+
+use crate::contract::{Error, ErrorKind, SecretError, Setting};
+use crate::host::Host;
+use crate::signing::Scheme;
+
+/// Name of the setting that says which Duo deployment to ask.
+pub(crate) const API_HOSTNAME: &str = "api-hostname";
+/// Name of the setting that says who asks.
+pub(crate) const INTEGRATION_KEY: &str = "integration-key";
+/// Name of the secret setting that requests are signed with.
+pub(crate) const SECRET_KEY: &str = "secret-key";
+/// Name of the setting that says how requests are signed: the name of a [`Scheme`].
+pub(crate) const SIGNATURE: &str = "signature";
+
+/// The form of an API hostname: Duo's commercial and federal hosts. Source: the rule other products apply.
+pub(crate) const API_HOSTNAME_PATTERN: &str = r"^api-[a-zA-Z0-9]+\.(duosecurity|duofederal)\.com$";
+/// The form of an integration key. Its length and alphabet are Duo's to choose; only what would break the
+/// `Authorization` header is kept out.
+pub(crate) const INTEGRATION_KEY_PATTERN: &str = r"^[^\s:]+$";
+
+/// Where to copy the three values from.
+const WHERE_TO_COPY: &str =
+    "copy it again from *Details* of the Admin API application in the Duo Admin Panel";
+
+/// What all requests have in common.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// The API hostname, in lower case.
+    pub(crate) api_hostname: String,
+    /// The integration key of the Admin API application.
+    pub(crate) integration_key: String,
+    /// Its secret key.
+    pub(crate) secret_key: SecretKey,
+    /// How requests are signed.
+    pub(crate) scheme: Scheme,
+}
+
+/// A secret key. Its `Debug` form hides it.
+pub(crate) struct SecretKey(String);
+
+impl SecretKey {
+    /// The key itself, to sign with.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("[secret]")
+    }
+}
+
+impl Settings {
+    /// Parses `settings`, and borrows the secret key from `host`. Settings it does not know are left alone: they
+    /// may be another version's.
+    ///
+    /// # Errors
+    ///
+    /// `invalid-setting` with the name of the first one that can't be right. No message repeats a value: an
+    /// operator may have pasted the secret key into the wrong field.
+    pub(crate) fn parse(host: &dyn Host, settings: &[Setting]) -> Result<Self, Error> {
+        Ok(Self {
+            api_hostname: api_hostname(required(settings, API_HOSTNAME)?)?,
+            integration_key: integration_key(required(settings, INTEGRATION_KEY)?)?,
+            scheme: scheme(find(settings, SIGNATURE))?,
+            secret_key: secret_key(host)?,
+        })
+    }
+}
+
+fn find<'a>(settings: &'a [Setting], name: &str) -> Option<&'a str> {
+    settings.iter().find(|setting| setting.name == name).map(|setting| setting.value.as_str())
+}
+
+fn required<'a>(settings: &'a [Setting], name: &str) -> Result<&'a str, Error> {
+    match find(settings, name) {
+        Some(value) if !value.trim().is_empty() => Ok(value),
+        _ => Err(invalid(name, "has no value").remedy(WHERE_TO_COPY)),
+    }
+}
+
+fn api_hostname(value: &str) -> Result<String, Error> {
+    if let Some(fault) = white_space(value) {
+        return Err(invalid(API_HOSTNAME, fault).remedy("remove it"));
+    }
+    let labels = value.strip_prefix("api-").and_then(|rest| {
+        rest.strip_suffix(".duosecurity.com").or_else(|| rest.strip_suffix(".duofederal.com"))
+    });
+    match labels {
+        Some(account) if !account.is_empty() && account.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Ok(value.to_ascii_lowercase())
+        }
+        _ if value.contains("://") => Err(invalid(API_HOSTNAME, "is a URL")
+            .remedy("give the name only, without `https://` and without a path")),
+        _ if value.starts_with("admin") => Err(invalid(API_HOSTNAME, "is the name of the Duo Admin Panel")
+            .remedy(WHERE_TO_COPY)
+            .detail("expected `api-` at its beginning")),
+        _ => Err(invalid(
+            API_HOSTNAME,
+            "is not of the form `api-XXXXXXXX.duosecurity.com` or `api-XXXXXXXX.duofederal.com`",
+        )
+        .remedy(WHERE_TO_COPY)),
+    }
+}
+
+fn integration_key(value: &str) -> Result<String, Error> {
+    if let Some(fault) = white_space(value) {
+        return Err(invalid(INTEGRATION_KEY, fault).remedy("remove it"));
+    }
+    if value.contains(':') {
+        return Err(invalid(INTEGRATION_KEY, "contains a colon, which no key has").remedy(WHERE_TO_COPY));
+    }
+    Ok(value.to_owned())
+}
+
+fn scheme(value: Option<&str>) -> Result<Scheme, Error> {
+    let Some(name) = value else { return Ok(Scheme::default()) };
+    Scheme::named(name).ok_or_else(|| {
+        let choices: Vec<String> = Scheme::ALL.iter().map(|scheme| format!("`{}`", scheme.name())).collect();
+        invalid(SIGNATURE, "is no known signature").remedy(format!("choose one of {}", choices.join(", ")))
+    })
+}
+
+fn secret_key(host: &dyn Host) -> Result<SecretKey, Error> {
+    let value = host.secret(SECRET_KEY).map_err(|error| match error {
+        SecretError::NotSet => invalid(SECRET_KEY, "has no value").remedy(WHERE_TO_COPY),
+        SecretError::NotGranted => Error::new(
+            ErrorKind::Unexpected,
+            format!("the host does not lend the secret `{SECRET_KEY}`, which the manifest declares"),
+        )
+        .remedy("load the connector again, so that the host reads its current manifest"),
+    })?;
+    if value.trim().is_empty() {
+        return Err(invalid(SECRET_KEY, "has no value").remedy(WHERE_TO_COPY));
+    }
+    // A line feed copied along is a known cause of error 40103, which would say less.
+    match white_space(&value) {
+        Some(fault) => Err(invalid(SECRET_KEY, fault).remedy("remove it: a secret key has no white space")),
+        None => Ok(SecretKey(value)),
+    }
+}
+
+fn white_space(value: &str) -> Option<&'static str> {
+    let inner = value.trim();
+    if inner.contains(char::is_whitespace) {
+        Some("contains white space")
+    } else if inner.len() == value.len() {
+        None
+    } else if value.starts_with(char::is_whitespace) {
+        Some("begins with white space")
+    } else if value.ends_with(['\r', '\n']) {
+        Some("ends with a line break")
+    } else {
+        Some("ends with white space")
+    }
+}
+
+fn invalid(name: &str, fault: &str) -> Error {
+    Error::new(ErrorKind::InvalidSetting(name.to_owned()), format!("setting `{name}` {fault}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_host::{SECRET, TestHost};
+
+    fn settings(pairs: &[(&str, &str)]) -> Vec<Setting> {
+        pairs.iter().map(|(name, value)| Setting { name: (*name).into(), value: (*value).into() }).collect()
+    }
+
+    fn parse(pairs: &[(&str, &str)]) -> Result<Settings, Error> {
+        Settings::parse(&TestHost::default(), &settings(pairs))
+    }
+
+    const GOOD_HOST: &str = "api-12345678.duosecurity.com";
+
+    #[test]
+    fn commercial_and_federal_hostnames_are_taken_in_any_case() {
+        for (given, parsed) in [
+            (GOOD_HOST, GOOD_HOST),
+            ("api-a1B2.duofederal.com", "api-a1b2.duofederal.com"),
+            ("api-X.duosecurity.com", "api-x.duosecurity.com"),
+        ] {
+            let settings = parse(&[(API_HOSTNAME, given), (INTEGRATION_KEY, "DI1")]).unwrap();
+            assert_eq!(settings.api_hostname, parsed);
+            assert_eq!(settings.scheme, Scheme::V5);
+        }
+    }
+
+    #[test]
+    fn a_wrong_hostname_is_named_and_never_repeated() {
+        for (given, fault) in [
+            ("", "has no value"),
+            ("  ", "has no value"),
+            (" api-1.duosecurity.com", "begins with white space"),
+            ("api-1.duosecurity.com ", "ends with white space"),
+            ("api-1.duosecurity.com\n", "ends with a line break"),
+            ("api-1 .duosecurity.com", "contains white space"),
+            ("https://api-1.duosecurity.com", "is a URL"),
+            ("admin-1.duosecurity.com", "is the name of the Duo Admin Panel"),
+            ("api-.duosecurity.com", "is not of the form"),
+            ("api-1.duosecurity.com.", "is not of the form"),
+            ("api-1.duosecurity.com:443", "is not of the form"),
+            ("api-1.duosecurity.com/admin", "is not of the form"),
+            ("api-1.evil.com", "is not of the form"),
+            ("api-1.evil.com#.duosecurity.com", "is not of the form"),
+            ("api-1@evil.duosecurity.com", "is not of the form"),
+            ("api-ö.duosecurity.com", "is not of the form"),
+            ("api-1.2.duosecurity.com", "is not of the form"),
+            (SECRET, "is not of the form"),
+        ] {
+            let error = parse(&[(API_HOSTNAME, given), (INTEGRATION_KEY, "DI1")]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidSetting(API_HOSTNAME.into()), "{given:?}");
+            assert!(error.message.contains(fault), "{given:?}: {}", error.message);
+            assert!(error.remedy.is_some(), "{given:?}");
+            assert!(given.trim().is_empty() || !format!("{error:?}").contains(given), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn an_integration_key_of_any_length_is_taken_but_not_one_that_breaks_the_header() {
+        assert_eq!(
+            parse(&[(API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, "DIx")]).unwrap().integration_key,
+            "DIx"
+        );
+        for given in ["", "DI 1", "DI1\n", "DI:1"] {
+            let error = parse(&[(API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, given)]).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidSetting(INTEGRATION_KEY.into()), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn every_signature_can_be_chosen_and_no_other() {
+        for scheme in Scheme::ALL {
+            let given = [(API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, "DI1"), (SIGNATURE, scheme.name())];
+            assert_eq!(parse(&given).unwrap().scheme, scheme);
+        }
+        let error =
+            parse(&[(API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, "DI1"), (SIGNATURE, "v4")]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidSetting(SIGNATURE.into()));
+        assert_eq!(error.remedy.as_deref(), Some("choose one of `v5`, `v2-sha512`, `v2-sha1`"));
+    }
+
+    #[test]
+    fn a_secret_key_with_white_space_is_refused_before_duo_refuses_it() {
+        let given = settings(&[(API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, "DI1")]);
+        for (secret, fault) in [
+            (Ok(format!("{SECRET}\n")), "ends with a line break"),
+            (Ok(format!(" {SECRET}")), "begins with white space"),
+            (Ok(String::new()), "has no value"),
+            (Err(SecretError::NotSet), "has no value"),
+        ] {
+            let host = TestHost { secret, ..TestHost::default() };
+            let error = Settings::parse(&host, &given).unwrap_err();
+            assert_eq!(error.kind, ErrorKind::InvalidSetting(SECRET_KEY.into()));
+            assert!(error.message.contains(fault), "{}", error.message);
+            assert!(!format!("{error:?}{error}").contains(SECRET));
+        }
+        let host = TestHost { secret: Err(SecretError::NotGranted), ..TestHost::default() };
+        assert_eq!(Settings::parse(&host, &given).unwrap_err().kind, ErrorKind::Unexpected);
+    }
+
+    #[test]
+    fn settings_of_another_version_are_left_alone() {
+        assert!(parse(&[("later", "x"), (API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, "DI1")]).is_ok());
+    }
+
+    #[test]
+    fn the_debug_form_hides_the_secret_key() {
+        let settings = parse(&[(API_HOSTNAME, GOOD_HOST), (INTEGRATION_KEY, "DI1")]).unwrap();
+        assert_eq!(settings.secret_key.reveal(), SECRET);
+        assert!(!format!("{settings:?}").contains(SECRET));
+    }
+}

@@ -1,0 +1,145 @@
+//! Stream `groups`: connections, from `/admin/v1/groups`. Their members are in the stream `users`.
+//!
+//! The fields left out, and why:
+//!
+//! | field | reason |
+//! |---|---|
+//! | `mobile_otp_enabled`, `push_enabled`, `sms_enabled`, `voice_enabled` | legacy: without effect, says Duo |
+
+use serde::Deserialize;
+
+use super::{Attributes, EntityRow, Fields, GRANT_RESOURCE_READ, Object, RESOURCE, Stream, read_list};
+use crate::api::Endpoint;
+use crate::contract::{
+    AttributeValue, Connection, ConnectionKind, Entity, EntityType, MfaState, NormalForm, Page, Status,
+};
+use crate::lenient::Field;
+
+/// The source type of a group.
+pub(super) const GROUP: &str = "group";
+
+pub(super) const ENDPOINT: Endpoint =
+    Endpoint { path: "/admin/v1/groups", permissions: GRANT_RESOURCE_READ, v5_only: false };
+
+/// The largest page that Duo serves here.
+const LIMIT: u32 = 500;
+
+pub(super) static STREAM: Stream = Stream {
+    name: "groups",
+    title: "Groups",
+    entities: &[EntityRow {
+        entity_type: EntityType::Connection,
+        source_type: GROUP,
+        title: "Groups",
+        fields: &[
+            ("kind", "always `group`"),
+            ("description", "`desc`"),
+            (
+                "status",
+                "`status`: `Active` and `Bypass` are active; members of a disabled group can't sign in",
+            ),
+            ("vendor_status", "`status` as Duo has it"),
+            ("mfa_state", "bypassed where `status` is `Bypass`: its members skip MFA"),
+        ],
+        attributes: &[
+            ("source_directory", "The directory that a synced group comes from, told by the end of its name"),
+            ("source_directory_type", "The type of that directory, such as `AD`"),
+        ],
+    }],
+    relations: &[],
+    optional: false,
+    family: &RESOURCE,
+    read: |client, position| read_list::<Group>(client, &ENDPOINT, LIMIT, position),
+};
+
+/// A group, as Duo serves it in the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Group {
+    group_id: Field<String>,
+    name: Field<String>,
+    desc: Field<String>,
+    status: Field<String>,
+}
+
+impl Object for Group {
+    const KEY: &'static str = "group_id";
+
+    fn key(&mut self) -> Field<String> {
+        std::mem::take(&mut self.group_id)
+    }
+
+    fn hint(&self) -> Option<(&'static str, &str)> {
+        match &self.name {
+            Field::Is(name) => Some(("name", name)),
+            Field::Absent | Field::Wrong(_) => None,
+        }
+    }
+
+    fn map(self, key: String, page: &mut Page) {
+        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let name = fields.take("name", self.name);
+        let vendor_status = fields.take("status", self.status);
+        let (status, mfa_state) = status(vendor_status.as_deref().unwrap_or_default());
+
+        let mut attributes = Attributes::default();
+        if let Some((kind, directory)) = name.as_deref().and_then(source_directory) {
+            attributes.add("source_directory", Some(directory.to_owned()), AttributeValue::Text);
+            attributes.add("source_directory_type", Some(kind.to_owned()), AttributeValue::Text);
+        }
+        let connection = Connection {
+            kind: ConnectionKind::Group,
+            description: fields.take("desc", self.desc),
+            status,
+            vendor_status,
+            mfa_state,
+            // Duo does not say.
+            created: None,
+        };
+        page.entities.push(Entity {
+            source_type: GROUP.to_owned(),
+            name: name.unwrap_or_else(|| key.clone()),
+            source_id: key,
+            normal: NormalForm::Connection(connection),
+            attributes: attributes.0,
+        });
+    }
+}
+
+/// The status, and what it does to the MFA of the members. Documented in lower case, served capitalized.
+fn status(word: &str) -> (Status, Option<MfaState>) {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "active" => (Status::Active, None),
+        "bypass" => (Status::Active, Some(MfaState::Bypassed)),
+        "disabled" => (Status::Disabled, None),
+        _ => (Status::Other, None),
+    }
+}
+
+/// Type and name of the directory, from a name such as `staff (from AD sync "EXAMPLE")`.
+fn source_directory(name: &str) -> Option<(&str, &str)> {
+    let (_, origin) = name.strip_suffix("\")")?.rsplit_once(" (from ")?;
+    let (kind, directory) = origin.split_once(" sync \"")?;
+    (!kind.is_empty() && !directory.is_empty()).then_some((kind, directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_a_synced_group_is_read_from_its_name() {
+        for (name, expected) in [
+            ("rdp (from AD sync \"AD EXAMPLE\")", Some(("AD", "AD EXAMPLE"))),
+            ("rdp (from Azure sync \"x \"y\"\")", Some(("Azure", "x \"y\""))),
+            ("a (from b) (from AD sync \"c\")", Some(("AD", "c"))),
+            ("(from AD sync \"c\")", None),
+            ("rdp (from AD sync \"\")", None),
+            ("rdp (from AD sync \"c\") 2", None),
+            ("rdp", None),
+            ("", None),
+        ] {
+            assert_eq!(source_directory(name), expected, "{name}");
+        }
+    }
+}

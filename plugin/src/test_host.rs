@@ -1,0 +1,85 @@
+//! A host in memory, for the tests of this crate.
+
+use std::cell::RefCell;
+
+use chrono::{DateTime, Utc};
+
+use crate::contract::{HttpError, Level, Request, Response, SecretError, Setting};
+use crate::host::Host;
+use crate::settings::{API_HOSTNAME, INTEGRATION_KEY};
+
+/// The secret key of all tests: no message, log or page may hold it.
+pub(crate) const SECRET: &str = "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep";
+
+/// The API hostname of all tests.
+pub(crate) const HOSTNAME: &str = "api-12345678.duosecurity.com";
+
+type Tenant = Box<dyn Fn(&Request) -> Result<Response, HttpError>>;
+
+/// A host whose network is a function.
+pub(crate) struct TestHost {
+    pub(crate) secret: Result<String, SecretError>,
+    pub(crate) now: DateTime<Utc>,
+    pub(crate) tenant: Tenant,
+    /// What was sent.
+    pub(crate) requests: RefCell<Vec<Request>>,
+    /// What was logged.
+    pub(crate) log: RefCell<Vec<String>>,
+}
+
+impl Default for TestHost {
+    fn default() -> Self {
+        Self {
+            secret: Ok(SECRET.to_owned()),
+            now: "2012-08-21T17:29:18Z".parse().unwrap(),
+            tenant: Box::new(|request| panic!("an unexpected request to {}", request.url)),
+            requests: RefCell::default(),
+            log: RefCell::default(),
+        }
+    }
+}
+
+impl TestHost {
+    /// A host on whose network `tenant` answers.
+    pub(crate) fn with(tenant: impl Fn(&Request) -> Result<Response, HttpError> + 'static) -> Self {
+        Self { tenant: Box::new(tenant), ..Self::default() }
+    }
+
+    /// A host on whose network everything is answered alike.
+    pub(crate) fn answering(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
+        let response = response(status, headers, body);
+        Self::with(move |_| Ok(response.clone()))
+    }
+}
+
+/// An answer.
+pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Response { status, headers, body: body.as_bytes().to_vec() }
+}
+
+/// The settings that are needed.
+pub(crate) fn settings() -> Vec<Setting> {
+    [(API_HOSTNAME, HOSTNAME), (INTEGRATION_KEY, "DIWJ8X6AEYOR5OMC6TQ1")]
+        .map(|(name, value)| Setting { name: name.to_owned(), value: value.to_owned() })
+        .to_vec()
+}
+
+impl Host for TestHost {
+    fn send(&self, request: &Request) -> Result<Response, HttpError> {
+        self.requests.borrow_mut().push(request.clone());
+        (self.tenant)(request)
+    }
+
+    fn secret(&self, name: &str) -> Result<String, SecretError> {
+        if name == crate::settings::SECRET_KEY { self.secret.clone() } else { Err(SecretError::NotGranted) }
+    }
+
+    fn log(&self, _: Level, message: &str) {
+        self.log.borrow_mut().push(message.to_owned());
+    }
+
+    fn now(&self) -> DateTime<Utc> {
+        self.now
+    }
+}

@@ -1,0 +1,68 @@
+//! Misbehaviour on demand.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// What to do instead of answering.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// 429, as Duo sends it, without `Retry-After`; or with one, in seconds.
+    TooManyRequests {
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u32>,
+    },
+    /// This status with Duo's error body.
+    ServerError(u16),
+    /// 403 with code 40301, whatever is granted.
+    Forbidden,
+    /// This status with a page as proxies and captive portals send it.
+    HtmlPage(u16),
+    /// 200 with this error in the body.
+    FailWith200 {
+        /// The error code.
+        code: u32,
+        /// The message.
+        message: String,
+    },
+    /// 200 with JSON of another shape.
+    WrongContent,
+    /// 200 with text that is not JSON.
+    InvalidJson,
+    /// An answer that breaks off in the middle.
+    TruncatedBody,
+    /// A connection that is closed before the body.
+    Reset,
+    /// A 302 to the same path of this origin.
+    RedirectTo(String),
+    /// 200 with so many bytes.
+    OversizedBody(u64),
+    /// The right answer, this much later.
+    Slow(Duration),
+}
+
+struct Planned {
+    path_prefix: String,
+    fault: Fault,
+    times: u32,
+}
+
+/// The faults that are still to come, first come first served.
+#[derive(Default)]
+pub(crate) struct Faults(Mutex<Vec<Planned>>);
+
+impl Faults {
+    pub(crate) fn inject(&self, path_prefix: &str, fault: Fault, times: u32) {
+        let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        planned.push(Planned { path_prefix: path_prefix.to_owned(), fault, times });
+    }
+
+    /// The fault for a request of `path`, if one is planned.
+    pub(crate) fn take(&self, path: &str) -> Option<Fault> {
+        let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = planned.iter_mut().find(|planned| planned.times > 0 && path.starts_with(&planned.path_prefix))?;
+        next.times -= 1;
+        let fault = next.fault.clone();
+        planned.retain(|planned| planned.times > 0);
+        Some(fault)
+    }
+}

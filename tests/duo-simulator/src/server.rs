@@ -1,0 +1,275 @@
+//! The listener, and what happens to each request before and after its route.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderValue, Request, Response, StatusCode, header};
+use axum_server::Handle;
+use chrono::{DateTime, Utc};
+use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::{Value, json};
+use tower_http::compression::CompressionLayer;
+
+use crate::authentication::{self, Credentials, SignatureVersion};
+use crate::counters::{RecordedRequest, Recorder};
+use crate::failure::Failure;
+use crate::fault::{Fault, Faults};
+use crate::options::{Grants, TenantOptions};
+use crate::routes;
+use crate::tenant::Tenant;
+
+/// A simulator that can't be started.
+#[derive(Debug, thiserror::Error)]
+pub enum SimulatorError {
+    /// The address can't be had.
+    #[error("could not listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// No certificate could be made.
+    #[error("could not make a certificate for `{host}`: {reason}")]
+    Certificate {
+        /// The API hostname.
+        host: String,
+        /// What the library said.
+        reason: String,
+    },
+}
+
+/// What all requests share.
+pub(crate) struct Shared {
+    pub(crate) options: TenantOptions,
+    pub(crate) tenant: Tenant,
+    pub(crate) grants: RwLock<Grants>,
+    /// In seconds ahead of the machine's clock.
+    pub(crate) clock_offset: AtomicI64,
+    pub(crate) faults: Faults,
+    pub(crate) counters: Recorder,
+}
+
+impl Shared {
+    pub(crate) fn new(options: TenantOptions) -> Self {
+        Self {
+            tenant: Tenant::new(&options),
+            grants: RwLock::new(options.grants.clone()),
+            clock_offset: AtomicI64::new(options.clock_offset_seconds),
+            faults: Faults::default(),
+            counters: Recorder::default(),
+            options,
+        }
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        Utc::now() + chrono::Duration::seconds(self.clock_offset.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn grants(&self) -> Grants {
+        self.grants.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// A server that listens. It stops when it is dropped.
+pub(crate) struct Listener {
+    pub(crate) address: SocketAddr,
+    pub(crate) ca_pem: Option<String>,
+    handle: Handle<SocketAddr>,
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.handle.shutdown();
+    }
+}
+
+pub(crate) async fn listen(
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    tls: bool,
+) -> Result<Listener, SimulatorError> {
+    let failed = |error| SimulatorError::Listen { address, error };
+    let host = shared.options.host.clone();
+    let socket = std::net::TcpListener::bind(address).map_err(failed)?;
+    socket.set_nonblocking(true).map_err(failed)?;
+    let address = socket.local_addr().map_err(failed)?;
+    let service = axum::Router::new()
+        .fallback(handle)
+        .layer(CompressionLayer::new())
+        .with_state(shared)
+        .into_make_service();
+    let handle = Handle::new();
+    let ca_pem = if tls {
+        let (config, ca_pem) = certificate(&host)?;
+        let server = axum_server::from_tcp_rustls(socket, config).map_err(failed)?.handle(handle.clone());
+        tokio::spawn(server.serve(service));
+        Some(ca_pem)
+    } else {
+        let server = axum_server::from_tcp(socket).map_err(failed)?.handle(handle.clone());
+        tokio::spawn(server.serve(service));
+        None
+    };
+    Ok(Listener { address, ca_pem, handle })
+}
+
+/// A certificate for `host` from an authority made for it, and that authority.
+fn certificate(host: &str) -> Result<(axum_server::tls_rustls::RustlsConfig, String), SimulatorError> {
+    let make = || -> Result<_, Box<dyn std::error::Error>> {
+        let authority_key = rcgen::KeyPair::generate()?;
+        let mut authority = rcgen::CertificateParams::new(Vec::new())?;
+        authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        authority.distinguished_name.push(rcgen::DnType::CommonName, "duo-simulator");
+        let ca_pem = authority.self_signed(&authority_key)?.pem();
+        let issuer = rcgen::Issuer::new(authority, authority_key);
+
+        let key = rcgen::KeyPair::generate()?;
+        let leaf = rcgen::CertificateParams::new(vec![host.to_lowercase()])?.signed_by(&key, &issuer)?;
+        // Named, not the process's default: whoever embeds us may have another one, or none.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let mut config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_no_client_auth()
+            .with_single_cert(vec![leaf.der().clone()], key)?;
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok((axum_server::tls_rustls::RustlsConfig::from_config(Arc::new(config)), ca_pem))
+    };
+    make().map_err(|error| SimulatorError::Certificate { host: host.to_owned(), reason: error.to_string() })
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
+    shared.counters.arrive();
+    let (parts, body) = request.into_parts();
+    let path = parts.uri.path().to_owned();
+    let query = parts.uri.query().unwrap_or_default().to_owned();
+
+    let fault = shared.faults.take(&path);
+    if let Some(Fault::Slow(duration)) = &fault {
+        tokio::time::sleep(*duration).await;
+    }
+    // No endpoint takes a body of any size.
+    let body = axum::body::to_bytes(body, 1 << 20).await.unwrap_or_default();
+    let mut signature = None;
+    let response = match fault {
+        Some(Fault::Slow(_)) | None => {
+            let answer = answer(&shared, &parts, &path, &query, &body);
+            signature = answer.as_ref().ok().map(|(_, version)| *version);
+            match answer {
+                Ok((value, _)) => json_response(200, &value),
+                Err(failure) => json_response(failure.status, &failure.body()),
+            }
+        }
+        Some(fault) => misbehave(fault, &path),
+    };
+    shared.counters.answered(
+        RecordedRequest { path: path.clone(), query, signature, status: response.status().as_u16() },
+        routes::reveals_secrets(&path),
+    );
+    finish(&shared, response)
+}
+
+fn answer(
+    shared: &Shared,
+    parts: &axum::http::request::Parts,
+    path: &str,
+    query: &str,
+    body: &Bytes,
+) -> Result<(Value, SignatureVersion), Failure> {
+    let credentials = Credentials {
+        host: &shared.options.host,
+        integration_key: &shared.options.integration_key,
+        secret_key: &shared.options.secret_key,
+    };
+    let request = authentication::Request {
+        method: parts.method.as_str(),
+        path,
+        query,
+        body,
+        headers: &parts.headers,
+    };
+    let version = authentication::verify(&request, &credentials, shared.now().timestamp())?;
+    let value = routes::answer(shared, parts.method.as_str(), path, query, version)?;
+    Ok((value, version))
+}
+
+fn json_response(status: u16, value: &Value) -> Response<Body> {
+    response(status, "application/json", Body::from(value.to_string()))
+}
+
+fn response(status: u16, content_type: &'static str, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+/// The headers that recordings show on every answer.
+fn finish(shared: &Shared, mut response: Response<Body>) -> Response<Body> {
+    let headers = response.headers_mut();
+    let date = shared.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::try_from(date) {
+        headers.insert(header::DATE, date);
+    }
+    headers.insert(header::SERVER, HeaderValue::from_static("Duo/1.0"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    response
+}
+
+fn misbehave(fault: Fault, path: &str) -> Response<Body> {
+    let failure = |failure: Failure| json_response(failure.status, &failure.body());
+    match fault {
+        Fault::TooManyRequests { retry_after } => {
+            let mut response = failure(Failure::too_many_requests());
+            if let Some(seconds) = retry_after {
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+            }
+            response
+        }
+        Fault::ServerError(status) => failure(Failure::server_error(status)),
+        Fault::Forbidden => failure(Failure::forbidden()),
+        Fault::HtmlPage(status) => {
+            let page = "<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head><body>...</body></html>";
+            response(status, "text/html; charset=utf-8", Body::from(page))
+        }
+        Fault::FailWith200 { code, message } => {
+            json_response(200, &json!({ "stat": "FAIL", "code": code, "message": message }))
+        }
+        Fault::WrongContent => json_response(200, &json!(["not", { "an": "envelope" }])),
+        Fault::InvalidJson => response(200, "application/json", Body::from("{\"stat\": \"OK\", ")),
+        Fault::TruncatedBody => broken(vec![Ok(Bytes::from_static(b"{\"stat\": \"OK\", \"response\": [{\"user_id"))]),
+        Fault::Reset => broken(Vec::new()),
+        Fault::RedirectTo(origin) => {
+            let mut response = response(302, "text/html", Body::empty());
+            if let Ok(location) = HeaderValue::try_from(format!("{origin}{path}")) {
+                response.headers_mut().insert(header::LOCATION, location);
+            }
+            response
+        }
+        Fault::OversizedBody(bytes) => {
+            let chunk = Bytes::from(vec![b' '; 1 << 16]);
+            let chunks = bytes.div_ceil(1 << 16);
+            let body = futures_util::stream::iter((0..chunks).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+            response(200, "application/json", Body::from_stream(body))
+        }
+        // Answered before.
+        Fault::Slow(duration) => {
+            let _: Duration = duration;
+            failure(Failure::server_error(500))
+        }
+    }
+}
+
+/// An answer of which these parts come before the connection is closed.
+fn broken(mut parts: Vec<std::io::Result<Bytes>>) -> Response<Body> {
+    parts.push(Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
+    let mut response = response(200, "application/json", Body::from_stream(futures_util::stream::iter(parts)));
+    response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("100000"));
+    response
+}

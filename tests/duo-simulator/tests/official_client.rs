@@ -1,0 +1,98 @@
+//! Duo's official Python client reads the simulated tenant, over TLS, with its own signing and paging.
+
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use duo_simulator::tenant::{Kind, Tenant};
+use duo_simulator::{SignatureVersion, Simulator, TenantOptions};
+use serde_json::{Value, json};
+
+/// A Python with the client in it, in the target directory; `None` where there is no Python.
+fn python() -> Option<PathBuf> {
+    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("official-client");
+    let python = environment.join("bin").join("python");
+    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/requirements.txt");
+    let run = |command: &mut Command| {
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    };
+    if Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_err() {
+        return None;
+    }
+    if !python.exists() {
+        run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
+    }
+    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements));
+    Some(python)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_client_reads_the_whole_tenant() {
+    let Some(python) = python() else {
+        assert!(std::env::var_os("CI").is_none(), "CI needs Python: the official client must read the simulator");
+        eprintln!("skipped: there is no `python3`, so Duo's official client can't be run");
+        return;
+    };
+    let options = TenantOptions { users: 730, ..TenantOptions::default() };
+    let tenant = Tenant::new(&options);
+    let simulator = Simulator::start_tls(options.clone()).await.unwrap();
+    let ca_file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("official-client-ca.pem");
+    std::fs::write(&ca_file, simulator.ca_pem().unwrap()).unwrap();
+    let port: u16 = simulator.url().rsplit(':').next().unwrap().parse().unwrap();
+    let now = tenant.now_ms();
+    let arguments = json!({
+        "host": options.host, "port": port, "integration_key": options.integration_key,
+        "secret_key": options.secret_key, "ca_file": ca_file,
+        "mintime": now - 179 * 86_400_000, "maxtime": now - 121_000,
+    });
+    let mut child = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/official_client.py"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(arguments.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+
+    let counts = [
+        ("users", Kind::User),
+        ("user_ids", Kind::User),
+        ("users_in_summary", Kind::User),
+        ("users_v2_sha1", Kind::User),
+        ("users_v2_sha512", Kind::User),
+        ("groups", Kind::Group),
+        ("phones", Kind::Phone),
+        ("tokens", Kind::Token),
+        ("webauthncredentials", Kind::WebauthnCredential),
+        ("bypass_codes", Kind::BypassCode),
+        ("integrations", Kind::Integration),
+        ("admins", Kind::Administrator),
+        ("administrative_units", Kind::AdministrativeUnit),
+        ("policies", Kind::Policy),
+        ("policies_in_summary", Kind::Policy),
+    ];
+    for (name, kind) in counts {
+        assert_eq!(found[name], tenant.count(kind), "{name}: {found}");
+    }
+    for name in ["user_by_id", "user_by_name", "groups_of_user", "phones_of_user", "group_by_id", "events_differ"] {
+        assert_eq!(found[name], true, "{name}: {found}");
+    }
+    assert_eq!(found["memberships"], found["members"]);
+    assert_eq!(found["events"], json!([1000, 1000]));
+    for name in ["policies_v2_sha1", "policies_v2_sha512"] {
+        assert_eq!(found[name], "Received 403 Access forbidden", "{name}: {found}");
+    }
+    assert_eq!(found["wrong_key"], "Received 401 Invalid signature in request credentials");
+
+    let recorded = simulator.recorded();
+    for version in [SignatureVersion::V5, SignatureVersion::V2Sha1, SignatureVersion::V2Sha512] {
+        assert!(recorded.iter().any(|request| request.signature == Some(version)), "{version:?}");
+    }
+    assert_eq!(simulator.counters().secret_touches, 0);
+}

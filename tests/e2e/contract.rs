@@ -1,0 +1,66 @@
+//! What is promised to others: the contract, the component's imports, the manifest, the help. Each is a golden
+//! file, so that a change of it is a visible diff.
+
+use crate::harness::{Setup, ended, tenant};
+
+fn assert_golden(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("snapshots");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_manifest_and_imports_of_the_bundled_connector() {
+    let setup = Setup::new(tenant(10)).await;
+    let ended = setup.run(&["inspect", "--json"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let mut report = ended.json();
+    // These two change with each build of the component.
+    let digest = report["sha256"].take();
+    assert_eq!(digest.as_str().map(str::len), Some(64));
+    assert!(report["size"].take().as_u64().is_some_and(|size| size < 1 << 20), "a component has less than 1 MiB");
+    assert_golden("inspect", &serde_json::to_string_pretty(&report).unwrap());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_component_asks_for_no_sockets_files_or_wasi_http() {
+    let setup = Setup::new(tenant(10)).await;
+    let report = setup.run(&["inspect", "--json"]).json();
+    for import in report["imports"].as_array().unwrap() {
+        let import = import.as_str().unwrap();
+        let lent = ["iga:connector/", "wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/"];
+        assert!(lent.iter().any(|prefix| import.starts_with(prefix)), "{import}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_help() {
+    let setup = Setup::new(tenant(10)).await;
+    let mut text = String::new();
+    for command in ["", "demo", "inspect", "check", "sync", "export", "completions"] {
+        let arguments: Vec<_> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
+        let ended = ended(setup.command(&arguments).env("COLUMNS", "100"));
+        assert_eq!(ended.code, 0);
+        text.push_str(&format!("$ connector-host {}\n{}\n", arguments.join(" "), ended.stdout));
+    }
+    assert_golden("help", &text);
+}
+
+#[test]
+fn the_word_of_the_vendor_is_not_in_the_host() {
+    // The manifest is the only place that knows the vendor; the demo is about one, and `bundled` has a table.
+    fn visit(folder: &std::path::Path) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                visit(&path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("cli/demo.rs") {
+                let text = std::fs::read_to_string(&path).unwrap();
+                let line = text.lines().position(|line| line.to_lowercase().contains("duo"));
+                assert_eq!(line, None, "{}", path.display());
+            }
+        }
+    }
+    visit(&crate::harness::workspace().join("host/src"));
+}

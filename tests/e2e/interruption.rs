@@ -1,0 +1,41 @@
+//! Killed at any point, a run goes on from its last page.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use duo_simulator::Fault;
+use serde_json::json;
+
+use crate::harness::{Setup, row, tenant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_sync_goes_on_where_it_was() {
+    let setup = Setup::new(tenant(1500)).await;
+    let mut child = setup
+        .command(&["sync", "--config", "duo.toml"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    // Three pages of users are asked for, then the vendor hangs, and the program is killed.
+    let pages = |setup: &Setup| {
+        let recorded = setup.simulator.recorded();
+        recorded.iter().filter(|request| request.query.contains("limit=300")).count()
+    };
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 4);
+    let start = Instant::now();
+    while pages(&setup) < 3 {
+        assert!(start.elapsed() < Duration::from_secs(60), "three pages take longer than a minute");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let before = pages(&setup);
+    assert!(before < 5, "it was killed too late to test anything");
+
+    let summary = setup.sync(0);
+    assert_eq!(summary["resumed"], true);
+    assert!(pages(&setup) - before < 5, "it did not start over");
+    let users = row(&summary["entities"], "source_type", "user");
+    assert_eq!((&users["seen"], &users["gone"]), (&json!(1500), &json!(0)));
+}

@@ -1,0 +1,16 @@
+//! End to end: the real component, in the real host, against the simulated tenant.
+//!
+//! `harness` starts both; each other module is about one promise of the README.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+
+mod bad_input;
+mod contract;
+mod harness;
+mod interruption;
+mod network;
+mod output;
+mod permissions;
+mod secrets;
+mod signing;
+mod synchronization;

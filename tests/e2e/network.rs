@@ -1,0 +1,56 @@
+//! Where requests go, and where they do not.
+
+use std::time::Duration;
+
+use duo_simulator::Fault;
+
+use crate::harness::{Setup, tenant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_with_an_authority_of_one_s_own() {
+    let setup = Setup::over_tls(tenant(20)).await;
+    setup.sync(0);
+    // Without the authority nobody vouches for the server.
+    setup.reconfigure("ca-file = \"ca.pem\"\n", "");
+    let before = setup.simulator.requests();
+    let ended = setup.with_config("check", &[]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("TLS"), "{ended:?}");
+    assert_eq!(setup.simulator.requests(), before, "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirect_is_not_followed() {
+    let setup = Setup::new(tenant(10)).await;
+    let elsewhere = Setup::new(tenant(10)).await;
+    setup.simulator.inject(Fault::RedirectTo(elsewhere.simulator.url()), 1000);
+    let ended = setup.with_config("sync", &[]);
+    assert_eq!(ended.code, 1, "{ended:?}");
+    assert!(ended.stderr.contains("redirect"), "{ended:?}");
+    assert_eq!(elsewhere.simulator.requests(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_too_large_or_too_slow_is_cut_off() {
+    let setup = Setup::new(tenant(10)).await;
+    setup.configure(&format!("{}[limits]\nresponse-mib = 1\nrequest-seconds = 0.5\n", setup.configuration()));
+    // Too large stays too large; too slow is tried three times.
+    for (fault, times, said) in [
+        (Fault::OversizedBody(8 << 20), 1, "larger than 1 MiB"),
+        (Fault::Slow(Duration::from_secs(5)), 3, "did not answer"),
+    ] {
+        setup.simulator.inject(fault, times);
+        let ended = setup.with_config("check", &[]);
+        assert_eq!(ended.code, 1, "{ended:?}");
+        assert!(ended.stderr.contains(said), "{ended:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_answer_is_asked_for_again() {
+    for fault in [Fault::TruncatedBody, Fault::Reset] {
+        let setup = Setup::new(tenant(10)).await;
+        setup.simulator.inject_at("/admin/v1/groups", fault, 1);
+        setup.sync(0);
+    }
+}

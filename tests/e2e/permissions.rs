@@ -1,0 +1,47 @@
+//! A permission that is missing is told as such, and never as "empty".
+
+use duo_simulator::{Grant, TenantOptions};
+
+use crate::harness::{Setup, row, tenant};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn check_shows_a_row_for_each_stream() {
+    let setup = Setup::new(tenant(10)).await;
+    let ended = setup.with_config("check", &["--json"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let report = ended.json();
+    for stream in ["users", "groups"] {
+        let row = row(&report["streams"], "stream", stream);
+        assert_eq!(row["access"], "readable");
+        assert_eq!(row["permissions"][0], "Grant resource - Read");
+    }
+    assert!(setup.simulator.requests() <= 3, "{:?}", setup.simulator.recorded());
+    assert!(!setup.path("duo.db").exists(), "check keeps nothing");
+    let text = setup.with_config("check", &[]).stdout;
+    assert!(text.contains("Grant resource - Read") && text.contains("readable"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_permission_is_named_and_nothing_is_marked_as_gone() {
+    let setup = Setup::new(tenant(20)).await;
+    setup.sync(0);
+    setup.simulator.set_grants([Grant::ReadInformation].into());
+
+    let check = setup.with_config("check", &[]);
+    assert_eq!(check.code, 3, "{check:?}");
+    assert!(check.stdout.contains("permission missing"), "{check:?}");
+    assert!(check.stdout.contains("Grant resource - Read"), "{check:?}");
+
+    let summary = setup.sync(3);
+    for stream in ["users", "groups"] {
+        assert_eq!(row(&summary["streams"], "stream", stream)["state"], "skipped");
+    }
+    assert_eq!(setup.export().0.iter().filter(|entity| entity["source_type"] == "user").count(), 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_permission_to_read_information_is_not_needed() {
+    let grants = [Grant::ResourceRead].into();
+    let setup = Setup::new(TenantOptions { grants, ..tenant(20) }).await;
+    setup.sync(0);
+}

@@ -1,0 +1,132 @@
+//! What the tenant has is what the store has.
+
+use std::collections::BTreeSet;
+
+use duo_simulator::{Fault, TenantOptions};
+use serde_json::{Value, json};
+
+use crate::harness::{Setup, row, tenant};
+
+/// Source ids of one type.
+fn ids(entities: &[Value], source_type: &str) -> BTreeSet<String> {
+    let entities = entities.iter().filter(|entity| entity["source_type"] == source_type);
+    entities.map(|entity| entity["source_id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_user_group_and_membership_arrives_once() {
+    for users in [10, 299, 300, 301, 1000] {
+        let setup = Setup::new(tenant(users)).await;
+        let summary = setup.sync(0);
+        let (entities, relations) = setup.export();
+        assert_eq!(ids(&entities, "user").len(), users as usize);
+        let groups = ids(&entities, "group");
+        assert_eq!(row(&summary["streams"], "stream", "groups")["total"], groups.len());
+        assert_eq!(entities.len(), users as usize + groups.len(), "nothing is there twice");
+        assert_eq!(summary["problem_count"], 0, "{}", summary["problems"]);
+
+        assert!(!relations.is_empty());
+        let mut seen = BTreeSet::new();
+        for relation in &relations {
+            assert_eq!((&relation["privilege"], &relation["privilege_value"]), (&json!("member"), &json!(true)));
+            assert!(ids(&entities, "user").contains(relation["parent"]["source_id"].as_str().unwrap()));
+            assert!(groups.contains(relation["child"]["source_id"].as_str().unwrap()));
+            assert!(seen.insert(relation.to_string()), "twice: {relation}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_costs_one_request_a_page() {
+    let setup = Setup::new(tenant(5000)).await;
+    let summary = setup.sync(0);
+    let pages: Vec<_> = setup.simulator.recorded();
+    let users = pages.iter().filter(|request| request.path == "/admin/v1/users" && request.query.contains("limit=300"));
+    assert_eq!(users.count(), 17);
+    let groups = pages.iter().filter(|request| request.path == "/admin/v1/groups" && request.query.contains("limit=500"));
+    assert_eq!(groups.count(), 1);
+    assert_eq!(summary["requests"], setup.simulator.requests());
+    assert!(setup.simulator.requests() <= 21, "{pages:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_sync_tells_what_changed() {
+    let setup = Setup::new(tenant(350)).await;
+    setup.sync(0);
+    let again = setup.sync(0);
+    let users = row(&again["entities"], "source_type", "user");
+    assert_eq!((&users["seen"], &users["new"], &users["changed"], &users["gone"]), (&json!(350), &json!(0), &json!(0), &json!(0)));
+
+    setup.simulator.delete_user(7);
+    setup.simulator.delete_user(320);
+    let third = setup.sync(0);
+    let users = row(&third["entities"], "source_type", "user");
+    assert_eq!((&users["seen"], &users["gone"]), (&json!(348), &json!(2)));
+    assert_eq!(ids(&setup.export().0, "user").len(), 348);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_can_t_be_understood_is_named_and_its_neighbours_arrive() {
+    let extra_users = vec![
+        json!({ "username": "nobody", "status": "active" }),
+        json!("not an object"),
+        json!({ "user_id": "DUODD00000000000001", "username": "odd", "status": "on holiday", "email": { "work": "x" }, "groups": [{ "name": "keyless" }] }),
+        json!({ "user_id": "DUODD00000000000002", "username": "fine", "status": "active" }),
+    ];
+    let setup = Setup::new(TenantOptions { extra_users, ..tenant(20) }).await;
+    let summary = setup.sync(0);
+    let (entities, _) = setup.export();
+    assert_eq!(ids(&entities, "user").len(), 22);
+    let odd = entities.iter().find(|entity| entity["source_id"] == "DUODD00000000000001").unwrap();
+    assert_eq!((&odd["status"], &odd["vendor_status"]), (&json!("other"), &json!("on holiday")));
+    assert_eq!(summary["problem_count"], 4, "{}", summary["problems"]);
+    let fields: Vec<_> = summary["problems"].as_array().unwrap().iter().map(|problem| problem["field"].as_str()).collect();
+    assert!(fields.contains(&Some("user_id")) && fields.contains(&Some("email")), "{fields:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passing_faults_are_waited_out_with_fresh_signatures() {
+    let setup = Setup::new(tenant(650)).await;
+    setup.simulator.inject_at("/admin/v1/users", Fault::TooManyRequests { retry_after: None }, 2);
+    setup.simulator.inject_at("/admin/v1/groups", Fault::ServerError(503), 2);
+    let summary = setup.sync(0);
+    assert_eq!(ids(&setup.export().0, "user").len(), 650);
+    assert_eq!(summary["requests"], setup.simulator.requests());
+    let refused = setup.simulator.recorded().iter().filter(|request| matches!(request.status, 429 | 503)).count();
+    assert_eq!(refused, 4);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_stays_down_leaves_the_others_whole() {
+    let setup = Setup::new(tenant(40)).await;
+    setup.sync(0);
+    setup.simulator.inject_at("/admin/v1/users", Fault::ServerError(500), 1000);
+    let summary = setup.sync(3);
+    assert_eq!(row(&summary["streams"], "stream", "groups")["state"], "complete");
+    let users = row(&summary["streams"], "stream", "users");
+    assert_eq!(users["state"], "incomplete");
+    assert!(users["reason"].as_str().is_some_and(|reason| reason.contains("500")), "{users}");
+    assert_eq!(ids(&setup.export().0, "user").len(), 40, "an incomplete stream marks nothing as gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_signature_versions_read_the_same() {
+    let mut exports = Vec::new();
+    for signature in ["v5", "v2-sha512", "v2-sha1"] {
+        let setup = Setup::new(tenant(30)).await;
+        setup.reconfigure("[settings]\n", &format!("[settings]\nsignature = \"{signature}\"\n"));
+        setup.sync(0);
+        exports.push(setup.export());
+    }
+    assert_eq!(exports[0], exports[1]);
+    assert_eq!(exports[0], exports[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_stream_can_be_read_alone() {
+    let setup = Setup::new(tenant(30)).await;
+    let ended = setup.with_config("sync", &["--json", "--stream", "groups"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(ended.json()["streams"].as_array().unwrap().len(), 1);
+    assert!(ids(&setup.export().0, "user").is_empty());
+}
