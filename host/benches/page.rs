@@ -5,6 +5,7 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use connector_host::bundled;
 use connector_host::configuration::Configuration;
 use connector_host::contract::api::Position;
@@ -13,7 +14,6 @@ use connector_host::integration::Integration;
 use connector_host::plugin::{Connector, Engine, Source};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use duo_connector::contract as guest;
-use chrono::{DateTime, Utc};
 use duo_simulator::TenantOptions;
 use duo_simulator::tenant::{Kind, Tenant};
 use tokio::runtime::Runtime;
@@ -114,7 +114,9 @@ fn load(criterion: &mut Criterion) {
     let source = Source::Bundled { name: bundled.name, bytes: bundled.bytes };
     let mut group = criterion.benchmark_group("load");
     group.sample_size(10);
-    for (name, engine) in [("compile", Engine::without_cache().unwrap()), ("from-cache", Engine::new().unwrap())] {
+    for (name, engine) in
+        [("compile", Engine::without_cache().unwrap()), ("from-cache", Engine::new().unwrap())]
+    {
         // Fills the cache, where there is one.
         runtime.block_on(Connector::load(&engine, source.clone())).unwrap();
         group.bench_function(name, |bencher| {

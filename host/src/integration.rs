@@ -128,13 +128,11 @@ impl Integration {
             let setting = settings.public.iter().find(|setting| setting.name == name);
             setting.map(|setting| setting.value.as_str())
         };
-        let egress = Egress::new(manifest, value, &configuration.connect_to).map_err(|error| {
-            SetupError::Egress { integration: configuration.name.clone(), error }
-        })?;
+        let egress = Egress::new(manifest, value, &configuration.connect_to)
+            .map_err(|error| SetupError::Egress { integration: configuration.name.clone(), error })?;
         let ca_pem = match &configuration.ca_file {
             Some(path) => Some(
-                std::fs::read(path)
-                    .map_err(|error| SetupError::Authorities { path: path.clone(), error })?,
+                std::fs::read(path).map_err(|error| SetupError::Authorities { path: path.clone(), error })?,
             ),
             None => None,
         };

@@ -218,7 +218,8 @@ impl Manifest {
 impl SettingSpec {
     fn parse(raw: api::SettingSpec) -> Result<Self, ManifestError> {
         kebab("a setting", &raw.name)?;
-        let invalid = |reason: &str| ManifestError::Setting { name: raw.name.clone(), reason: reason.to_owned() };
+        let invalid =
+            |reason: &str| ManifestError::Setting { name: raw.name.clone(), reason: reason.to_owned() };
         let pattern = raw.pattern.as_deref().map(whole_value).transpose().map_err(|error| invalid(&error))?;
         let kind = match raw.kind {
             api::SettingKind::Text => SettingKind::Text,
@@ -467,7 +468,9 @@ mod tests {
 
     #[test]
     fn hosts_with_wildcards_ports_or_paths_are_refused() {
-        for host in ["*.example.com", "example.com:8443", "example.com/x", "", "localhost", "EXAMPLE.com", "a.b."] {
+        for host in
+            ["*.example.com", "example.com:8443", "example.com/x", "", "localhost", "EXAMPLE.com", "a.b."]
+        {
             let mut raw = manifest();
             raw.hosts = vec![host.to_owned()];
             assert!(matches!(Manifest::parse(raw), Err(ManifestError::Name { .. })), "{host}");
@@ -493,7 +496,9 @@ mod tests {
     fn a_pattern_matches_the_whole_value() {
         let spec = SettingSpec::parse(setting(api::SettingKind::Text)).unwrap();
         assert_eq!(spec.objection("api-1a2b.example.com"), None);
-        for value in ["api-1a2b.example.com.evil.org", "x api-1a.example.com", " api-1a.example.com", "", "\n"] {
+        for value in
+            ["api-1a2b.example.com.evil.org", "x api-1a.example.com", " api-1a.example.com", "", "\n"]
+        {
             assert!(spec.objection(value).is_some(), "{value:?}");
         }
     }

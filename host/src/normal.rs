@@ -5,9 +5,9 @@ use chrono::{DateTime, SecondsFormat};
 use serde_json::{Map, Value, json};
 
 use crate::contract::types::{
-    Account, Application, AttemptResult, Attribute, AttributeValue, Authenticator, AuthenticatorFactor, BypassCode,
-    Connection, ConnectionKind, EntityType, Expiry, Identity, IdentityKind, MfaState, NormalForm, Policy, Resource,
-    Status, Timestamp, UserAccess, UsesLeft,
+    Account, Application, AttemptResult, Attribute, AttributeValue, Authenticator, AuthenticatorFactor,
+    BypassCode, Connection, ConnectionKind, EntityType, Expiry, Identity, IdentityKind, MfaState, NormalForm,
+    Policy, Resource, Status, Timestamp, UserAccess, UsesLeft,
 };
 
 /// A time as text: `2026-09-20T14:30:00Z`. A time outside the calendar stays a number, rather than vanish.
@@ -134,18 +134,20 @@ fn connection_fields(connection: &Connection) -> Value {
 
 fn resource_fields(resource: &Resource) -> Value {
     match resource {
-        Resource::Application(Application { application_type, user_access, self_service, policy_key }) => json!({
-            "kind": "application",
-            "application_type": application_type,
-            "user_access": match user_access {
-                UserAccess::AllUsers => "all-users",
-                UserAccess::PermittedGroups => "permitted-groups",
-                UserAccess::NoUsers => "no-users",
-                UserAccess::Unknown => "unknown",
-            },
-            "self_service": self_service,
-            "policy_key": policy_key,
-        }),
+        Resource::Application(Application { application_type, user_access, self_service, policy_key }) => {
+            json!({
+                "kind": "application",
+                "application_type": application_type,
+                "user_access": match user_access {
+                    UserAccess::AllUsers => "all-users",
+                    UserAccess::PermittedGroups => "permitted-groups",
+                    UserAccess::NoUsers => "no-users",
+                    UserAccess::Unknown => "unknown",
+                },
+                "self_service": self_service,
+                "policy_key": policy_key,
+            })
+        }
         Resource::Authenticator(authenticator) => authenticator_fields(authenticator),
         Resource::BypassCode(BypassCode { created, expires, uses_left, issued_by }) => json!({
             "kind": "bypass-code",

@@ -46,7 +46,7 @@ impl Guest for Component {
     }
 }
 
-#[expect(unsafe_code, reason = "the exported symbols")]
+#[expect(unsafe_code, unreachable_pub, reason = "generated: the exported symbols")]
 mod export {
     use super::Component;
     crate::contract::bindings::export!(Component with_types_in crate::contract::bindings);

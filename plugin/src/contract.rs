@@ -1,7 +1,7 @@
 //! The contract of `wit/` as Rust types. The generated types are the normal form throughout this crate, natively
 //! too: they are plain records.
 
-#[expect(missing_docs, clippy::allow_attributes, reason = "generated; the documentation is in `wit/`")]
+#[expect(missing_docs, reason = "generated; the documentation is in `wit/`")]
 pub(crate) mod bindings {
     wit_bindgen::generate!({
         path: "../wit",

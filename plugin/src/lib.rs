@@ -25,6 +25,11 @@
 //!
 //! `component` (default) exports the world. A guest that links this crate for its parts switches it off.
 
+#![cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::result_large_err, reason = "the contract's error; it is made once a call at most")
+)]
+
 mod api;
 mod check;
 #[cfg(all(target_family = "wasm", feature = "component"))]

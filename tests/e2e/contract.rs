@@ -19,7 +19,10 @@ async fn the_manifest_and_imports_of_the_bundled_connector() {
     // These two change with each build of the component.
     let digest = report["sha256"].take();
     assert_eq!(digest.as_str().map(str::len), Some(64));
-    assert!(report["size"].take().as_u64().is_some_and(|size| size < 1 << 20), "a component has less than 1 MiB");
+    assert!(
+        report["size"].take().as_u64().is_some_and(|size| size < 1 << 20),
+        "a component has less than 1 MiB"
+    );
     assert_golden("inspect", &serde_json::to_string_pretty(&report).unwrap());
 }
 
@@ -39,7 +42,8 @@ async fn the_help() {
     let setup = Setup::new(tenant(10)).await;
     let mut text = String::new();
     for command in ["", "demo", "inspect", "check", "sync", "export", "completions"] {
-        let arguments: Vec<_> = [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
+        let arguments: Vec<_> =
+            [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
         let ended = ended(setup.command(&arguments).env("COLUMNS", "100"));
         assert_eq!(ended.code, 0);
         text.push_str(&format!("$ connector-host {}\n{}\n", arguments.join(" "), ended.stdout));
@@ -55,7 +59,9 @@ fn the_word_of_the_vendor_is_not_in_the_host() {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 visit(&path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("cli/demo.rs") {
+            } else if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("cli/demo.rs")
+            {
                 let text = std::fs::read_to_string(&path).unwrap();
                 let line = text.lines().position(|line| line.to_lowercase().contains("duo"));
                 assert_eq!(line, None, "{}", path.display());

@@ -13,7 +13,16 @@ async fn an_export_has_one_object_a_line_in_the_agreed_names() {
     let (entities, relations) = setup.export();
     for entity in &entities {
         let entity = entity.as_object().unwrap();
-        for key in ["entity_type", "source_type", "source_id", "name", "attributes", "status", "mfa_state", "created"] {
+        for key in [
+            "entity_type",
+            "source_type",
+            "source_id",
+            "name",
+            "attributes",
+            "status",
+            "mfa_state",
+            "created",
+        ] {
             assert!(entity.contains_key(key), "{key} is missing: {entity:?}");
         }
         assert!(entity["attributes"].is_object());
@@ -23,11 +32,14 @@ async fn an_export_has_one_object_a_line_in_the_agreed_names() {
     }
     for relation in &relations {
         assert_eq!(relation["parent"]["entity_type"], "identity");
-        assert_eq!(relation["child"], json!({
-            "entity_type": "connection",
-            "source_type": "group",
-            "source_id": relation["child"]["source_id"],
-        }));
+        assert_eq!(
+            relation["child"],
+            json!({
+                "entity_type": "connection",
+                "source_type": "group",
+                "source_id": relation["child"]["source_id"],
+            })
+        );
     }
     // The riskiest status is kept apart.
     let bypassed = entities.iter().filter(|entity| entity["vendor_status"] == "bypass");
@@ -48,7 +60,8 @@ async fn data_and_talk_do_not_mix() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_has_seen_enough_is_no_failure() {
     let setup = Setup::new(tenant(10)).await;
-    let mut child = setup.command(&["inspect", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        setup.command(&["inspect", "--json"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     drop(child.stdout.take());
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{output:?}");
@@ -61,7 +74,9 @@ async fn the_demo_does_the_main_job() {
     let run = || ended(&mut setup.command(&["demo", "--users", "320", "--dir", "demo"]));
     let first = run();
     assert_eq!(first.code, 0, "{first:?}");
-    for expected in ["320 users", "sandbox", "readable", "Users (320)", "Groups (", "duo.db", "Next", "DUO_SECRET_KEY"] {
+    for expected in
+        ["320 users", "sandbox", "readable", "Users (320)", "Groups (", "duo.db", "Next", "DUO_SECRET_KEY"]
+    {
         assert!(first.stdout.contains(expected), "{expected}: {first:?}");
     }
     assert_eq!(run().code, 0, "and again over its own data");

@@ -28,7 +28,10 @@ async fn every_user_group_and_membership_arrives_once() {
         assert!(!relations.is_empty());
         let mut seen = BTreeSet::new();
         for relation in &relations {
-            assert_eq!((&relation["privilege"], &relation["privilege_value"]), (&json!("member"), &json!(true)));
+            assert_eq!(
+                (&relation["privilege"], &relation["privilege_value"]),
+                (&json!("member"), &json!(true))
+            );
             assert!(ids(&entities, "user").contains(relation["parent"]["source_id"].as_str().unwrap()));
             assert!(groups.contains(relation["child"]["source_id"].as_str().unwrap()));
             assert!(seen.insert(relation.to_string()), "twice: {relation}");
@@ -41,9 +44,13 @@ async fn a_tenant_costs_one_request_a_page() {
     let setup = Setup::new(tenant(5000)).await;
     let summary = setup.sync(0);
     let pages: Vec<_> = setup.simulator.recorded();
-    let users = pages.iter().filter(|request| request.path == "/admin/v1/users" && request.query.contains("limit=300"));
+    let users = pages
+        .iter()
+        .filter(|request| request.path == "/admin/v1/users" && request.query.contains("limit=300"));
     assert_eq!(users.count(), 17);
-    let groups = pages.iter().filter(|request| request.path == "/admin/v1/groups" && request.query.contains("limit=500"));
+    let groups = pages
+        .iter()
+        .filter(|request| request.path == "/admin/v1/groups" && request.query.contains("limit=500"));
     assert_eq!(groups.count(), 1);
     assert_eq!(summary["requests"], setup.simulator.requests());
     assert!(setup.simulator.requests() <= 21, "{pages:#?}");
@@ -55,7 +62,10 @@ async fn a_second_sync_tells_what_changed() {
     setup.sync(0);
     let again = setup.sync(0);
     let users = row(&again["entities"], "source_type", "user");
-    assert_eq!((&users["seen"], &users["new"], &users["changed"], &users["gone"]), (&json!(350), &json!(0), &json!(0), &json!(0)));
+    assert_eq!(
+        (&users["seen"], &users["new"], &users["changed"], &users["gone"]),
+        (&json!(350), &json!(0), &json!(0), &json!(0))
+    );
 
     setup.simulator.delete_user(7);
     setup.simulator.delete_user(320);
@@ -80,7 +90,8 @@ async fn an_object_that_can_t_be_understood_is_named_and_its_neighbours_arrive()
     let odd = entities.iter().find(|entity| entity["source_id"] == "DUODD00000000000001").unwrap();
     assert_eq!((&odd["status"], &odd["vendor_status"]), (&json!("other"), &json!("on holiday")));
     assert_eq!(summary["problem_count"], 4, "{}", summary["problems"]);
-    let fields: Vec<_> = summary["problems"].as_array().unwrap().iter().map(|problem| problem["field"].as_str()).collect();
+    let fields: Vec<_> =
+        summary["problems"].as_array().unwrap().iter().map(|problem| problem["field"].as_str()).collect();
     assert!(fields.contains(&Some("user_id")) && fields.contains(&Some("email")), "{fields:?}");
 }
 
@@ -92,7 +103,8 @@ async fn passing_faults_are_waited_out_with_fresh_signatures() {
     let summary = setup.sync(0);
     assert_eq!(ids(&setup.export().0, "user").len(), 650);
     assert_eq!(summary["requests"], setup.simulator.requests());
-    let refused = setup.simulator.recorded().iter().filter(|request| matches!(request.status, 429 | 503)).count();
+    let refused =
+        setup.simulator.recorded().iter().filter(|request| matches!(request.status, 429 | 503)).count();
     assert_eq!(refused, 4);
 }
 

@@ -75,7 +75,9 @@ fn ensure_target() -> Result<(), BuildError> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let library = Command::new(rustc).args(["--print", "target-libdir", "--target", TARGET]).output();
     let present = library.is_ok_and(|output| {
-        Path::new(String::from_utf8_lossy(&output.stdout).trim()).read_dir().is_ok_and(|mut dir| dir.next().is_some())
+        Path::new(String::from_utf8_lossy(&output.stdout).trim())
+            .read_dir()
+            .is_ok_and(|mut dir| dir.next().is_some())
     });
     if present {
         return Ok(());

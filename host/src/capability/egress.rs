@@ -224,7 +224,9 @@ mod tests {
     #[test]
     fn allowed_hosts_are_allowed() {
         let egress = egress(&[]).unwrap();
-        for url in ["https://api-1.example.com/admin/v1/users?limit=300&offset=0", "https://login.example.com/"] {
+        for url in
+            ["https://api-1.example.com/admin/v1/users?limit=300&offset=0", "https://login.example.com/"]
+        {
             assert_eq!(egress.judge(url).unwrap().1, &Destination::Itself, "{url}");
         }
     }
@@ -232,7 +234,9 @@ mod tests {
     #[test]
     fn other_hosts_are_denied_by_name() {
         let egress = egress(&[]).unwrap();
-        for host in ["evil.org", "api-1.example.com.evil.org", "169.254.169.254", "api-1.example.com.", "[::1]"] {
+        for host in
+            ["evil.org", "api-1.example.com.evil.org", "169.254.169.254", "api-1.example.com.", "[::1]"]
+        {
             let judged = egress.judge(&format!("https://{host}/"));
             assert_eq!(judged.unwrap_err(), EgressError::Host(host.to_owned()));
         }
@@ -282,7 +286,10 @@ mod tests {
     #[test]
     fn a_malformed_connect_to_is_refused() {
         for text in ["127.0.0.1:8443", "ftp://127.0.0.1", "http://127.0.0.1/path", "http://u@h/", ""] {
-            assert!(matches!(egress(&[("api-1.example.com", text)]), Err(EgressError::ConnectTo(_))), "{text}");
+            assert!(
+                matches!(egress(&[("api-1.example.com", text)]), Err(EgressError::ConnectTo(_))),
+                "{text}"
+            );
         }
     }
 
@@ -297,7 +304,8 @@ mod tests {
 
     #[test]
     fn public_addresses_are_public() {
-        for address in ["52.19.127.201", "2606:4700::6810:84e5", "64:ff9b::3413:7fc9", "::ffff:52.19.127.201"] {
+        for address in ["52.19.127.201", "2606:4700::6810:84e5", "64:ff9b::3413:7fc9", "::ffff:52.19.127.201"]
+        {
             assert!(is_public(address.parse().unwrap()), "{address}");
         }
     }
@@ -305,10 +313,33 @@ mod tests {
     #[test]
     fn private_addresses_are_private_in_every_form() {
         for address in [
-            "127.0.0.1", "10.0.0.1", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
-            "255.255.255.255", "224.0.0.1", "192.0.0.192", "198.18.0.1", "240.0.0.1", "203.0.113.7", "::1", "::",
-            "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1", "::ffff:127.0.0.1", "::ffff:169.254.169.254",
-            "::127.0.0.1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::", "2001:db8::1", "2001::1", "100::1",
+            "127.0.0.1",
+            "10.0.0.1",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "100.64.0.1",
+            "0.0.0.0",
+            "255.255.255.255",
+            "224.0.0.1",
+            "192.0.0.192",
+            "198.18.0.1",
+            "240.0.0.1",
+            "203.0.113.7",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::a9fe:a9fe",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
+            "100::1",
         ] {
             assert!(!is_public(address.parse().unwrap()), "{address}");
         }

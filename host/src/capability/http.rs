@@ -95,8 +95,8 @@ impl HttpClient {
             .dns_resolver(Arc::new(Resolver { egress: Arc::clone(&egress) }))
             .connect_timeout(limits.connect);
         if let Some(pem) = ca_pem {
-            let certificates =
-                Certificate::from_pem_bundle(pem).map_err(|error| HttpSetupError::Certificate(chain(&error)))?;
+            let certificates = Certificate::from_pem_bundle(pem)
+                .map_err(|error| HttpSetupError::Certificate(chain(&error)))?;
             if certificates.is_empty() {
                 return Err(HttpSetupError::Certificate("it is empty".to_owned()));
             }
@@ -160,7 +160,9 @@ impl HttpClient {
     /// What went wrong, for a person. The library's own texts name the URL; these do not.
     fn explain(&self, error: &reqwest::Error, host: &str) -> HttpError {
         let place = match self.egress.destination(host) {
-            Some(Destination::ConnectTo { host: to, port, .. }) => format!("`{host}` (connect-to {to}:{port})"),
+            Some(Destination::ConnectTo { host: to, port, .. }) => {
+                format!("`{host}` (connect-to {to}:{port})")
+            }
             _ => format!("`{host}`"),
         };
         if let Some(denied) = find::<NotPublic>(error) {
@@ -178,7 +180,10 @@ impl HttpClient {
         } else if error.is_connect() {
             failure(HttpErrorKind::Unreachable, format!("could not connect to {place}: {innermost}"))
         } else {
-            failure(HttpErrorKind::Protocol, format!("the answer of {place} broke off or is not HTTP: {innermost}"))
+            failure(
+                HttpErrorKind::Protocol,
+                format!("the answer of {place} broke off or is not HTTP: {innermost}"),
+            )
         }
     }
 }
@@ -195,7 +200,8 @@ fn headers(given: &[(String, String)]) -> Result<reqwest::header::HeaderMap, Htt
     }
     let mut headers = reqwest::header::HeaderMap::with_capacity(given.len());
     for (name, value) in given {
-        let parsed = HeaderName::try_from(name).map_err(|_| invalid("a header has no valid name".to_owned()))?;
+        let parsed =
+            HeaderName::try_from(name).map_err(|_| invalid("a header has no valid name".to_owned()))?;
         if OURS.contains(&parsed.as_str()) || parsed.as_str().starts_with("proxy-") {
             return Err(invalid(format!("the header `{parsed}` belongs to the host")));
         }
@@ -294,7 +300,10 @@ pub(super) struct Loan {
 impl http::Host for Lent {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
         let Some(loan) = &self.http else {
-            return Ok(Err(failure(HttpErrorKind::Denied, "no request is allowed during this call".to_owned())));
+            return Ok(Err(failure(
+                HttpErrorKind::Denied,
+                "no request is allowed during this call".to_owned(),
+            )));
         };
         if let Some(budget) = &loan.budget {
             budget.spend().await;
@@ -320,7 +329,8 @@ mod tests {
 
     /// A client that may reach `localhost`, itself or where `connect_to` says.
     fn client(connect_to: Option<&str>) -> HttpClient {
-        let manifest = Manifest { hosts: vec![HostRule::Name("localhost".to_owned())], ..Manifest::default() };
+        let manifest =
+            Manifest { hosts: vec![HostRule::Name("localhost".to_owned())], ..Manifest::default() };
         let connect_to = connect_to.map(|to| ("localhost".to_owned(), to.to_owned()));
         let egress = Egress::new(&manifest, |_| None, &BTreeMap::from_iter(connect_to)).unwrap();
         HttpClient::new(egress, HttpLimits::default(), None).unwrap()

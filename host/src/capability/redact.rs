@@ -110,7 +110,9 @@ impl Redactor {
         for usage in &mut page.usages {
             usage.identity.iter_mut().for_each(|identity| self.reference(identity));
             self.reference(&mut usage.resource);
-            self.clean_all(usage.last_attempt.iter_mut().filter_map(|attempt| attempt.vendor_result.as_mut()));
+            self.clean_all(
+                usage.last_attempt.iter_mut().filter_map(|attempt| attempt.vendor_result.as_mut()),
+            );
         }
         for problem in &mut page.problems {
             self.clean(&mut problem.message);

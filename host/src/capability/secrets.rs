@@ -45,7 +45,10 @@ impl secrets::Host for Lent {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, SecretError>> {
         let secret = self.secrets.get(&name);
         if secret.is_err() {
-            tracing::warn!(integration = self.log.integration(), "the connector asked for a secret it is not lent");
+            tracing::warn!(
+                integration = self.log.integration(),
+                "the connector asked for a secret it is not lent"
+            );
         }
         Ok(secret.map(|secret| secret.expose_secret().to_owned()))
     }

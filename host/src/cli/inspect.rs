@@ -96,9 +96,10 @@ fn text(report: &Report<'_>) -> String {
     }
     let mut streams = table::new(&["Stream", "Yields", "Relations", "Permission", "Optional"]);
     for stream in &manifest.streams {
-        let entities = stream.entities.iter().map(|entity| {
-            format!("{} `{}`", entity.entity_type, terminal::plain(&entity.source_type))
-        });
+        let entities = stream
+            .entities
+            .iter()
+            .map(|entity| format!("{} `{}`", entity.entity_type, terminal::plain(&entity.source_type)));
         let relations = stream.relations.iter().map(|relation| {
             terminal::plain(&format!("{} {} {}", relation.parent, relation.privilege, relation.child))
         });

@@ -41,7 +41,8 @@ impl Progress {
             let bar = self.bars.add(ProgressBar::no_length());
             let template = "  {prefix:<22} {bar:30.cyan/dim} {human_pos:>9} of {human_len:<9} {msg}";
             // The template is a constant; the default look serves where it does not parse.
-            let look = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+            let look =
+                ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(look.progress_chars("━━╌"));
             bar.set_prefix(stream.to_owned());
             bar

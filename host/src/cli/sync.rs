@@ -94,9 +94,14 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
         }
     }
     if summary.problem_count > 0 {
-        let _ = writeln!(text, "\n{} objects or fields could not be understood:", table::number(summary.problem_count));
+        let _ = writeln!(
+            text,
+            "\n{} objects or fields could not be understood:",
+            table::number(summary.problem_count)
+        );
         for problem in &summary.problems {
-            let place = [Some(problem.stream.as_str()), problem.source_id.as_deref(), problem.field.as_deref()];
+            let place =
+                [Some(problem.stream.as_str()), problem.source_id.as_deref(), problem.field.as_deref()];
             let place = place.into_iter().flatten().collect::<Vec<_>>().join(" ");
             let _ = writeln!(text, "  {}: {}", terminal::plain(&place), terminal::plain(&problem.message));
         }

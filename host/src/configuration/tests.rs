@@ -97,7 +97,9 @@ fn unknown_keys_and_their_line_are_named() {
 
 #[test]
 fn limits_out_of_range_are_refused() {
-    for line in ["memory-mib = 0", "memory-mib = 4096", "call-seconds = 0", "call-seconds = -1", "call-seconds = 1e9"] {
+    for line in
+        ["memory-mib = 0", "memory-mib = 4096", "call-seconds = 0", "call-seconds = -1", "call-seconds = 1e9"]
+    {
         let text = format!("name = \"a\"\nconnector = \"a\"\n[limits]\n{line}\n");
         let error = Configuration::parse(&text, Path::new("a.toml"), Path::new("")).unwrap_err();
         assert!(matches!(error, ConfigurationError::Key { .. }), "{line}: {error}");

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// How a setting is written.
-pub(super) const HOW: &str = "write a text, a number, `true` or `false`, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
+pub(super) const HOW: &str =
+    "write a text, a number, `true` or `false`, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
 
 /// How a secret is written.
 pub(super) const HOW_SECRET: &str =
@@ -44,7 +45,9 @@ impl Value {
             toml::Value::Table(table) => {
                 let mut entries = table.into_iter();
                 match (entries.next(), entries.next()) {
-                    (Some((key, toml::Value::String(name))), None) if key == "env" => Ok(Self::Environment(name)),
+                    (Some((key, toml::Value::String(name))), None) if key == "env" => {
+                        Ok(Self::Environment(name))
+                    }
                     (Some((key, toml::Value::String(path))), None) if key == "file" => {
                         Ok(Self::File(folder.join(path)))
                     }
@@ -70,7 +73,9 @@ impl Value {
         match self {
             Self::Literal(text) => Ok(text.clone()),
             Self::Environment(name) => match std::env::var(name) {
-                Ok(value) if value.is_empty() => Err(format!("comes from the variable `{name}`, which is empty")),
+                Ok(value) if value.is_empty() => {
+                    Err(format!("comes from the variable `{name}`, which is empty"))
+                }
                 Ok(value) => Ok(value),
                 Err(std::env::VarError::NotPresent) => {
                     Err(format!("comes from the environment variable `{name}`, which is not set"))

@@ -9,8 +9,8 @@ use super::engine::EPOCH_TICK;
 use super::fault::Fault;
 use super::state::{CallState, Limits};
 use crate::capability::{Lent, Redactor};
-use crate::contract::api;
 use crate::contract::ConnectorComponent;
+use crate::contract::api;
 
 /// A call of an export, on its way.
 pub(super) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;

@@ -148,7 +148,8 @@ impl LoadError {
     pub fn hint(&self) -> String {
         match self {
             Self::Unreadable { .. } => {
-                let bundled: Vec<_> = crate::bundled::all().iter().map(|one| format!("`{}`", one.name)).collect();
+                let bundled: Vec<_> =
+                    crate::bundled::all().iter().map(|one| format!("`{}`", one.name)).collect();
                 format!(
                     "`connector` names a bundled connector ({}) or the path of a `.wasm` file",
                     bundled.join(", ")
@@ -204,8 +205,8 @@ impl Connector {
             .call(context, |guest, store| Box::pin(guest.iga_connector_connector().call_describe(store)))
             .await
             .map_err(|fault| LoadError::Describe { source_name: source_name.clone(), digest, fault })?;
-        connector.manifest = Manifest::parse(described)
-            .map_err(|error| LoadError::Manifest { source_name, digest, error })?;
+        connector.manifest =
+            Manifest::parse(described).map_err(|error| LoadError::Manifest { source_name, digest, error })?;
         Ok(connector)
     }
 

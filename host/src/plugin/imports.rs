@@ -64,7 +64,11 @@ impl fmt::Display for ImportName {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractMismatch {
     /// It speaks a version of the contract on another track.
-    #[error("it was built for `{}@{built_for}`, but this host offers `{}`", contract::PACKAGE, contract::VERSION)]
+    #[error(
+        "it was built for `{}@{built_for}`, but this host offers `{}`",
+        contract::PACKAGE,
+        contract::VERSION
+    )]
     Version {
         /// The version it was built for.
         built_for: Version,

@@ -72,7 +72,9 @@ impl StoreError {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                     Some("another program is writing to it: wait for it to end".to_owned())
                 }
-                Some(rusqlite::ErrorCode::DiskFull) => Some("make room on the disk, and sync again".to_owned()),
+                Some(rusqlite::ErrorCode::DiskFull) => {
+                    Some("make room on the disk, and sync again".to_owned())
+                }
                 _ => None,
             },
             Self::GivenUp(_) => None,
@@ -140,7 +142,8 @@ impl Store {
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
-        let count = self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let count =
+            self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
         Ok(count.map_err(|error| self.not_a_store(&error))? == 0)
     }
 

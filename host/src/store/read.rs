@@ -83,7 +83,8 @@ fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
 }
 
 /// Entities that are there; `EntityRow::parse` reads a row.
-const ENTITIES: &str = "SELECT i.name, e.entity_type, e.source_type, e.source_id, e.name, e.normal, e.attributes
+const ENTITIES: &str =
+    "SELECT i.name, e.entity_type, e.source_type, e.source_id, e.name, e.normal, e.attributes
     FROM entity e JOIN integration i ON i.id = e.integration_id WHERE e.gone_run IS NULL";
 
 impl EntityRow {
@@ -110,11 +111,7 @@ impl Store {
         &self,
         mut each: impl FnMut(EntityRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.each(
-            ENTITIES,
-            EntityRow::parse,
-            &mut each,
-        )
+        self.each(ENTITIES, EntityRow::parse, &mut each)
     }
 
     /// Calls `each` for every relation that is there, one row at a time.
@@ -149,7 +146,10 @@ impl Store {
     /// # Errors
     ///
     /// When SQLite fails, or `each` does.
-    pub fn usages<E: From<StoreError>>(&self, mut each: impl FnMut(UsageRow) -> Result<(), E>) -> Result<(), E> {
+    pub fn usages<E: From<StoreError>>(
+        &self,
+        mut each: impl FnMut(UsageRow) -> Result<(), E>,
+    ) -> Result<(), E> {
         self.each(
             "SELECT i.name, u.resource_source_type, u.resource_source_id, u.identity_source_type,
                     u.identity_source_id, u.last_success, u.last_attempt, u.last_attempt_result,

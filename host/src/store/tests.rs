@@ -12,7 +12,14 @@ fn open() -> (tempfile::TempDir, Store) {
 }
 
 fn start() -> RunStart<'static> {
-    RunStart { integration: "acme", connector: "acme", title: "Acme", version: "1.0.0", digest: "00", account: None }
+    RunStart {
+        integration: "acme",
+        connector: "acme",
+        title: "Acme",
+        version: "1.0.0",
+        digest: "00",
+        account: None,
+    }
 }
 
 fn group(id: &str, name: &str) -> Entity {
@@ -61,7 +68,15 @@ fn access(group: &str, application: &str) -> Relation {
 }
 
 fn page(entities: Vec<Entity>, progress: Progress) -> Page {
-    Page { entities, relations: vec![], usages: vec![], problems: vec![], progress, total: None, window: None }
+    Page {
+        entities,
+        relations: vec![],
+        usages: vec![],
+        problems: vec![],
+        progress,
+        total: None,
+        window: None,
+    }
 }
 
 fn done() -> Progress {
@@ -97,7 +112,8 @@ fn names(store: &Store) -> Vec<String> {
 fn a_complete_stream_marks_what_it_no_longer_saw() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two"), group("3", "three")], done()));
-    let second = run(&mut store, &page(vec![group("1", "one"), group("2", "TWO"), group("4", "four")], done()));
+    let second =
+        run(&mut store, &page(vec![group("1", "one"), group("2", "TWO"), group("4", "four")], done()));
     assert_eq!(names(&store), ["TWO", "four", "one"]);
     let counts = store.entity_counts(second).unwrap();
     let expected = EntityCount {
@@ -229,7 +245,8 @@ fn problems_are_counted_and_listed() {
     let (_folder, mut store) = open();
     let problem = |number: u32| Problem { source_id: None, field: None, message: format!("{number}") };
     let window = Some(Window { from: 0, to: 1 });
-    let run = run(&mut store, &Page { problems: (0..30).map(problem).collect(), window, ..page(vec![], done()) });
+    let run =
+        run(&mut store, &Page { problems: (0..30).map(problem).collect(), window, ..page(vec![], done()) });
     assert_eq!(store.problem_count(run).unwrap(), 30);
     assert_eq!(store.problems(run, 20).unwrap().len(), 20);
 }
@@ -238,7 +255,8 @@ fn problems_are_counted_and_listed() {
 fn other_files_are_refused_and_not_touched() {
     let folder = tempfile::tempdir().unwrap();
     let text = folder.path().join("notes.txt");
-    std::fs::write(&text, "not a database, but long enough to be taken for one by a careless reader").unwrap();
+    std::fs::write(&text, "not a database, but long enough to be taken for one by a careless reader")
+        .unwrap();
     assert!(matches!(Store::open(&text), Err(StoreError::NotAStore { .. })));
     assert!(std::fs::read_to_string(&text).unwrap().starts_with("not a database"));
 

@@ -114,9 +114,7 @@ pub async fn run(
         if let Some(outcome) = refusal(&report, &spec) {
             let reason = outcome.reason().unwrap_or_default().to_owned();
             let name = spec.name.clone();
-            store
-                .with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &reason))
-                .await?;
+            store.with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &reason)).await?;
             let summary = StreamSummary::new(&spec, outcome);
             observer.event(Event::StreamEnded { summary: &summary });
             summaries.push(summary);
@@ -185,10 +183,9 @@ fn refusal(report: &api::Report, spec: &StreamSpec) -> Option<StreamOutcome> {
     match &row.access {
         Access::Readable => None,
         Access::Refused(error) => match error.kind {
-            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => Some(StreamOutcome::Skipped {
-                reason: error.message.clone(),
-                hint: error.remedy.clone(),
-            }),
+            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => {
+                Some(StreamOutcome::Skipped { reason: error.message.clone(), hint: error.remedy.clone() })
+            }
             _ => None,
         },
     }

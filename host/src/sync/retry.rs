@@ -74,7 +74,13 @@ mod tests {
     use crate::contract::api;
 
     fn failure(kind: ErrorKind) -> CallError {
-        CallError::Connector(api::Error { kind, code: None, message: "no".to_owned(), remedy: None, detail: None })
+        CallError::Connector(api::Error {
+            kind,
+            code: None,
+            message: "no".to_owned(),
+            remedy: None,
+            detail: None,
+        })
     }
 
     /// Calls that fail with `kind`, and the pauses between them in seconds.
@@ -106,13 +112,15 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_vendor_s_own_pause_counts() {
-        let (calls, pauses, answered) = pauses(RetryPolicy::default(), ErrorKind::RateLimited(Some(42)), 3).await;
+        let (calls, pauses, answered) =
+            pauses(RetryPolicy::default(), ErrorKind::RateLimited(Some(42)), 3).await;
         assert_eq!((calls, pauses, answered), (3, vec![42, 42], true));
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_waiting_does_not_mend_is_told_at_once() {
-        for kind in [ErrorKind::Unauthenticated, ErrorKind::Unexpected, ErrorKind::MissingPermission(vec![])] {
+        for kind in [ErrorKind::Unauthenticated, ErrorKind::Unexpected, ErrorKind::MissingPermission(vec![])]
+        {
             let (calls, pauses, _) = pauses(RetryPolicy::default(), kind, u32::MAX).await;
             assert_eq!((calls, pauses), (1, vec![]));
         }

@@ -87,7 +87,10 @@ impl Reader {
     fn examine(&self, page: &Page, position: &Position) -> Result<(), String> {
         for entity in &page.entities {
             if !self.spec.entities.iter().any(|spec| spec.source_type == entity.source_type) {
-                return Err(format!("it yields `{}`, which this stream does not declare", entity.source_type));
+                return Err(format!(
+                    "it yields `{}`, which this stream does not declare",
+                    entity.source_type
+                ));
             }
             if entity.source_id.is_empty() {
                 return Err(format!("it yields a `{}` without a key", entity.source_type));

@@ -222,7 +222,7 @@ fn salvage<R: Payload>(body: &[u8], error: &serde_json::Error) -> Option<Envelop
     let text = String::from_utf8_lossy(body);
     let wire: Field<Record<Wire<Option<Box<RawValue>>>>> = serde_json::from_str(&text).ok()?;
     let Record(Wire { stat, code, message, message_detail, response, metadata }) = wire.ok()?;
-    let response = R::salvage(&*response?)?;
+    let response = R::salvage(&response?)?;
     let wire = Wire { stat, code, message, message_detail, response, metadata };
     Some(Envelope::new(wire, Some(error.to_string())))
 }

@@ -28,6 +28,9 @@ struct Vector {
     expected_authorization: String,
 }
 
+/// A name, pairs, and what they make.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 fn vectors() -> Vec<Vector> {
     serde_json::from_str(include_str!("../../tests/signing-vectors.json")).unwrap()
 }
@@ -87,7 +90,7 @@ fn parameters_are_canonicalized_as_the_official_clients_do() {
     let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
     let punctuation: String = (0x21..=0x7e_u8).map(char::from).filter(char::is_ascii_punctuation).collect();
     let whitespace = "\t\n\u{b}\u{c}\r ";
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         ("P1", &[], ""),
         ("P2", &[("realname", "First Last")], "realname=First%20Last"),
         ("P3", &[("realname", "First Last"), ("username", "root")], "realname=First%20Last&username=root"),
@@ -158,7 +161,7 @@ fn parameters_are_canonicalized_as_the_official_clients_do() {
 
 #[test]
 fn headers_are_hashed_as_the_official_clients_do() {
-    let cases: &[(&str, &[(&str, &str)], &str)] = &[
+    let cases: &[Case] = &[
         (
             "H1",
             &[],

@@ -31,7 +31,7 @@ pub struct RecordedRequest {
     pub path: String,
     /// The query, as received.
     pub query: String,
-    /// The version of its signature, where that was valid.
+    /// The version of its signature, where that was valid and looked at: not for a fault.
     pub signature: Option<SignatureVersion>,
     /// The HTTP status it got.
     pub status: u16,
@@ -63,6 +63,15 @@ struct State {
     recent: BTreeMap<RateClass, VecDeque<Instant>>,
 }
 
+/// A request that is being answered.
+pub(crate) struct UnderWay<'a>(&'a Recorder);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.with(|state| state.under_way = state.under_way.saturating_sub(1));
+    }
+}
+
 /// Counts.
 #[derive(Default)]
 pub(crate) struct Recorder(Mutex<State>);
@@ -72,19 +81,20 @@ impl Recorder {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// A request arrives. It counts at once, so that a slow answer can be seen while it is awaited.
-    pub(crate) fn arrive(&self) {
+    /// A request arrives. It counts at once, so that a slow answer can be seen while it is awaited, and is under
+    /// way until the guard is dropped.
+    pub(crate) fn arrive(&self) -> UnderWay<'_> {
         self.with(|state| {
             state.counters.total += 1;
             state.under_way += 1;
             state.counters.peak_concurrent = state.counters.peak_concurrent.max(state.under_way);
         });
+        UnderWay(self)
     }
 
     /// A request is answered.
     pub(crate) fn answered(&self, request: RecordedRequest, touches_secrets: bool) {
         self.with(|state| {
-            state.under_way = state.under_way.saturating_sub(1);
             *state.counters.by_path.entry(request.path.clone()).or_default() += 1;
             *state.counters.by_status.entry(request.status).or_default() += 1;
             state.counters.secret_touches += u64::from(touches_secrets);

@@ -59,7 +59,8 @@ impl Faults {
     /// The fault for a request of `path`, if one is planned.
     pub(crate) fn take(&self, path: &str) -> Option<Fault> {
         let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = planned.iter_mut().find(|planned| planned.times > 0 && path.starts_with(&planned.path_prefix))?;
+        let next =
+            planned.iter_mut().find(|planned| planned.times > 0 && path.starts_with(&planned.path_prefix))?;
         next.times -= 1;
         let fault = next.fault.clone();
         planned.retain(|planned| planned.times > 0);

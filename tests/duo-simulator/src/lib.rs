@@ -67,7 +67,11 @@ impl Simulator {
     /// # Errors
     ///
     /// When the address can't be had.
-    pub async fn start_at(options: TenantOptions, address: SocketAddr, tls: bool) -> Result<Self, SimulatorError> {
+    pub async fn start_at(
+        options: TenantOptions,
+        address: SocketAddr,
+        tls: bool,
+    ) -> Result<Self, SimulatorError> {
         let shared = Arc::new(Shared::new(options));
         let listener = server::listen(Arc::clone(&shared), address, tls).await?;
         Ok(Self { shared, listener })

@@ -114,10 +114,12 @@ mod tests {
             let mut cursor = String::new();
             loop {
                 let answer =
-                    ask(&tenant, &format!("mintime={from}&maxtime={to}&limit=70&sort={sort}{cursor}")).unwrap();
+                    ask(&tenant, &format!("mintime={from}&maxtime={to}&limit=70&sort={sort}{cursor}"))
+                        .unwrap();
                 let events = answer["response"]["authlogs"].as_array().unwrap();
                 seen.extend(events.iter().map(|event| event["txid"].as_str().unwrap().to_owned()));
-                let Some([time, txid]) = answer["response"]["metadata"]["next_offset"].as_array().map(Vec::as_slice)
+                let Some([time, txid]) =
+                    answer["response"]["metadata"]["next_offset"].as_array().map(Vec::as_slice)
                 else {
                     break;
                 };
@@ -150,7 +152,9 @@ mod tests {
     fn filters_narrow() {
         let tenant = Tenant::new(&TenantOptions { users: 200, ..TenantOptions::default() });
         let (from, to) = (tenant.now_ms() - RETENTION_MS, tenant.now_ms());
-        let answer = ask(&tenant, &format!("mintime={from}&maxtime={to}&limit=1000&results=denied&results=fraud")).unwrap();
+        let answer =
+            ask(&tenant, &format!("mintime={from}&maxtime={to}&limit=1000&results=denied&results=fraud"))
+                .unwrap();
         let events = answer["response"]["authlogs"].as_array().unwrap();
         assert!(!events.is_empty() && events.len() < 600);
         assert!(events.iter().all(|event| event["result"] != "success"));

@@ -31,7 +31,12 @@ struct Options {
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
     /// Permissions of the Admin API application
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "resource-read,administrators-read,read-log,read-information")]
+    #[arg(
+        long,
+        value_enum,
+        value_delimiter = ',',
+        default_value = "resource-read,administrators-read,read-log,read-information"
+    )]
     grants: Vec<Grant>,
     /// Enforce the limits per minute
     #[arg(long)]

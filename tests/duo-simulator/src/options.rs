@@ -81,7 +81,8 @@ impl Default for TenantOptions {
             host: "api-51mu1a7e.duosecurity.com".to_owned(),
             integration_key: "DISIMULATEDTENANT001".to_owned(),
             secret_key: "5imu1atedS3cretKeyOfNoRealTenant00000001".to_owned(),
-            grants: [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadLog, Grant::ReadInformation].into(),
+            grants: [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadLog, Grant::ReadInformation]
+                .into(),
             account_id: None,
             applications_need_their_grant: false,
             has_roles: true,

@@ -84,7 +84,9 @@ mod tests {
     fn limits_are_lowered_and_nonsense_is_refused() {
         assert_eq!(parse(""), Ok(Page { offset: 0, limit: 100 }));
         assert_eq!(parse("limit=1000&offset=5"), Ok(Page { offset: 5, limit: 300 }));
-        for (query, name) in [("limit=0", "limit"), ("limit=x", "limit"), ("limit=-1", "limit"), ("offset=-1", "offset")] {
+        for (query, name) in
+            [("limit=0", "limit"), ("limit=x", "limit"), ("limit=-1", "limit"), ("offset=-1", "offset")]
+        {
             assert_eq!(parse(query), Err(Failure::invalid_parameter(name)), "{query}");
         }
     }

@@ -13,10 +13,8 @@ use crate::tenant::{Kind, UserField};
 
 /// The paths of section 1.6: they take signature v5 only.
 fn needs_v5(segments: &[&str]) -> bool {
-    matches!(
-        segments,
-        ["admin", "v3", ..] | ["admin", "v2", "integrations" | "policies" | "passport", ..]
-    ) || matches!(segments, ["admin", "v1", "integrations", _, "skey"])
+    matches!(segments, ["admin", "v3", ..] | ["admin", "v2", "integrations" | "policies" | "passport", ..])
+        || matches!(segments, ["admin", "v1", "integrations", _, "skey"])
 }
 
 /// The paths of section 4.10.4: a read-only client never asks them.
@@ -27,15 +25,11 @@ pub(crate) fn reveals_secrets(path: &str) -> bool {
 /// Answers a request that was signed with `version`.
 pub(crate) fn answer(
     shared: &Shared,
-    method: &str,
     path: &str,
     query: &str,
     version: SignatureVersion,
 ) -> Result<Value, Failure> {
-    if method != "GET" {
-        return Err(Failure::method_not_allowed());
-    }
-    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
     if needs_v5(&segments) && version != SignatureVersion::V5 {
         return Err(Failure::forbidden());
     }
@@ -60,9 +54,18 @@ fn family(shared: &Shared, segments: &[&str]) -> Option<(Grant, RateClass)> {
     let ["admin", _, name, rest @ ..] = segments else { return None };
     let class = if rest.is_empty() { RateClass::Page } else { RateClass::Single };
     let grant = match *name {
-        "users" | "groups" | "phones" | "tokens" | "webauthncredentials" | "u2ftokens" | "desktop_authenticators"
-        | "bypass_codes" | "policies" => Grant::ResourceRead,
-        "integrations" if rest.len() > 1 || shared.options.applications_need_their_grant => Grant::Applications,
+        "users"
+        | "groups"
+        | "phones"
+        | "tokens"
+        | "webauthncredentials"
+        | "u2ftokens"
+        | "desktop_authenticators"
+        | "bypass_codes"
+        | "policies" => Grant::ResourceRead,
+        "integrations" if rest.len() > 1 || shared.options.applications_need_their_grant => {
+            Grant::Applications
+        }
         "integrations" => Grant::ResourceRead,
         "admins" | "administrative_units" => Grant::AdministratorsRead,
         "logs" => return Some((Grant::ReadLog, RateClass::Log)),
@@ -86,7 +89,7 @@ impl Route<'_> {
             ["admin", "v1", "users", id] => self.one(Kind::User, id),
             ["admin", "v1", "users", id, part] => self.part_of_user(id, part),
             ["admin", "v1", "groups"] => match self.parameters.list("group_id_list")? {
-                Some(keys) => self.some(Kind::Group, &keys),
+                Some(keys) => self.some(Kind::Group, 500, &keys),
                 None => self.list(Kind::Group, 500),
             },
             ["admin", "v1" | "v2", "groups", id] => self.one(Kind::Group, id),
@@ -97,10 +100,16 @@ impl Route<'_> {
                 let mut users = users.into_iter();
                 Ok(page.answer(total, self.shared.options.null_next_offset, |_| users.next()))
             }
+            ["admin", "v1", "phones"] => self.filtered(Kind::Phone, &["number", "extension"]),
+            ["admin", "v1", "tokens"] => self.filtered(Kind::Token, &["type", "serial"]),
             ["admin", "v1", "phones", rest @ ..] => self.list_or_one(Kind::Phone, rest),
             ["admin", "v1", "tokens", rest @ ..] => self.list_or_one(Kind::Token, rest),
-            ["admin", "v1", "webauthncredentials", rest @ ..] => self.list_or_one(Kind::WebauthnCredential, rest),
-            ["admin", "v1", "desktop_authenticators", rest @ ..] => self.list_or_one(Kind::DesktopAuthenticator, rest),
+            ["admin", "v1", "webauthncredentials", rest @ ..] => {
+                self.list_or_one(Kind::WebauthnCredential, rest)
+            }
+            ["admin", "v1", "desktop_authenticators", rest @ ..] => {
+                self.list_or_one(Kind::DesktopAuthenticator, rest)
+            }
             ["admin", "v1", "bypass_codes", rest @ ..] => self.list_or_one(Kind::BypassCode, rest),
             // Deprecated; nobody has any left.
             ["admin", "v1", "u2ftokens"] => self.page(500, 0, |_| None),
@@ -125,7 +134,9 @@ impl Route<'_> {
             }
             ["admin", "v1", "admins", rest @ ..] => self.list_or_one(Kind::Administrator, rest),
             // The same answer as for a missing permission.
-            ["admin", "v1", "administrative_units", ..] if !self.shared.options.has_roles => Err(Failure::forbidden()),
+            ["admin", "v1", "administrative_units", ..] if !self.shared.options.has_roles => {
+                Err(Failure::forbidden())
+            }
             ["admin", "v1", "administrative_units"] => self.units(),
             ["admin", "v1", "administrative_units", id] => {
                 let index = tenant.find(Kind::AdministrativeUnit, id).ok_or(Failure::not_found())?;
@@ -144,7 +155,12 @@ impl Route<'_> {
         }
     }
 
-    fn page(&self, most: u64, total: u64, object: impl FnMut(u64) -> Option<Value>) -> Result<Value, Failure> {
+    fn page(
+        &self,
+        most: u64,
+        total: u64,
+        object: impl FnMut(u64) -> Option<Value>,
+    ) -> Result<Value, Failure> {
         let page = Page::parse(&self.parameters, most)?;
         Ok(page.answer(total, self.shared.options.null_next_offset, object))
     }
@@ -167,11 +183,22 @@ impl Route<'_> {
         }
     }
 
+    /// A list that some parameters narrow.
+    fn filtered(&self, kind: Kind, names: &[&str]) -> Result<Value, Failure> {
+        let given = names.iter().filter_map(|name| self.parameters.get(name).map(|value| (*name, value)));
+        let given: Vec<_> = given.collect();
+        if given.is_empty() {
+            self.list(kind, 500)
+        } else {
+            self.at(kind, 500, &self.shared.tenant.find_by(kind, &given))
+        }
+    }
+
     /// The objects with these keys; unknown ones are left out.
-    fn some(&self, kind: Kind, keys: &[String]) -> Result<Value, Failure> {
+    fn some(&self, kind: Kind, most: u64, keys: &[String]) -> Result<Value, Failure> {
         let tenant = &self.shared.tenant;
         let found: Vec<_> = keys.iter().filter_map(|key| tenant.find(kind, key)).collect();
-        self.at(kind, 500, &found)
+        self.at(kind, most, &found)
     }
 
     fn at(&self, kind: Kind, most: u64, found: &[u64]) -> Result<Value, Failure> {
@@ -189,7 +216,7 @@ impl Route<'_> {
             }
         }
         if let Some(keys) = self.parameters.list("user_id_list")? {
-            return self.some(Kind::User, &keys);
+            return self.some(Kind::User, 300, &keys);
         }
         if let Some(names) = self.parameters.list("username_list")? {
             let found = names.iter().flat_map(|name| tenant.find_users_by(UserField::Username, name));

@@ -143,7 +143,8 @@ fn certificate(host: &str) -> Result<(axum_server::tls_rustls::RustlsConfig, Str
 }
 
 async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Response<Body> {
-    shared.counters.arrive();
+    // Gone when the client hangs up, too.
+    let _under_way = shared.counters.arrive();
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
@@ -157,10 +158,12 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     let mut signature = None;
     let response = match fault {
         Some(Fault::Slow(_)) | None => {
-            let answer = answer(&shared, &parts, &path, &query, &body);
-            signature = answer.as_ref().ok().map(|(_, version)| *version);
+            let answer = verify(&shared, &parts, &path, &query, &body).and_then(|version| {
+                signature = Some(version);
+                routes::answer(&shared, &path, &query, version)
+            });
             match answer {
-                Ok((value, _)) => json_response(200, &value),
+                Ok(value) => json_response(200, &value),
                 Err(failure) => json_response(failure.status, &failure.body()),
             }
         }
@@ -173,28 +176,25 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     finish(&shared, response)
 }
 
-fn answer(
+fn verify(
     shared: &Shared,
     parts: &axum::http::request::Parts,
     path: &str,
     query: &str,
     body: &Bytes,
-) -> Result<(Value, SignatureVersion), Failure> {
+) -> Result<SignatureVersion, Failure> {
+    // Nothing here can be written, whoever asks.
+    if parts.method != axum::http::Method::GET {
+        return Err(Failure::method_not_allowed());
+    }
     let credentials = Credentials {
         host: &shared.options.host,
         integration_key: &shared.options.integration_key,
         secret_key: &shared.options.secret_key,
     };
-    let request = authentication::Request {
-        method: parts.method.as_str(),
-        path,
-        query,
-        body,
-        headers: &parts.headers,
-    };
-    let version = authentication::verify(&request, &credentials, shared.now().timestamp())?;
-    let value = routes::answer(shared, parts.method.as_str(), path, query, version)?;
-    Ok((value, version))
+    let request =
+        authentication::Request { method: parts.method.as_str(), path, query, body, headers: &parts.headers };
+    authentication::verify(&request, &credentials, shared.now().timestamp())
 }
 
 fn json_response(status: u16, value: &Value) -> Response<Body> {
@@ -243,7 +243,9 @@ fn misbehave(fault: Fault, path: &str) -> Response<Body> {
         }
         Fault::WrongContent => json_response(200, &json!(["not", { "an": "envelope" }])),
         Fault::InvalidJson => response(200, "application/json", Body::from("{\"stat\": \"OK\", ")),
-        Fault::TruncatedBody => broken(vec![Ok(Bytes::from_static(b"{\"stat\": \"OK\", \"response\": [{\"user_id"))]),
+        Fault::TruncatedBody => {
+            broken(vec![Ok(Bytes::from_static(b"{\"stat\": \"OK\", \"response\": [{\"user_id"))])
+        }
         Fault::Reset => broken(Vec::new()),
         Fault::RedirectTo(origin) => {
             let mut response = response(302, "text/html", Body::empty());
@@ -255,7 +257,8 @@ fn misbehave(fault: Fault, path: &str) -> Response<Body> {
         Fault::OversizedBody(bytes) => {
             let chunk = Bytes::from(vec![b' '; 1 << 16]);
             let chunks = bytes.div_ceil(1 << 16);
-            let body = futures_util::stream::iter((0..chunks).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+            let body =
+                futures_util::stream::iter((0..chunks).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
             response(200, "application/json", Body::from_stream(body))
         }
         // Answered before.
@@ -269,7 +272,8 @@ fn misbehave(fault: Fault, path: &str) -> Response<Body> {
 /// An answer of which these parts come before the connection is closed.
 fn broken(mut parts: Vec<std::io::Result<Bytes>>) -> Response<Body> {
     parts.push(Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)));
-    let mut response = response(200, "application/json", Body::from_stream(futures_util::stream::iter(parts)));
+    let mut response =
+        response(200, "application/json", Body::from_stream(futures_util::stream::iter(parts)));
     response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from_static("100000"));
     response
 }

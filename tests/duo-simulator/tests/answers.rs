@@ -40,7 +40,8 @@ impl<'a> Ask<'a> {
         mac.update(text.as_bytes());
         let digest: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
         let credentials = format!("{}:{digest}", self.integration_key);
-        let authorization = format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(credentials));
+        let authorization =
+            format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(credentials));
         let url = format!("{}{}", simulator.url(), self.target);
         let request = reqwest::Client::new().request(self.method.parse().unwrap(), url);
         let request = request.header("host", self.host).header("date", self.date);
@@ -137,7 +138,8 @@ async fn secrets_that_are_touched_are_counted() {
 
 #[tokio::test]
 async fn the_log_is_limited_to_two_requests_a_minute_where_limits_are_on() {
-    let simulator = Simulator::start(TenantOptions { rate_limits: true, ..TenantOptions::default() }).await.unwrap();
+    let simulator =
+        Simulator::start(TenantOptions { rate_limits: true, ..TenantOptions::default() }).await.unwrap();
     let now = Utc::now().timestamp_millis();
     let target = format!("/admin/v2/logs/authentication?maxtime={}&mintime={}", now, now - 86_400_000);
     let mut statuses = Vec::new();

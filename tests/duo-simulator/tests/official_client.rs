@@ -32,7 +32,10 @@ fn python() -> Option<PathBuf> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_official_client_reads_the_whole_tenant() {
     let Some(python) = python() else {
-        assert!(std::env::var_os("CI").is_none(), "CI needs Python: the official client must read the simulator");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI needs Python: the official client must read the simulator"
+        );
         eprintln!("skipped: there is no `python3`, so Duo's official client can't be run");
         return;
     };
@@ -80,7 +83,9 @@ async fn the_official_client_reads_the_whole_tenant() {
     for (name, kind) in counts {
         assert_eq!(found[name], tenant.count(kind), "{name}: {found}");
     }
-    for name in ["user_by_id", "user_by_name", "groups_of_user", "phones_of_user", "group_by_id", "events_differ"] {
+    for name in
+        ["user_by_id", "user_by_name", "groups_of_user", "phones_of_user", "group_by_id", "events_differ"]
+    {
         assert_eq!(found[name], true, "{name}: {found}");
     }
     assert_eq!(found["memberships"], found["members"]);

@@ -3,11 +3,18 @@
 use serde_json::{Value, json};
 
 use super::draw::Draw;
-use super::{Kind, Tenant};
+use super::{Kind, Tenant, past};
 
 const ROLES: [&str; 9] = [
-    "Owner", "Administrator", "Application Manager", "User Manager", "Help Desk", "Security Analyst", "Billing",
-    "Read-only", "Regional Support (custom)",
+    "Owner",
+    "Administrator",
+    "Application Manager",
+    "User Manager",
+    "Help Desk",
+    "Security Analyst",
+    "Billing",
+    "Read-only",
+    "Regional Support (custom)",
 ];
 
 impl Tenant {
@@ -33,12 +40,13 @@ impl Tenant {
 
     fn administrator_last_login(&self, number: u64) -> Option<i64> {
         let mut draw = Draw::new(self.options.seed, "admin-login", number);
-        (number != 3).then(|| self.past(&mut draw, 60))
+        (number != 3).then(|| past(&mut draw, 60))
     }
 
     /// Null for those who came before October 2021.
     fn administrator_created(&self, number: u64) -> Option<i64> {
-        (number != 1).then(|| self.past(&mut Draw::new(self.options.seed, "admin-created", number), 900) - 86_400 * 90)
+        (number != 1)
+            .then(|| past(&mut Draw::new(self.options.seed, "admin-created", number), 900) - 86_400 * 90)
     }
 
     fn units_of_administrator(&self, number: u64) -> Vec<u64> {
@@ -68,7 +76,10 @@ impl Tenant {
             _ => "Active",
         };
         object.insert("status".to_owned(), status.into());
-        object.insert("phone".to_owned(), if number.is_multiple_of(4) { Value::Null } else { "+15555550199".into() });
+        object.insert(
+            "phone".to_owned(),
+            if number.is_multiple_of(4) { Value::Null } else { "+15555550199".into() },
+        );
         object.insert("hardtoken".to_owned(), token.unwrap_or(Value::Null));
         object.insert("password_change_required".to_owned(), false.into());
         object.insert("restricted_by_admin_units".to_owned(), (!units.is_empty()).into());
@@ -92,7 +103,7 @@ impl Tenant {
             "code": code,
             "email": self.administrator_email(3),
             "email_sent": 1,
-            "expires": self.now_ms / 1000 + 86_400,
+            "expires": super::EPOCH + 86_400,
             "link": link,
             "message": "",
             "subject": "",
@@ -119,7 +130,8 @@ impl Tenant {
     }
 
     fn unit_members(&self, number: u64) -> (Vec<String>, Vec<String>, Vec<String>) {
-        let administrators = (0..self.administrators()).filter(|of| self.units_of_administrator(*of).contains(&number));
+        let administrators =
+            (0..self.administrators()).filter(|of| self.units_of_administrator(*of).contains(&number));
         let groups = (0..self.groups()).filter(|group| group % self.units().max(1) == number).take(20);
         let applications = (0..self.applications()).filter(|application| application % 4 == number);
         (
@@ -147,8 +159,14 @@ impl Tenant {
 
     /// Where the units are that an administrator, group or application belongs to; without any, all.
     #[must_use]
-    pub fn units_of(&self, administrator: Option<&str>, group: Option<&str>, application: Option<&str>) -> Vec<u64> {
-        let has = |keys: &[String], key: Option<&str>| key.is_none_or(|key| keys.iter().any(|found| found == key));
+    pub fn units_of(
+        &self,
+        administrator: Option<&str>,
+        group: Option<&str>,
+        application: Option<&str>,
+    ) -> Vec<u64> {
+        let has =
+            |keys: &[String], key: Option<&str>| key.is_none_or(|key| keys.iter().any(|found| found == key));
         let matches = |unit: &u64| {
             let (administrators, groups, applications) = self.unit_members(*unit);
             has(&administrators, administrator) && has(&groups, group) && has(&applications, application)

@@ -64,7 +64,8 @@ impl Tenant {
     /// The shape of version 3: the secret is masked.
     pub(super) fn application(&self, number: u64) -> Value {
         let secret = self.application_secret(number);
-        let masked = format!("{}{}", "*".repeat(36), secret.get(secret.len().saturating_sub(4)..).unwrap_or_default());
+        let masked =
+            format!("{}{}", "*".repeat(36), secret.get(secret.len().saturating_sub(4)..).unwrap_or_default());
         let mut application = self.application_common(number);
         let (kind, _) = Self::application_type(number);
         let access = match (kind, number % 3) {
@@ -198,7 +199,10 @@ impl Tenant {
                 if number % 8 == 1 {
                     let mut group = target("group_app");
                     if let Some(group) = group.as_object_mut() {
-                        group.insert("group_name".to_owned(), self.group_name(number % self.groups().max(1)).into());
+                        group.insert(
+                            "group_name".to_owned(),
+                            self.group_name(number % self.groups().max(1)).into(),
+                        );
                     }
                     applies.push(group);
                 }
@@ -220,6 +224,8 @@ impl Tenant {
     }
 
     pub(super) fn application_secrets(&self) -> Vec<String> {
-        (0..self.applications()).flat_map(|number| [self.application_secret(number), self.client_secret(number)]).collect()
+        (0..self.applications())
+            .flat_map(|number| [self.application_secret(number), self.client_secret(number)])
+            .collect()
     }
 }

@@ -14,7 +14,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Kind, Tenant};
+use super::{Kind, Tenant, past};
 
 /// Hardware tokens of administrators.
 const ADMINISTRATOR_TOKENS: u64 = 2;
@@ -106,17 +106,47 @@ impl Tenant {
         set("extension", "".into());
         set("name", draw.of(&["", "", "work phone", "Zoë’s 📱"]).into());
         // Documented in lower case; seen in both.
-        set("type", if landline { "Landline" } else { draw.of(&["Mobile", "Mobile", "mobile", "Unknown"]) }.into());
-        set("platform", if landline { "Unknown" } else if apple { "Apple iOS" } else { "Google Android" }.into());
-        set("model", if landline { "Unknown" } else if apple { "iPhone 17" } else { "Samsung SM-S906W" }.into());
+        set(
+            "type",
+            if landline { "Landline" } else { draw.of(&["Mobile", "Mobile", "mobile", "Unknown"]) }.into(),
+        );
+        set(
+            "platform",
+            if landline {
+                "Unknown"
+            } else if apple {
+                "Apple iOS"
+            } else {
+                "Google Android"
+            }
+            .into(),
+        );
+        set(
+            "model",
+            if landline {
+                "Unknown"
+            } else if apple {
+                "iPhone 17"
+            } else {
+                "Samsung SM-S906W"
+            }
+            .into(),
+        );
         set("activated", (!landline).into());
-        let capabilities = if landline { json!(["auto", "phone"]) } else { json!(["auto", "push", "sms", "mobile_otp"]) };
+        let capabilities =
+            if landline { json!(["auto", "phone"]) } else { json!(["auto", "push", "sms", "mobile_otp"]) };
         set("capabilities", capabilities);
-        for (name, word) in [("encrypted", "Encrypted"), ("fingerprint", "Configured"), ("screenlock", "Locked"), ("tampered", "Not tampered")] {
+        for (name, word) in [
+            ("encrypted", "Encrypted"),
+            ("fingerprint", "Configured"),
+            ("screenlock", "Locked"),
+            ("tampered", "Not tampered"),
+        ] {
             set(name, if landline { "" } else { word }.into());
         }
-        let seen = self.past(&mut draw, 90);
-        let seen = chrono::DateTime::from_timestamp(seen, 0).map(|time| time.format("%Y-%m-%dT%H:%M:%S").to_string());
+        let seen = past(&mut draw, 90);
+        let seen = chrono::DateTime::from_timestamp(seen, 0)
+            .map(|time| time.format("%Y-%m-%dT%H:%M:%S").to_string());
         set("last_seen", if landline { "".into() } else { seen.into() });
         set("sms_passcodes_sent", false.into());
         // The recording of 2022 has none of these, the sample of 2026 all of them.
@@ -148,7 +178,8 @@ impl Tenant {
         if listed && let Some(object) = object.as_object_mut() {
             let administrator = token.checked_sub(self.user_tokens());
             let users = if administrator.is_some() { vec![] } else { vec![token * 33] };
-            let users = users.into_iter().filter(|user| self.is_there(*user)).map(|user| self.partial_user(user));
+            let users =
+                users.into_iter().filter(|user| self.is_there(*user)).map(|user| self.partial_user(user));
             object.insert("users".to_owned(), users.collect());
             let administrators = administrator.into_iter().map(|number| self.partial_administrator(number));
             object.insert("admins".to_owned(), administrators.collect());
@@ -161,7 +192,7 @@ impl Tenant {
         let label = draw.of(&["Security Key", "Touch ID", "Windows Hello", "Passkey"]);
         let mut object = json!({
             "credential_name": draw.of(&["YubiKey", "Touch ID", "", "Schlüssel"]),
-            "date_added": self.past(&mut draw, 700),
+            "date_added": past(&mut draw, 700),
             "label": label,
             "webauthnkey": self.key(Kind::WebauthnCredential, credential),
         });
@@ -186,7 +217,10 @@ impl Tenant {
             "os": draw.of(&["Windows 11", "macOS 26"]),
         });
         let user = desktop * 50 + 3;
-        if listed && self.is_there(user) && let Some(object) = object.as_object_mut() {
+        if listed
+            && self.is_there(user)
+            && let Some(object) = object.as_object_mut()
+        {
             object.insert("user".to_owned(), self.partial_user(user));
         }
         object
@@ -195,7 +229,7 @@ impl Tenant {
     /// What is known of a code: never the code itself.
     pub(super) fn bypass_code(&self, code: u64) -> Value {
         let mut draw = self.draw(Kind::BypassCode, code);
-        let created = self.past(&mut draw, 30);
+        let created = past(&mut draw, 30);
         let user = self.owner_of_bypass_code(code);
         let mut object = json!({
             "admin_email": if code % 3 == 1 { Value::Null } else { self.administrator_email(code % self.administrators().max(1)).into() },
@@ -206,7 +240,9 @@ impl Tenant {
             // Null: without limit.
             "reuse_count": if code % 3 == 2 { Value::Null } else { json!(1) },
         });
-        if self.is_there(user) && let Some(object) = object.as_object_mut() {
+        if self.is_there(user)
+            && let Some(object) = object.as_object_mut()
+        {
             object.insert("user".to_owned(), self.partial_user(user));
         }
         object

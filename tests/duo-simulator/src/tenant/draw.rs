@@ -57,12 +57,23 @@ impl Draw {
     /// A UUID whose last twelve digits are `number`.
     pub(super) fn uuid(&mut self, number: u64) -> String {
         let (high, low) = (self.next(), self.next());
-        format!("{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}", high >> 32, high & 0xffff, low >> 52, low & 0xfff, number)
+        format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            high >> 32,
+            high & 0xffff,
+            low >> 52,
+            low & 0xfff,
+            number
+        )
     }
 }
 
 fn digit(value: u64) -> char {
-    u32::try_from(value).ok().and_then(|value| char::from_digit(value, 36)).unwrap_or('0').to_ascii_uppercase()
+    u32::try_from(value)
+        .ok()
+        .and_then(|value| char::from_digit(value, 36))
+        .unwrap_or('0')
+        .to_ascii_uppercase()
 }
 
 /// Keys of one kind: two letters and eighteen letters or digits, from which the number can be read back.

@@ -113,7 +113,9 @@ impl Tenant {
             "user": { "groups": groups, "key": self.key(Kind::User, user), "name": self.username(user) },
         });
         // A user name that nobody has.
-        if draw.one_in(100) && let Some(user) = event.get_mut("user") {
+        if draw.one_in(100)
+            && let Some(user) = event.get_mut("user")
+        {
             *user = json!({ "groups": [], "key": null, "name": "nobody" });
         }
         Some(event)

@@ -19,6 +19,10 @@ use serde_json::Value;
 use crate::options::TenantOptions;
 use draw::{Draw, Key};
 
+/// 2026-11-01T00:00:00Z, in seconds since 1970. Objects date from before it, so that a tenant is the same tomorrow;
+/// only its log ends today.
+const EPOCH: i64 = 1_793_491_200;
+
 /// A kind of object with a list endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -141,11 +145,35 @@ impl Tenant {
         if kind == Kind::Integration && key == self.options.integration_key {
             return Some(applications::OWN);
         }
+        if let Some(index) = self.find_extra(kind, key) {
+            return Some(index);
+        }
         let number = Key::new(self.options.seed, kind.prefix()).number(key)?;
         match kind {
             Kind::User => self.index_of_user(number),
             _ => Some(number).filter(|number| *number < self.count(kind)),
         }
+    }
+
+    /// Where the object is that was handed in with the options and has `key`.
+    fn find_extra(&self, kind: Kind, key: &str) -> Option<u64> {
+        let (extras, field) = match kind {
+            Kind::User => (&self.options.extra_users, "user_id"),
+            Kind::Group => (&self.options.extra_groups, "group_id"),
+            _ => return None,
+        };
+        let place = extras.iter().position(|extra| extra.get(field).and_then(Value::as_str) == Some(key))?;
+        Some(self.count(kind) - extras.len() as u64 + place as u64)
+    }
+
+    /// Where the objects of `kind` are that have these values. Scans.
+    #[must_use]
+    pub fn find_by(&self, kind: Kind, fields: &[(&str, &str)]) -> Vec<u64> {
+        let matches = |index: &u64| {
+            let object = self.object(kind, *index).unwrap_or_default();
+            fields.iter().all(|(field, value)| object.get(field).and_then(Value::as_str) == Some(value))
+        };
+        (0..self.count(kind)).filter(matches).collect()
     }
 
     /// Deletes the user at `index`: later ones move up by one.
@@ -170,12 +198,11 @@ impl Tenant {
     fn draw(&self, kind: Kind, number: u64) -> Draw {
         Draw::new(self.options.seed, kind.prefix(), number)
     }
+}
 
-    /// A moment within the last `days`, in seconds since 1970.
-    fn past(&self, draw: &mut Draw, days: u64) -> i64 {
-        let seconds = draw.below(days * 86_400);
-        self.now_ms / 1000 - i64::try_from(seconds).unwrap_or(0)
-    }
+/// A moment within the `days` before the epoch, in seconds since 1970.
+fn past(draw: &mut Draw, days: u64) -> i64 {
+    EPOCH - i64::try_from(draw.below(days * 86_400)).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -4,22 +4,51 @@ use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
 use super::draw::Draw;
-use super::{Kind, Tenant, UserField};
+use super::{Kind, Tenant, UserField, past};
 
 const GIVEN: [&str; 24] = [
     "Ada", "José", "Łukasz", "Zoë", "Grace", "Søren", "Chloé", "Jürgen", "Anaïs", "Olga", "Mehmet", "Ngọc",
-    "Priya", "Kwame", "Yuki", "Fatima", "Björn", "Renée", "Paweł", "Inês", "Tom", "Mary Ann", "Dénes", "Siobhán",
+    "Priya", "Kwame", "Yuki", "Fatima", "Björn", "Renée", "Paweł", "Inês", "Tom", "Mary Ann", "Dénes",
+    "Siobhán",
 ];
 const FAMILY: [&str; 20] = [
-    "Lovelace", "O'Brien", "Kowalski", "Müller", "Nguyễn", "García", "Ødegård", "Dvořák", "Smith", "van der Berg",
-    "Öztürk", "Ivanova", "Sato", "Okafor", "Hernández", "Łapiński", "Jones", "D'Angelo", "Schmidt-Weiß", "Wu",
+    "Lovelace",
+    "O'Brien",
+    "Kowalski",
+    "Müller",
+    "Nguyễn",
+    "García",
+    "Ødegård",
+    "Dvořák",
+    "Smith",
+    "van der Berg",
+    "Öztürk",
+    "Ivanova",
+    "Sato",
+    "Okafor",
+    "Hernández",
+    "Łapiński",
+    "Jones",
+    "D'Angelo",
+    "Schmidt-Weiß",
+    "Wu",
 ];
 /// Names that are not written in Latin letters.
 const WHOLE: [&str; 6] = ["王小明", "محمد الأحمد", "Анна Петрова", "山田太郎", "김민준", "Ελένη Παπαδοπούλου"];
 const NOTES: [&str; 4] = ["", "", "on leave until March 🌴", "contractor, see ticket \"4711\"\nsecond line"];
 const GROUPS: [&str; 12] = [
-    "VPN users", "Administrators", "Finance", "Contractors", "Engineering", "Zürich", "Support", "Sales", "HR",
-    "RDP users", "Oncall", "Équipe sécurité",
+    "VPN users",
+    "Administrators",
+    "Finance",
+    "Contractors",
+    "Engineering",
+    "Zürich",
+    "Support",
+    "Sales",
+    "HR",
+    "RDP users",
+    "Oncall",
+    "Équipe sécurité",
 ];
 
 impl Tenant {
@@ -28,7 +57,7 @@ impl Tenant {
     }
 
     pub(super) fn groups(&self) -> u64 {
-        self.options.groups.map_or_else(|| (self.users() / 50).clamp(5, 2000), u64::from)
+        self.options.groups.map_or_else(|| (self.users() / 50).clamp(5, 2000), u64::from).max(1)
     }
 
     /// The number of the user at `index`: deleted ones are passed over.
@@ -119,7 +148,9 @@ impl Tenant {
             "status": status,
         });
         // Some editions have this one too.
-        if draw.one_in(2) && let Some(group) = group.as_object_mut() {
+        if draw.one_in(2)
+            && let Some(group) = group.as_object_mut()
+        {
             group.insert("voice_enabled".to_owned(), false.into());
         }
         group
@@ -130,7 +161,9 @@ impl Tenant {
     pub fn group_users(&self, group: u64, offset: u64, limit: u64) -> (Vec<Value>, u64) {
         let mut total = 0;
         let mut page = Vec::new();
-        for user in (0..self.users()).filter(|user| self.groups_of(*user).contains(&group) && self.is_there(*user)) {
+        for user in
+            (0..self.users()).filter(|user| self.groups_of(*user).contains(&group) && self.is_there(*user))
+        {
             if (offset..offset.saturating_add(limit)).contains(&total) {
                 page.push(json!({ "user_id": self.key(Kind::User, user), "username": self.username(user) }));
             }
@@ -187,12 +220,12 @@ impl Tenant {
     }
 
     fn created(&self, user: u64) -> i64 {
-        self.past(&mut Draw::new(self.options.seed, "created", user), 3000) - 200 * 86_400
+        past(&mut Draw::new(self.options.seed, "created", user), 3000) - 200 * 86_400
     }
 
     fn last_login(&self, user: u64) -> Option<i64> {
         let mut draw = Draw::new(self.options.seed, "login", user);
-        (!draw.one_in(8)).then(|| self.past(&mut draw, 190))
+        (!draw.one_in(8)).then(|| past(&mut draw, 190))
     }
 
     /// A user as it stands inside a device or a code: without what belongs to it, and never enrolled, true or not.
@@ -223,10 +256,12 @@ impl Tenant {
         let phones: Vec<_> = self.phones_of(user).into_iter().map(|phone| self.phone(phone, false)).collect();
         let tokens: Vec<_> = self.tokens_of(user).into_iter().map(|token| self.token(token, false)).collect();
         let credentials = self.webauthn_credentials_of(user).into_iter();
-        let credentials: Vec<_> = credentials.map(|credential| self.webauthn_credential(credential, false)).collect();
+        let credentials: Vec<_> =
+            credentials.map(|credential| self.webauthn_credential(credential, false)).collect();
         let desktops = self.desktop_authenticators_of(user).into_iter();
         let desktops: Vec<_> = desktops.map(|desktop| self.desktop_authenticator(desktop, false)).collect();
-        let is_enrolled = !(phones.is_empty() && tokens.is_empty() && credentials.is_empty() && desktops.is_empty());
+        let is_enrolled =
+            !(phones.is_empty() && tokens.is_empty() && credentials.is_empty() && desktops.is_empty());
         let groups: Vec<_> = self.groups_of(user).into_iter().map(|group| self.group(group)).collect();
 
         let mut object = Map::new();
@@ -270,7 +305,10 @@ impl Tenant {
         set("firstname", given.into());
         set("lastname", family.into());
         set("desktop_authenticators", desktops.into());
-        set("lockout_reason", if status == "locked out" { "Too many failed attempts".into() } else { Value::Null });
+        set(
+            "lockout_reason",
+            if status == "locked out" { "Too many failed attempts".into() } else { Value::Null },
+        );
         set("enable_auto_prompt", true.into());
         set("entra_federated_user_id", Value::Null);
         set("has_password", false.into());
@@ -280,7 +318,7 @@ impl Tenant {
             let object_id: Vec<u8> = (0..2).flat_map(|_| draw.next().to_be_bytes()).collect();
             set("directory_key", "DS2ACAGGQBNC95H3U4QS".into());
             set("external_id", base64::engine::general_purpose::STANDARD.encode(object_id).into());
-            set("last_directory_sync", self.past(&mut draw, 2).into());
+            set("last_directory_sync", past(&mut draw, 2).into());
         } else {
             set("last_directory_sync", Value::Null);
             if draw.one_in(2) {

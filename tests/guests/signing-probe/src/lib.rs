@@ -2,6 +2,7 @@
 
 use duo_connector::signing::{self, Scheme, Unsigned};
 
+#[expect(clippy::too_many_arguments, reason = "a vector has eleven parts")]
 mod bindings {
     wit_bindgen::generate!({ path: "wit", world: "signing-probe" });
 }
