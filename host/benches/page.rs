@@ -1,6 +1,6 @@
 //! What the sandbox costs: one page of 300 users, natively and as a component; an instance; loading.
 
-#![expect(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::sync::Arc;

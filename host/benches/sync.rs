@@ -3,7 +3,7 @@
 //! Requests, wall and CPU time and peak memory, as the operating system counts them for the finished process.
 //! Not by criterion: a run takes seconds, and memory is half of what is asked.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::expect_used, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -2,13 +2,7 @@
 //!
 //! `harness` starts both; each other module is about one promise of the README.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 mod bad_input;
 mod contract;

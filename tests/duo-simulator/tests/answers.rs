@@ -1,6 +1,6 @@
 //! What the simulator answers over a socket, to requests right and wrong.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use base64::Engine as _;
 use chrono::Utc;

@@ -1,6 +1,6 @@
 //! Duo's official Python client reads the simulated tenant, over TLS, with its own signing and paging.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "a test")]
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
