@@ -86,7 +86,8 @@ fn one_page(criterion: &mut Criterion) {
     let users = integration.manifest().stream("users").unwrap().clone();
     group.bench_function("sandbox", |bencher| {
         bencher.to_async(&runtime).iter(async || {
-            let page = integration.read(&users, &Position::Beginning, &Default::default()).await.unwrap();
+            let page =
+                integration.read(&users, &Position::Beginning, &Default::default(), &|_| {}).await.unwrap();
             assert_eq!(page.entities.len(), 300);
             black_box(page)
         });
@@ -103,7 +104,9 @@ fn one_instance(criterion: &mut Criterion) {
     let users = integration.manifest().stream("users").unwrap().clone();
     criterion.bench_function("instantiate-and-read-an-empty-page", |bencher| {
         bencher.to_async(&runtime).iter(async || {
-            black_box(integration.read(&users, &Position::Beginning, &Default::default()).await.unwrap())
+            black_box(
+                integration.read(&users, &Position::Beginning, &Default::default(), &|_| {}).await.unwrap(),
+            )
         });
     });
 }

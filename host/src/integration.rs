@@ -184,11 +184,12 @@ impl Integration {
     pub async fn check(&self, requests: &Arc<AtomicU64>) -> Result<api::Report, CallError> {
         // The report covers all streams, so it counts against the budget that most of them share.
         let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
-        let context = CallContext { limits: self.limits, lent: self.grant.lend("check", budget, requests) };
+        let lent = self.grant.lend("check", budget, requests, &|_| {}).await;
+        let context = CallContext { limits: self.limits, lent };
         self.connector.check(context, &self.settings).await?.map_err(CallError::Connector)
     }
 
-    /// Reads one page, once.
+    /// Reads one page, once. Tells `waiting` how long the vendor's rate limit makes it wait before.
     ///
     /// # Errors
     ///
@@ -198,8 +199,9 @@ impl Integration {
         stream: &StreamSpec,
         position: &api::Position,
         requests: &Arc<AtomicU64>,
+        waiting: &(dyn Fn(Duration) + Sync),
     ) -> Result<api::Page, CallError> {
-        let lent = self.grant.lend(&stream.name, stream.budget.as_deref(), requests);
+        let lent = self.grant.lend(&stream.name, stream.budget.as_deref(), requests, waiting).await;
         let context = CallContext { limits: self.limits, lent };
         let page = self.connector.read(context, &self.settings, &stream.name, position).await?;
         page.map_err(CallError::Connector)

@@ -11,6 +11,7 @@ mod interruption;
 mod network;
 mod output;
 mod permissions;
+mod sandbox;
 mod secrets;
 mod signing;
 mod synchronization;

@@ -24,8 +24,9 @@ impl Budget {
         Self { requests: requests.max(1) as usize, window, sent: Mutex::new(VecDeque::new()) }
     }
 
-    /// Waits until one more request is within the budget, and counts it. Those who wait are served in order.
-    pub async fn spend(&self) {
+    /// Waits until one more request is within the budget, and counts it. Those who wait are served in order, and
+    /// told for how long, once it is their turn.
+    pub async fn spend(&self, waiting: &(dyn Fn(Duration) + Sync)) {
         let mut sent = self.sent.lock().await;
         loop {
             let now = Instant::now();
@@ -34,7 +35,9 @@ impl Budget {
             }
             match sent.front() {
                 Some(first) if sent.len() >= self.requests => {
-                    tokio::time::sleep_until(*first + self.window).await;
+                    let until = *first + self.window;
+                    waiting(until.duration_since(now));
+                    tokio::time::sleep_until(until).await;
                 }
                 _ => {
                     sent.push_back(now);
@@ -55,7 +58,7 @@ mod tests {
         let start = Instant::now();
         let mut at = Vec::new();
         for _ in 0..7 {
-            budget.spend().await;
+            budget.spend(&|_| {}).await;
             at.push(start.elapsed().as_secs());
             tokio::time::advance(Duration::from_secs(1)).await;
         }

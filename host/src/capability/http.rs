@@ -11,7 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Certificate, Client};
 
-use super::{Budget, Destination, Egress, EgressError, Lent, egress};
+use super::{Budget, Destination, Egress, EgressError, Lent, egress, left};
 use crate::contract::http::{self, HttpError, HttpErrorKind, Request, Response};
 
 /// Headers that decide where a request goes or where it ends: the host's own business.
@@ -294,22 +294,26 @@ fn chain_end(error: &dyn std::error::Error) -> String {
 pub(super) struct Loan {
     pub(super) client: HttpClient,
     pub(super) budget: Option<Arc<Budget>>,
+    /// Requests the budget was charged for before the call.
+    pub(super) prepaid: u32,
     pub(super) requests: Arc<AtomicU64>,
 }
 
 impl http::Host for Lent {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
-        let Some(loan) = &self.http else {
+        let deadline = self.deadline;
+        let Some(loan) = &mut self.http else {
             return Ok(Err(failure(
                 HttpErrorKind::Denied,
                 "no request is allowed during this call".to_owned(),
             )));
         };
-        if let Some(budget) = &loan.budget {
-            budget.spend().await;
+        match (&loan.budget, loan.prepaid) {
+            (Some(budget), 0) => budget.spend(&|_| {}).await,
+            (_, prepaid) => loan.prepaid = prepaid.saturating_sub(1),
         }
         loan.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = loan.client.send(request, self.left()).await;
+        let answer = loan.client.send(request, left(deadline)).await;
         match &answer {
             Ok(response) => {
                 tracing::debug!(status = response.status, bytes = response.body.len(), "vendor answered");

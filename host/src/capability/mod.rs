@@ -42,12 +42,25 @@ pub struct Grant {
 impl Grant {
     /// Lends everything for one call. `stream` names the work in logs, `budget` is what its requests count
     /// against, `requests` counts them.
-    #[must_use]
-    pub fn lend(&self, stream: &str, budget: Option<&str>, requests: &Arc<AtomicU64>) -> Lent {
+    ///
+    /// Waits until the first request is within the budget, and tells `waiting` for how long: time spent here is
+    /// not the call's.
+    pub async fn lend(
+        &self,
+        stream: &str,
+        budget: Option<&str>,
+        requests: &Arc<AtomicU64>,
+        waiting: &(dyn Fn(Duration) + Sync),
+    ) -> Lent {
+        let budget = budget.and_then(|name| self.budgets.get(name)).cloned();
+        if let Some(budget) = &budget {
+            budget.spend(waiting).await;
+        }
         Lent {
             http: Some(http::Loan {
                 client: self.http.clone(),
-                budget: budget.and_then(|name| self.budgets.get(name)).cloned(),
+                prepaid: u32::from(budget.is_some()),
+                budget,
                 requests: Arc::clone(requests),
             }),
             redactor: self.secrets.redactor(),
@@ -97,11 +110,11 @@ impl Lent {
     pub(crate) fn clock(&self) -> Option<FixedClock> {
         self.clock.map(FixedClock)
     }
+}
 
-    /// What is left of the call.
-    fn left(&self) -> Duration {
-        self.deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
-    }
+/// What is left until `deadline`.
+fn left(deadline: Option<Instant>) -> Duration {
+    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
 }
 
 /// A clock that stands still, for tests of signatures.

@@ -90,6 +90,15 @@ impl Observer for Progress {
                     self.line(&format!("{stream}: {text}"));
                 }
             }
+            Event::Throttled { stream, duration } => {
+                let text =
+                    format!("keeping to the vendor's rate limit for {:.0} s", duration.as_secs_f32().ceil());
+                if self.is_terminal {
+                    self.with_bar(stream, |bar| bar.set_message(text));
+                } else {
+                    self.line(&format!("{stream}: {text}"));
+                }
+            }
             Event::StreamEnded { summary } => {
                 if self.is_terminal {
                     let end = match summary.outcome {

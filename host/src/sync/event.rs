@@ -1,5 +1,7 @@
 //! What a run tells while it runs.
 
+use std::time::Duration;
+
 use super::{StreamSummary, Wait};
 use crate::contract::api::Report;
 use crate::manifest::StreamSpec;
@@ -37,6 +39,13 @@ pub enum Event<'a> {
         stream: &'a str,
         /// Why and how long.
         wait: &'a Wait,
+    },
+    /// A call waits, so that the vendor's rate limit is kept.
+    Throttled {
+        /// Name of the stream.
+        stream: &'a str,
+        /// How long.
+        duration: Duration,
     },
     /// A stream ended.
     StreamEnded {

@@ -75,10 +75,13 @@ impl Reader {
 
     /// One page, asked for until there is an answer.
     async fn page(&self, position: &Position) -> Result<Page, CallError> {
+        let throttled = |duration| {
+            self.observer.event(Event::Throttled { stream: &self.spec.name, duration });
+        };
         retry::until_answered(
             self.integration.retry,
             |wait| self.observer.event(Event::Waiting { stream: &self.spec.name, wait }),
-            || self.integration.read(&self.spec, position, &self.requests),
+            || self.integration.read(&self.spec, position, &self.requests, &throttled),
         )
         .await
     }

@@ -15,6 +15,7 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::IgnoredAny;
+use url::Url;
 
 use super::Call;
 use super::envelope::{self, Unreadable, Verdict};
@@ -121,20 +122,15 @@ pub(super) fn unreadable(call: &Call<'_>, response: &Response, fault: &Unreadabl
 
 fn redirected(call: &Call<'_>, response: &Response) -> Error {
     let target = header(response, "location").and_then(host_of);
-    let target = target.map(|host| format!(" to `{}`", excerpt(host))).unwrap_or_default();
+    let target = target.map(|host| format!(" to `{}`", excerpt(&host))).unwrap_or_default();
     let status = response.status;
     let message = format!("{}: answered {status}, a redirect{target}, which is not followed", call.attempt());
     Error::new(ErrorKind::Unexpected, message).remedy(not_duo())
 }
 
 /// The host of an absolute URL, for a message. Nothing else of it: path and query may hold somebody's token.
-/// (Of the `url` crate this would be the only use, and two fifths of the component.)
-fn host_of(location: &str) -> Option<&str> {
-    let (_, rest) = location.split_once("//")?;
-    let authority = rest.split(['/', '?', '#', '\\']).next()?;
-    let host = authority.rsplit('@').next()?.split(':').next()?;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-');
-    (!host.is_empty() && host.bytes().all(plain)).then_some(host)
+fn host_of(location: &str) -> Option<String> {
+    Url::parse(location).ok()?.host_str().map(str::to_owned)
 }
 
 fn not_duo() -> String {
