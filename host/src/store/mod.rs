@@ -114,7 +114,11 @@ impl Store {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        // A reader that may not write at all leaves the write-ahead log's files behind: it is asked for only where
+        // the file can't be written.
+        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+            .or_else(|_| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
+        store.connection.pragma_update(None, "query_only", true).map_err(|error| store.sqlite(error))?;
         store.inspect()?;
         Ok(store)
     }

@@ -267,6 +267,20 @@ fn other_files_are_refused_and_not_touched() {
 }
 
 #[test]
+fn a_reader_changes_nothing_and_leaves_nothing_behind() {
+    let (folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    drop(store);
+    let mut reader = Store::open_read_only(&folder.path().join("test.db")).unwrap();
+    assert_eq!(names(&reader), ["one"]);
+    assert!(matches!(reader.begin_run(&start()), Err(StoreError::Sqlite { .. })));
+    drop(reader);
+    let files: Vec<_> =
+        std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert_eq!(files, ["test.db"]);
+}
+
+#[test]
 fn a_store_of_a_later_release_is_refused() {
     let (folder, store) = open();
     store.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
