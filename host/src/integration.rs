@@ -160,6 +160,11 @@ impl Integration {
         })
     }
 
+    /// The hosts it may reach.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.grant.http.egress().hosts().map(|(host, _)| host)
+    }
+
     /// Stops the clock that the connector sees, for tests of what it signs.
     pub fn stop_clock(&mut self, at: SystemTime) {
         self.grant.clock = Some(at);

@@ -11,6 +11,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Certificate, Client};
 
+use super::logging::plain;
 use super::{Budget, Destination, Egress, EgressError, Lent, egress, left};
 use crate::contract::http::{self, HttpError, HttpErrorKind, Request, Response};
 
@@ -104,6 +105,12 @@ impl HttpClient {
         }
         let client = builder.build().map_err(|error| HttpSetupError::Tls(chain(&error)))?;
         Ok(Self { transport: Transport::Network(client), egress, limits })
+    }
+
+    /// Where requests may go.
+    #[must_use]
+    pub fn egress(&self) -> &Egress {
+        &self.egress
     }
 
     /// The same policy over answers from memory: for benchmarks, and for trying connectors without a vendor.
@@ -318,7 +325,11 @@ impl http::Host for Lent {
             Ok(response) => {
                 tracing::debug!(status = response.status, bytes = response.body.len(), "vendor answered");
             }
-            Err(error) => tracing::debug!(kind = ?error.kind, "{}", error.message),
+            // The message may name what the guest asked for.
+            Err(error) => {
+                let message = plain(&self.redactor.text(&error.message));
+                tracing::debug!(kind = ?error.kind, "{message}");
+            }
         }
         Ok(answer)
     }

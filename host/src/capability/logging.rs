@@ -51,7 +51,7 @@ impl logging::Host for Lent {
 }
 
 /// One line that can't forge another and can't steer a terminal.
-fn plain(message: &str) -> String {
+pub(crate) fn plain(message: &str) -> String {
     let end = message.floor_char_boundary(LONGEST);
     let (kept, cut) = message.split_at(end);
     let mut line: String = kept.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();

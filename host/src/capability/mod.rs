@@ -21,6 +21,8 @@ use wasmtime_wasi::HostWallClock;
 
 pub use budget::Budget;
 pub use egress::{Destination, Egress, EgressError};
+pub(crate) use logging::plain;
+
 pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
 pub use redact::Redactor;
 pub use secrets::Secrets;

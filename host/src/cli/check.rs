@@ -14,7 +14,7 @@ use crate::configuration::Configuration;
 use crate::contract::api::{Access, ErrorKind, Report};
 use crate::integration::Integration;
 use crate::plugin::Engine;
-use crate::sync;
+use crate::sync::{self, RetryPolicy};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -49,7 +49,9 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
     let integration = open(&options.config).await?;
     let progress = Progress::new();
     let requests = Arc::new(AtomicU64::new(0));
-    let report = sync::check(&integration, &progress, &requests).await?;
+    // Somebody waits for the answer: a vendor that is down is told soon, and not after a minute.
+    let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
+    let report = sync::check(&integration, policy, &progress, &requests).await?;
     let checked = Checked::new(&integration, &report, requests_sent(&requests));
     if options.json {
         terminal::json(&checked)?;

@@ -48,9 +48,11 @@ impl Failure {
 
     /// Tells it on standard error.
     pub(super) fn report(self) -> ExitCode {
-        let mut text = format!("{} {:#}\n", style("error:").for_stderr().red().bold(), self.error);
+        // Words of a connector or a vendor among them: they must not steer the terminal.
+        let error = terminal::plain_lines(&format!("{:#}", self.error));
+        let mut text = format!("{} {error}\n", style("error:").for_stderr().red().bold());
         if let Some(hint) = self.hint {
-            let hint = hint.replace('\n', "\n      ");
+            let hint = terminal::plain_lines(&hint).replace('\n', "\n      ");
             text.push_str(&format!("\n{} {hint}\n", style("hint:").for_stderr().cyan().bold()));
         }
         terminal::tell(&text);
@@ -100,8 +102,12 @@ impl From<CallError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match error {
-            StoreError::Missing(_) | StoreError::NotAStore { .. } | StoreError::Newer { .. } => Exit::Usage,
-            StoreError::Sqlite { .. } | StoreError::GivenUp(_) => Exit::Failed,
+            StoreError::Missing(_)
+            | StoreError::NotAStore { .. }
+            | StoreError::Newer { .. }
+            | StoreError::AnotherTenant { .. }
+            | StoreError::Unopenable { .. } => Exit::Usage,
+            StoreError::Busy(_) | StoreError::Sqlite { .. } | StoreError::GivenUp(_) => Exit::Failed,
         };
         let hint = error.hint();
         Self::hinted(exit, error, hint)

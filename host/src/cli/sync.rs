@@ -79,7 +79,7 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
             "relation".to_owned(),
             table::number(count.seen),
             table::number(count.new),
-            String::new(),
+            table::number(count.changed),
             table::number(count.gone),
         ]);
     }

@@ -39,5 +39,26 @@ pub(super) fn width() -> u16 {
 
 /// Text of a vendor for a terminal: on one line, without what steers it.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|char| if char.is_control() { ' ' } else { char }).collect()
+    text.chars().map(|char| if steers(char) { ' ' } else { char }).collect()
+}
+
+/// The same, with its lines.
+pub(super) fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Control characters, and those that turn the direction of what follows.
+fn steers(char: char) -> bool {
+    char.is_control() || matches!(char, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_taken_out() {
+        assert_eq!(plain("a\x1b[2Jb\nc\u{202e}d"), "a [2Jb c d");
+        assert_eq!(plain_lines("a\x1b[2J\nb"), "a [2J\nb");
+    }
 }

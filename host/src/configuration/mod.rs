@@ -157,6 +157,9 @@ impl Configuration {
         if !name_is_plain {
             return Err(key("name", "takes letters, digits, `-` and `_`, at most 64 of them".to_owned()));
         }
+        if written.streams.as_ref().is_some_and(Vec::is_empty) {
+            return Err(key("streams", "names no stream; leave it out to read all of them".to_owned()));
+        }
         let mut settings = BTreeMap::new();
         for (name, value) in written.settings {
             let value = Value::parse(value, folder).map_err(|reason| ConfigurationError::Settings {

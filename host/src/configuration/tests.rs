@@ -96,6 +96,13 @@ fn unknown_keys_and_their_line_are_named() {
 }
 
 #[test]
+fn a_selection_of_no_stream_is_refused() {
+    let text = "name = \"a\"\nconnector = \"a\"\nstreams = []\n";
+    let error = Configuration::parse(text, Path::new("a.toml"), Path::new("")).unwrap_err();
+    assert!(error.to_string().contains("names no stream"), "{error}");
+}
+
+#[test]
 fn limits_out_of_range_are_refused() {
     for line in
         ["memory-mib = 0", "memory-mib = 4096", "call-seconds = 0", "call-seconds = -1", "call-seconds = 1e9"]

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use wasmtime::Store;
 
 use super::component::Connector;
-use super::engine::EPOCH_TICK;
 use super::fault::Fault;
 use super::state::{CallState, Limits};
 use crate::capability::{Lent, Redactor};
@@ -100,9 +99,10 @@ impl Connector {
         let mut store = Store::new(&self.engine.wasmtime, CallState::new(limits, lent));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.output);
-        // The epoch stops a guest that computes, the time-out one that waits in the host.
-        let ticks = limits.call.as_millis().div_ceil(EPOCH_TICK.as_millis());
-        store.set_epoch_deadline(u64::try_from(ticks).unwrap_or(u64::MAX / 2));
+        // With each tick of the epoch a guest that computes yields, so that others get their turn and the time-out
+        // below stops it as it stops one that waits in the host.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
 
         let answer = tokio::time::timeout(limits.call, async {
             let guest = self.pre.instantiate_async(&mut store).await?;

@@ -12,8 +12,8 @@ use super::state::CallState;
 use crate::capability::Lent;
 use crate::contract;
 
-/// How often the epoch advances: the precision of a call's deadline.
-pub(super) const EPOCH_TICK: Duration = Duration::from_millis(10);
+/// How often the epoch advances: how long a guest computes before others get their turn.
+const EPOCH_TICK: Duration = Duration::from_millis(10);
 
 /// The compiler, its cache, and the linker that decides what a guest can import.
 #[derive(Clone)]

@@ -6,6 +6,7 @@
 mod read;
 mod write;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +24,8 @@ const SCHEMA_VERSION: i32 = 1;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    /// Held while a run writes: two runs at once would each take what the other sees for gone. `None` for a reader.
+    lock: Option<File>,
 }
 
 /// A store that can't be used.
@@ -47,6 +50,27 @@ pub enum StoreError {
         /// Its schema.
         found: i32,
     },
+    /// The file can't be opened or made.
+    #[error("could not open the store `{path}`: {error}")]
+    Unopenable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Another run is writing to it.
+    #[error("another sync is writing to the store `{0}`")]
+    Busy(PathBuf),
+    /// The integration's data is another tenant's.
+    #[error("the store `{path}` has data of another tenant under the name `{integration}`: {known}")]
+    AnotherTenant {
+        /// The file.
+        path: PathBuf,
+        /// The integration.
+        integration: String,
+        /// Connector and hosts of the data that is there.
+        known: String,
+    },
     /// SQLite failed.
     #[error("the store `{path}` failed: {error}")]
     Sqlite {
@@ -67,6 +91,13 @@ impl StoreError {
         match self {
             Self::Missing(_) => Some("`connector-host sync` makes one".to_owned()),
             Self::NotAStore { .. } => Some("name another file with `--store`".to_owned()),
+            Self::Unopenable { .. } => {
+                Some("its folder must exist, and you must be allowed to write there".to_owned())
+            }
+            Self::Busy(_) => Some("wait for it to end, or name another file with `--store`".to_owned()),
+            Self::AnotherTenant { .. } => {
+                Some("give this integration another `name`, or name another file with `--store`".to_owned())
+            }
             Self::Newer { .. } => Some("use the release that wrote it, or a later one".to_owned()),
             Self::Sqlite { error, .. } => match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
@@ -90,11 +121,14 @@ impl Store {
     ///
     /// [`StoreError`] when the file can't be opened, or is not a store of this release.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        create_private(path).map_err(|error| StoreError::NotAStore {
-            path: path.to_owned(),
-            reason: format!("it can't be opened: {error}"),
-        })?;
-        let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        let unopenable = |error| StoreError::Unopenable { path: path.to_owned(), error };
+        let lock = lock_file(path).map_err(unopenable)?;
+        if lock.try_lock().is_err() {
+            return Err(StoreError::Busy(path.to_owned()));
+        }
+        create_private(path).map_err(unopenable)?;
+        let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        store.lock = Some(lock);
         let result = store.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
         let version = result.map_err(|error| store.not_a_store(&error))?;
         if version == 0 && store.is_empty()? {
@@ -134,7 +168,7 @@ impl Store {
         let connection =
             Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
-        Ok(Self { connection, path: path.to_owned() })
+        Ok(Self { connection, path: path.to_owned(), lock: None })
     }
 
     fn sqlite(&self, error: rusqlite::Error) -> StoreError {
@@ -177,13 +211,21 @@ impl Store {
     }
 }
 
-/// An empty file that only its owner may read, where there is none yet.
-fn create_private(path: &Path) -> std::io::Result<()> {
+/// The file that is locked for the store at `path`. Beside it, because closing any handle of the store itself would
+/// drop the locks that SQLite has on it.
+fn lock_file(path: &Path) -> std::io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    create_private(&path.with_file_name(name))
+}
+
+/// A file that only its owner may read; empty, where there is none yet.
+fn create_private(path: &Path) -> std::io::Result<File> {
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+    options.open(path)
 }
 
 #[cfg(test)]

@@ -65,6 +65,7 @@ pub struct RelationCount {
     pub child: String,
     pub seen: u64,
     pub new: u64,
+    pub changed: u64,
     pub gone: u64,
 }
 
@@ -248,6 +249,7 @@ impl Store {
             "SELECT parent_source_type, privilege, child_source_type,
                     count(*) FILTER (WHERE last_seen_run = ?1),
                     count(*) FILTER (WHERE first_seen_run = ?1),
+                    count(*) FILTER (WHERE changed_run = ?1 AND first_seen_run < ?1),
                     count(*) FILTER (WHERE gone_run = ?1)
              FROM relation WHERE integration_id = (SELECT integration_id FROM run WHERE id = ?1)
              GROUP BY parent_source_type, privilege, child_source_type",
@@ -259,7 +261,8 @@ impl Store {
                     child: row.get(2)?,
                     seen: count(row, 3)?,
                     new: count(row, 4)?,
-                    gone: count(row, 5)?,
+                    changed: count(row, 5)?,
+                    gone: count(row, 6)?,
                 })
             },
         )

@@ -3,22 +3,27 @@
 -- Who has access to what:
 --   SELECT parent_source_id, privilege, child_source_id FROM relation WHERE gone_run IS NULL;
 -- What changed in the last run:
---   SELECT * FROM entity WHERE first_seen_run = (SELECT max(id) FROM run) OR gone_run = (SELECT max(id) FROM run);
+--   SELECT * FROM entity WHERE (SELECT max(id) FROM run) IN (changed_run, gone_run);
 
 CREATE TABLE integration (
     id        INTEGER PRIMARY KEY,
     name      TEXT NOT NULL UNIQUE,
     -- Name and title of the connector, as its manifest has them.
     connector TEXT NOT NULL,
-    title     TEXT NOT NULL
+    title     TEXT NOT NULL,
+    -- The hosts it reads: another tenant's data never lands in the same integration.
+    tenant    TEXT NOT NULL
 ) STRICT;
 
 CREATE TABLE run (
     id                INTEGER PRIMARY KEY,
     integration_id    INTEGER NOT NULL REFERENCES integration,
     started_at        TEXT NOT NULL,
-    -- Null while it runs, and after a crash: the next run goes on from its checkpoints.
+    -- Null while it runs, and after a crash: the next run goes on from its checkpoints, if it has the same scope
+    -- and comes within a day.
     finished_at       TEXT,
+    -- The selected streams.
+    scope             TEXT NOT NULL,
     outcome           TEXT CHECK (outcome IN ('complete', 'partial')),
     account           TEXT,
     connector_version TEXT NOT NULL,
@@ -35,6 +40,9 @@ CREATE TABLE run_stream (
     cursor      TEXT,
     -- Where the next run of an incremental stream begins.
     bookmark    TEXT,
+    -- 1 where it began at the beginning, so that what it did not see is gone; 0 where it reads what came after a
+    -- bookmark.
+    whole       INTEGER NOT NULL CHECK (whole IN (0, 1)),
     pages       INTEGER NOT NULL DEFAULT 0,
     -- How many objects the vendor says the stream has.
     total       INTEGER,
@@ -80,6 +88,8 @@ CREATE TABLE relation (
     stream             TEXT NOT NULL,
     first_seen_run     INTEGER NOT NULL REFERENCES run,
     last_seen_run      INTEGER NOT NULL REFERENCES run,
+    -- The last run in which it was new, came back, or was other than before.
+    changed_run        INTEGER NOT NULL REFERENCES run,
     gone_run           INTEGER REFERENCES run,
     PRIMARY KEY (
         integration_id, parent_entity_type, parent_source_type, parent_source_id, privilege,

@@ -19,6 +19,8 @@ fn start() -> RunStart<'static> {
         version: "1.0.0",
         digest: "00",
         account: None,
+        tenant: "api.example.com",
+        scope: "groups",
     }
 }
 
@@ -90,7 +92,7 @@ fn more(cursor: &str) -> Progress {
 /// One complete run of the stream `groups`, of one page.
 fn run(store: &mut Store, page: &Page) -> RunId {
     let run = store.begin_run(&start()).unwrap();
-    store.begin_stream(run.id, "groups").unwrap();
+    store.begin_stream(run.id, "groups", true).unwrap();
     store.commit_page(run.id, "groups", page).unwrap();
     store.finish_run(run.id, true).unwrap();
     run.id
@@ -143,7 +145,7 @@ fn an_incomplete_stream_marks_nothing_as_gone() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two")], done()));
     let run = store.begin_run(&start()).unwrap();
-    store.begin_stream(run.id, "groups").unwrap();
+    store.begin_stream(run.id, "groups", true).unwrap();
     store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next"))).unwrap();
     store.end_stream(run.id, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
     store.finish_run(run.id, false).unwrap();
@@ -155,7 +157,7 @@ fn a_stream_says_nothing_of_what_another_one_yields() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     for (stream, entity) in [("groups", group("1", "one")), ("applications", application("vpn"))] {
-        store.begin_stream(first.id, stream).unwrap();
+        store.begin_stream(first.id, stream, true).unwrap();
         store.commit_page(first.id, stream, &page(vec![entity], done())).unwrap();
     }
     store.finish_run(first.id, true).unwrap();
@@ -168,7 +170,7 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     let (folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     assert!(!first.resumed);
-    assert_eq!(store.begin_stream(first.id, "groups").unwrap().cursor, None);
+    assert_eq!(store.begin_stream(first.id, "groups", true).unwrap().cursor, None);
     store.commit_page(first.id, "groups", &page(vec![group("1", "one")], more("v1:offset=1"))).unwrap();
     drop(store);
 
@@ -176,11 +178,11 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     let second = store.begin_run(&start()).unwrap();
     assert!(second.resumed);
     assert_eq!(second.id, first.id);
-    let checkpoint = store.begin_stream(second.id, "groups").unwrap();
+    let checkpoint = store.begin_stream(second.id, "groups", true).unwrap();
     assert_eq!((checkpoint.cursor.as_deref(), checkpoint.pages), (Some("v1:offset=1"), 1));
     store.commit_page(second.id, "groups", &page(vec![group("2", "two")], done())).unwrap();
     assert_eq!(names(&store), ["one", "two"], "what the interrupted run saw was seen");
-    assert_eq!(store.begin_stream(second.id, "groups").unwrap().state, StreamState::Complete);
+    assert_eq!(store.begin_stream(second.id, "groups", true).unwrap().state, StreamState::Complete);
 }
 
 #[test]
@@ -196,7 +198,67 @@ fn a_bookmark_is_handed_to_the_next_run() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![], Progress::Done(Some("v1:2026".to_owned()))));
     let second = store.begin_run(&start()).unwrap();
-    assert_eq!(store.begin_stream(second.id, "groups").unwrap().bookmark.as_deref(), Some("v1:2026"));
+    assert_eq!(store.begin_stream(second.id, "groups", true).unwrap().bookmark.as_deref(), Some("v1:2026"));
+}
+
+#[test]
+fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
+    let (_folder, mut store) = open();
+    run(
+        &mut store,
+        &page(vec![group("1", "one"), group("2", "two")], Progress::Done(Some("v1:a".to_owned()))),
+    );
+    run(&mut store, &page(vec![group("2", "TWO")], Progress::Done(Some("v1:b".to_owned()))));
+    assert_eq!(names(&store), ["TWO", "one"]);
+    // Starting over reads all there is.
+    let third = store.begin_run(&start()).unwrap();
+    store.begin_stream(third.id, "groups", true).unwrap();
+    store.forget_checkpoint(third.id, "groups").unwrap();
+    store.commit_page(third.id, "groups", &page(vec![group("2", "TWO")], done())).unwrap();
+    assert_eq!(names(&store), ["TWO"]);
+}
+
+#[test]
+fn an_interrupted_run_of_other_streams_or_another_day_is_not_gone_on_with() {
+    let (_folder, mut store) = open();
+    let first = store.begin_run(&start()).unwrap();
+    let other = store.begin_run(&RunStart { scope: "users", ..start() }).unwrap();
+    assert!(!other.resumed && other.id > first.id);
+    store.connection.execute("UPDATE run SET started_at = '2020-01-01T00:00:00.000Z'", []).unwrap();
+    assert!(!store.begin_run(&RunStart { scope: "users", ..start() }).unwrap().resumed);
+}
+
+#[test]
+fn another_tenant_under_the_same_name_is_refused() {
+    let (_folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    for other in
+        [RunStart { tenant: "api.example.org", ..start() }, RunStart { connector: "other", ..start() }]
+    {
+        assert!(matches!(store.begin_run(&other), Err(StoreError::AnotherTenant { .. })));
+    }
+    assert_eq!(names(&store), ["one"]);
+}
+
+#[test]
+fn two_runs_do_not_write_at_once() {
+    let (folder, store) = open();
+    let path = folder.path().join("test.db");
+    assert!(matches!(Store::open(&path), Err(StoreError::Busy(_))));
+    assert!(Store::open_read_only(&path).is_ok(), "others may read meanwhile");
+    drop(store);
+    assert!(Store::open(&path).is_ok());
+}
+
+#[test]
+fn a_relation_that_comes_back_or_turns_into_a_deny_has_changed() {
+    let (_folder, mut store) = open();
+    let related = |relations| Page { relations, ..page(vec![], done()) };
+    run(&mut store, &related(vec![access("1", "vpn"), access("2", "vpn")]));
+    run(&mut store, &related(vec![access("2", "vpn")]));
+    let denied = Relation { privilege_value: false, ..access("2", "vpn") };
+    let third = run(&mut store, &related(vec![access("1", "vpn"), denied]));
+    assert_eq!(store.relation_counts(third).unwrap()[0].changed, 2);
 }
 
 #[test]
@@ -277,7 +339,7 @@ fn a_reader_changes_nothing_and_leaves_nothing_behind() {
     drop(reader);
     let files: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
-    assert_eq!(files, ["test.db"]);
+    assert!(files.iter().all(|file| file == "test.db" || file == "test.db.lock"), "{files:?}");
 }
 
 #[test]

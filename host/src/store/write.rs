@@ -1,7 +1,7 @@
 //! A run, page by page.
 
-use chrono::{SecondsFormat, Utc};
-use rusqlite::{OptionalExtension, Transaction, named_params, params};
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, named_params, params};
 
 use super::{Store, StoreError};
 use crate::contract::api::{Page, Progress, Window};
@@ -26,9 +26,16 @@ pub struct RunStart<'a> {
     pub version: &'a str,
     /// SHA-256 of the connector.
     pub digest: &'a str,
-    /// What it is connected to.
+    /// What it is connected to, for a person.
     pub account: Option<&'a str>,
+    /// The hosts it reads. An integration has the data of one tenant.
+    pub tenant: &'a str,
+    /// The selected streams. Only a run with the same ones goes on with an interrupted one.
+    pub scope: &'a str,
 }
+
+/// An interrupted run that is older, in hours, is not gone on with: what it has seen may be gone by now.
+const STALE_HOURS: i64 = 24;
 
 /// A run that may begin, or go on.
 #[derive(Clone, Debug)]
@@ -86,7 +93,11 @@ pub struct StreamCheckpoint {
 }
 
 fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
+    moment(Utc::now())
+}
+
+fn moment(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
 }
 
 impl Store {
@@ -97,29 +108,31 @@ impl Store {
     /// When SQLite fails.
     pub fn begin_run(&mut self, start: &RunStart<'_>) -> Result<StartedRun, StoreError> {
         let path = self.path.clone();
-        let run = || -> rusqlite::Result<StartedRun> {
-            let transaction = self.connection.transaction()?;
+        self.refuse_another_tenant(start)?;
+        let oldest = moment(Utc::now() - chrono::Duration::hours(STALE_HOURS));
+        let mut run = || -> rusqlite::Result<StartedRun> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let integration: i64 = transaction.query_row(
-                "INSERT INTO integration (name, connector, title) VALUES (?1, ?2, ?3)
-                 ON CONFLICT (name) DO UPDATE SET connector = excluded.connector, title = excluded.title
+                "INSERT INTO integration (name, connector, title, tenant) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (name) DO UPDATE SET title = excluded.title
                  RETURNING id",
-                params![start.integration, start.connector, start.title],
+                params![start.integration, start.connector, start.title, start.tenant],
                 |row| row.get(0),
             )?;
             let interrupted: Option<i64> = transaction
                 .query_row(
                     "SELECT id FROM run WHERE id = (SELECT max(id) FROM run WHERE integration_id = ?1)
-                     AND finished_at IS NULL",
-                    [integration],
+                     AND finished_at IS NULL AND scope = ?2 AND started_at > ?3",
+                    params![integration, start.scope, oldest],
                     |row| row.get(0),
                 )
                 .optional()?;
             let id = match interrupted {
                 Some(id) => id,
                 None => transaction.query_row(
-                    "INSERT INTO run (integration_id, started_at, connector_version, connector_digest)
-                     VALUES (?1, ?2, '', '') RETURNING id",
-                    params![integration, now()],
+                    "INSERT INTO run (integration_id, started_at, scope, connector_version, connector_digest)
+                     VALUES (?1, ?2, ?3, '', '') RETURNING id",
+                    params![integration, now(), start.scope],
                     |row| row.get(0),
                 )?,
             };
@@ -130,24 +143,44 @@ impl Store {
             transaction.commit()?;
             Ok(StartedRun { id: RunId(id), resumed: interrupted.is_some() })
         };
-        let mut run = run;
         run().map_err(|error| StoreError::Sqlite { path, error })
     }
 
-    /// Where `stream` stands in `run`; begins it where it has not begun.
+    /// Another tenant under the same name would mark all that is there as gone.
+    fn refuse_another_tenant(&self, start: &RunStart<'_>) -> Result<(), StoreError> {
+        let known = self.connection.query_row(
+            "SELECT connector, tenant FROM integration WHERE name = ?1",
+            [start.integration],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+        );
+        match known.optional().map_err(|error| self.sqlite(error))? {
+            Some((connector, tenant))
+                if (connector.as_str(), tenant.as_str()) != (start.connector, start.tenant) =>
+            {
+                Err(StoreError::AnotherTenant {
+                    path: self.path.clone(),
+                    integration: start.integration.to_owned(),
+                    known: format!("`{connector}` at {tenant}"),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where `stream` stands in `run`; begins it where it has not begun, after the last bookmark where it is
+    /// `incremental` and there is one.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn begin_stream(&mut self, run: RunId, stream: &str) -> Result<StreamCheckpoint, StoreError> {
+    pub fn begin_stream(
+        &mut self,
+        run: RunId,
+        stream: &str,
+        incremental: bool,
+    ) -> Result<StreamCheckpoint, StoreError> {
         let begin = || -> rusqlite::Result<StreamCheckpoint> {
-            // A stream that was skipped or failed before the run was interrupted gets another chance.
-            self.connection.execute(
-                "INSERT INTO run_stream (run_id, stream, state) VALUES (?1, ?2, 'running')
-                 ON CONFLICT DO UPDATE SET state = 'running', reason = NULL WHERE state <> 'complete'",
-                params![run.0, stream],
-            )?;
-            let bookmark = self
+            let bookmark: Option<String> = self
                 .connection
                 .query_row(
                     "SELECT s.bookmark FROM run_stream s JOIN run r ON r.id = s.run_id
@@ -157,7 +190,14 @@ impl Store {
                     params![run.0, stream],
                     |row| row.get(0),
                 )
-                .optional()?;
+                .optional()?
+                .filter(|_| incremental);
+            // A stream that was skipped or failed before the run was interrupted gets another chance.
+            self.connection.execute(
+                "INSERT INTO run_stream (run_id, stream, state, whole) VALUES (?1, ?2, 'running', ?3)
+                 ON CONFLICT DO UPDATE SET state = 'running', reason = NULL WHERE state <> 'complete'",
+                params![run.0, stream, bookmark.is_none()],
+            )?;
             self.connection.query_row(
                 "SELECT state, cursor, pages FROM run_stream WHERE run_id = ?1 AND stream = ?2",
                 params![run.0, stream],
@@ -175,7 +215,7 @@ impl Store {
     }
 
     /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks
-    /// as gone what the stream had before and did not see in this run.
+    /// as gone what the stream had before and did not see in this run, unless it began after a bookmark.
     ///
     /// # Errors
     ///
@@ -183,7 +223,7 @@ impl Store {
     pub fn commit_page(&mut self, run: RunId, stream: &str, page: &Page) -> Result<(), StoreError> {
         let path = self.path.clone();
         let mut commit = || -> rusqlite::Result<()> {
-            let transaction = self.connection.transaction()?;
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let integration: i64 = transaction
                 .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
                 .query_row([run.0], |row| row.get(0))?;
@@ -193,7 +233,7 @@ impl Store {
             writer.usages(&page.usages)?;
             writer.problems(page)?;
             writer.checkpoint(page)?;
-            if matches!(page.progress, Progress::Done(_)) {
+            if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
                 writer.mark_gone()?;
             }
             transaction.commit()
@@ -201,17 +241,24 @@ impl Store {
         commit().map_err(|error| StoreError::Sqlite { path, error })
     }
 
-    /// Forgets the checkpoint of a stream, so that it starts over.
+    /// Forgets the checkpoint and the problems of a stream, so that it starts over, from the beginning.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
     pub fn forget_checkpoint(&mut self, run: RunId, stream: &str) -> Result<(), StoreError> {
-        let forgotten = self.connection.execute(
-            "UPDATE run_stream SET cursor = NULL WHERE run_id = ?1 AND stream = ?2",
-            params![run.0, stream],
-        );
-        forgotten.map(drop).map_err(|error| self.sqlite(error))
+        let path = self.path.clone();
+        let mut forget = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute(
+                "UPDATE run_stream SET cursor = NULL, pages = 0, whole = 1 WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream],
+            )?;
+            transaction
+                .execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", params![run.0, stream])?;
+            transaction.commit()
+        };
+        forget().map_err(|error| StoreError::Sqlite { path, error })
     }
 
     /// Ends a stream that is not complete, and says why.
@@ -227,7 +274,7 @@ impl Store {
         reason: &str,
     ) -> Result<(), StoreError> {
         let ended = self.connection.execute(
-            "INSERT INTO run_stream (run_id, stream, state, reason) VALUES (?1, ?2, ?3, ?4)
+            "INSERT INTO run_stream (run_id, stream, state, reason, whole) VALUES (?1, ?2, ?3, ?4, 1)
              ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason",
             params![run.0, stream, state.word(), reason],
         );
@@ -292,11 +339,16 @@ impl PageWriter<'_> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
                                    privilege, child_entity_type, child_source_type, child_source_id,
-                                   privilege_value, attributes, stream, first_seen_run, last_seen_run)
+                                   privilege_value, attributes, stream, first_seen_run, last_seen_run,
+                                   changed_run)
              VALUES (:integration, :parent_entity_type, :parent_source_type, :parent_source_id,
                      :privilege, :child_entity_type, :child_source_type, :child_source_id,
-                     :privilege_value, :attributes, :stream, :run, :run)
+                     :privilege_value, :attributes, :stream, :run, :run, :run)
              ON CONFLICT DO UPDATE SET
+                 changed_run = CASE
+                     WHEN gone_run IS NULL AND privilege_value = excluded.privilege_value
+                          AND attributes = excluded.attributes THEN changed_run
+                     ELSE excluded.changed_run END,
                  privilege_value = excluded.privilege_value, attributes = excluded.attributes,
                  stream = excluded.stream, last_seen_run = excluded.last_seen_run, gone_run = NULL",
         )?;
@@ -395,6 +447,15 @@ impl PageWriter<'_> {
             window.as_ref().map(|(_, to)| to),
         ])?;
         Ok(())
+    }
+
+    /// Whether the stream began at the beginning, so that it saw all there is.
+    fn is_whole(&self) -> rusqlite::Result<bool> {
+        self.transaction.query_row(
+            "SELECT whole FROM run_stream WHERE run_id = ?1 AND stream = ?2",
+            params![self.run.0, self.stream],
+            |row| row.get(0),
+        )
     }
 
     fn mark_gone(&self) -> rusqlite::Result<()> {

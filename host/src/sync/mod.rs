@@ -48,18 +48,17 @@ impl SyncError {
     }
 }
 
-/// What the integration may read, with a row for each selected stream.
+/// What the integration may read, with a row for each selected stream. `policy` is how long to try.
 ///
 /// # Errors
 ///
 /// When the vendor or the connector refuses altogether.
 pub async fn check(
     integration: &Integration,
+    policy: RetryPolicy,
     observer: &dyn Observer,
     requests: &Arc<AtomicU64>,
 ) -> Result<api::Report, CallError> {
-    // Somebody waits for the answer: a vendor that is down is told at once, and not after a minute.
-    let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
     let mut report = retry::until_answered(
         policy,
         |wait| observer.event(Event::Waiting { stream: "check", wait }),
@@ -82,7 +81,7 @@ pub async fn run(
 ) -> Result<Summary, SyncError> {
     let started = Instant::now();
     let requests = Arc::new(AtomicU64::new(0));
-    let report = check(&integration, observer.as_ref(), &requests).await?;
+    let report = check(&integration, integration.retry, observer.as_ref(), &requests).await?;
     observer.event(Event::Checked { report: &report });
 
     // Only now: a run that can't begin leaves no trace.
@@ -93,6 +92,9 @@ pub async fn run(
         .with({
             let (name, account) = (integration.name.clone(), report.account.clone());
             let manifest = manifest.clone();
+            let tenant = integration.hosts().collect::<Vec<_>>().join(", ");
+            let scope =
+                integration.selected.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(", ");
             move |store| {
                 store.begin_run(&RunStart {
                     integration: &name,
@@ -101,6 +103,8 @@ pub async fn run(
                     version: &manifest.version,
                     digest: &digest,
                     account: account.as_deref(),
+                    tenant: &tenant,
+                    scope: &scope,
                 })
             }
         })

@@ -55,7 +55,8 @@ pub(super) async fn until_answered<T, F: Future<Output = Result<T, CallError>>>(
         };
         let asked = asked.map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST_RETRY_AFTER));
         let wait = Wait {
-            duration: asked.unwrap_or(pause),
+            // "Retry after 0 s" is no reason to use up all attempts at once.
+            duration: asked.map_or(pause, |asked| asked.max(policy.first)),
             reason: error.to_string(),
             attempt,
             attempts: policy.attempts,

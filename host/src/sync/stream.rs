@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::{Event, Keeper, Observer, StreamOutcome, StreamSummary, SyncError, retry};
+use crate::capability::plain;
 use crate::contract::api::{ErrorKind, Page, Position, Progress};
 use crate::integration::{CallError, Integration};
-use crate::manifest::StreamSpec;
+use crate::manifest::{StreamSpec, entity_type_word};
+use crate::normal;
 use crate::store::{RunId, StreamState};
 
 /// The longest cursor or bookmark, in bytes; see the contract.
@@ -27,7 +29,10 @@ impl Reader {
     pub(super) async fn read(self) -> Result<StreamSummary, SyncError> {
         self.observer.event(Event::StreamStarted { stream: &self.spec });
         let (run, name) = (self.run, self.spec.name.clone());
-        let checkpoint = self.store.with(move |store| store.begin_stream(run, &name)).await?;
+        let checkpoint = {
+            let incremental = self.spec.incremental;
+            self.store.with(move |store| store.begin_stream(run, &name, incremental)).await?
+        };
         let mut summary = StreamSummary::new(&self.spec, StreamOutcome::Complete);
         summary.pages = checkpoint.pages;
         if checkpoint.state == StreamState::Complete {
@@ -35,16 +40,20 @@ impl Reader {
         }
         let mut position = match (checkpoint.cursor, checkpoint.bookmark) {
             (Some(cursor), _) => Position::At(cursor),
-            (None, Some(bookmark)) if self.spec.incremental => Position::After(bookmark),
-            (None, _) => Position::Beginning,
+            (None, Some(bookmark)) => Position::After(bookmark),
+            (None, None) => Position::Beginning,
         };
+        let mut started_over = false;
         loop {
             let page = match self.page(&position).await {
                 Ok(page) => page,
                 Err(CallError::Connector(error))
-                    if error.kind == ErrorKind::InvalidPosition && position != Position::Beginning =>
+                    if error.kind == ErrorKind::InvalidPosition && !started_over =>
                 {
-                    tracing::warn!(stream = self.spec.name, "starting over: {}", error.message);
+                    // Once: a cursor that never lasts would send us round for ever.
+                    started_over = true;
+                    summary.pages = 0;
+                    tracing::warn!(stream = self.spec.name, "starting over: {}", plain(&error.message));
                     let name = self.spec.name.clone();
                     self.store.with(move |store| store.forget_checkpoint(run, &name)).await?;
                     position = Position::Beginning;
@@ -89,15 +98,22 @@ impl Reader {
     /// What a page must keep to, so that a later stream, run or reader can rely on it.
     fn examine(&self, page: &Page, position: &Position) -> Result<(), String> {
         for entity in &page.entities {
-            if !self.spec.entities.iter().any(|spec| spec.source_type == entity.source_type) {
-                return Err(format!(
-                    "it yields `{}`, which this stream does not declare",
-                    entity.source_type
-                ));
+            let (source_type, name) = (&entity.source_type, &entity.name);
+            let entity_type = entity_type_word(normal::entity_type(&entity.normal));
+            match self.spec.entities.iter().find(|spec| spec.source_type == *source_type) {
+                None => return Err(format!("it yields `{source_type}`, which this stream does not declare")),
+                Some(spec) if spec.entity_type != entity_type => {
+                    return Err(format!("it yields `{source_type}` as {entity_type}"));
+                }
+                Some(_) => {}
             }
-            if entity.source_id.is_empty() {
-                return Err(format!("it yields a `{}` without a key", entity.source_type));
+            if entity.source_id.trim().is_empty() || name.trim().is_empty() {
+                return Err(format!("it yields a `{source_type}` without a key or a name"));
             }
+        }
+        let mut ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
+        if let Some(end) = ends.find(|end| end.source_id.trim().is_empty()) {
+            return Err(format!("it relates a `{}` without a key", end.source_type));
         }
         let text = match &page.progress {
             Progress::More(cursor) => Some(cursor),
@@ -126,7 +142,7 @@ impl Reader {
         if let CallError::Connector(error) = &error
             && let Some(detail) = &error.detail
         {
-            tracing::debug!(stream = self.spec.name, "{detail}");
+            tracing::debug!(stream = self.spec.name, "{}", plain(detail));
         }
         self.end_with(summary, outcome).await
     }

@@ -121,16 +121,19 @@ pub(super) fn unreadable(call: &Call<'_>, response: &Response, fault: &Unreadabl
 }
 
 fn redirected(call: &Call<'_>, response: &Response) -> Error {
-    let target = header(response, "location").and_then(host_of);
+    let own = &call.settings.api_hostname;
+    let target = header(response, "location").and_then(|location| host_of(own, location));
     let target = target.map(|host| format!(" to `{}`", excerpt(&host))).unwrap_or_default();
     let status = response.status;
     let message = format!("{}: answered {status}, a redirect{target}, which is not followed", call.attempt());
     Error::new(ErrorKind::Unexpected, message).remedy(not_duo())
 }
 
-/// The host of an absolute URL, for a message. Nothing else of it: path and query may hold somebody's token.
-fn host_of(location: &str) -> Option<String> {
-    Url::parse(location).ok()?.host_str().map(str::to_owned)
+/// The host that a redirect leads to, where it is another one than `own`. Nothing else of it goes into a message:
+/// path and query may hold somebody's token.
+fn host_of(own: &str, location: &str) -> Option<String> {
+    let target = Url::parse(&format!("https://{own}/")).ok()?.join(location).ok()?;
+    target.host_str().filter(|host| *host != own).map(str::to_owned)
 }
 
 fn not_duo() -> String {
