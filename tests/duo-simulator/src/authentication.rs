@@ -160,51 +160,197 @@ mod tests {
 
     use super::*;
 
-    fn text<'a>(vector: &'a Value, field: &str) -> &'a str {
-        vector[field].as_str().unwrap_or_default()
+    /// A signed request of the published vectors, in parts that can be tampered with.
+    #[derive(Clone)]
+    struct Signed {
+        method: String,
+        host: String,
+        path: String,
+        query: String,
+        body: String,
+        headers: Vec<(String, String)>,
+        date: String,
+        secret_key: String,
+        signature: String,
+        version: SignatureVersion,
     }
 
-    /// The version each vector is valid in, after `tamper` had its way with the query.
-    fn judge(vector: &Value, tamper: impl Fn(String) -> String) -> Option<SignatureVersion> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in vector["x_duo_headers"].as_object().unwrap() {
-            let name = HeaderName::try_from(name).unwrap();
-            headers.insert(name, HeaderValue::from_str(value.as_str().unwrap()).unwrap());
+    impl Signed {
+        fn read(vector: &Value) -> Self {
+            let text = |field: &str| vector[field].as_str().unwrap_or_default().to_owned();
+            // A client may send `+` for a space, and in any order.
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            for pair in vector["params"].as_array().unwrap().iter().rev() {
+                query.append_pair(pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
+            }
+            let headers = vector["x_duo_headers"].as_object().unwrap().iter();
+            Self {
+                method: text("method"),
+                host: text("host"),
+                path: text("path"),
+                query: query.finish(),
+                body: text("body"),
+                headers: headers
+                    .map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned()))
+                    .collect(),
+                date: text("date"),
+                secret_key: text("skey"),
+                signature: text("expected_hex"),
+                version: match (vector["sig_version"].as_u64().unwrap(), vector["digest"].as_str().unwrap()) {
+                    (5, _) => SignatureVersion::V5,
+                    (_, "sha1") => SignatureVersion::V2Sha1,
+                    _ => SignatureVersion::V2Sha512,
+                },
+            }
         }
-        // A client may send `+` for a space, and in any order.
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        for pair in vector["params"].as_array().unwrap().iter().rev() {
-            query.append_pair(pair[0].as_str().unwrap(), pair[1].as_str().unwrap());
+
+        fn judge(&self) -> Option<SignatureVersion> {
+            let headers = headers(&self.headers);
+            let request = Request {
+                method: &self.method,
+                path: &self.path,
+                query: &self.query,
+                body: self.body.as_bytes(),
+                headers: &headers,
+            };
+            let credentials =
+                Credentials { host: &self.host, integration_key: "", secret_key: &self.secret_key };
+            signature_version(&request, &credentials, &self.date, &self.signature)
         }
-        let query = tamper(query.finish());
-        let request = Request {
-            method: text(vector, "method"),
-            path: text(vector, "path"),
-            query: &query,
-            body: text(vector, "body").as_bytes(),
-            headers: &headers,
+    }
+
+    fn headers(pairs: &[(String, String)]) -> HeaderMap {
+        let pair = |(name, value): &(String, String)| {
+            (HeaderName::try_from(name).unwrap(), HeaderValue::from_str(value).unwrap())
         };
-        let credentials = Credentials {
-            host: text(vector, "host"),
-            integration_key: text(vector, "ikey"),
-            secret_key: text(vector, "skey"),
-        };
-        signature_version(&request, &credentials, text(vector, "date"), text(vector, "expected_hex"))
+        pairs.iter().map(pair).collect()
+    }
+
+    fn vectors() -> Vec<(String, Signed)> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugin/tests/signing-vectors.json");
+        let vectors: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        vectors.iter().map(|vector| (vector["id"].to_string(), Signed::read(vector))).collect()
     }
 
     #[test]
-    fn every_published_vector_is_valid_and_no_tampered_one() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../plugin/tests/signing-vectors.json");
-        let vectors: Vec<Value> = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        assert_eq!(vectors.len(), 20);
-        for vector in &vectors {
-            let expected = match (vector["sig_version"].as_u64().unwrap(), text(vector, "digest")) {
-                (5, _) => SignatureVersion::V5,
-                (_, "sha1") => SignatureVersion::V2Sha1,
-                _ => SignatureVersion::V2Sha512,
-            };
-            assert_eq!(judge(vector, |query| query), Some(expected), "{}", vector["id"]);
-            assert_eq!(judge(vector, |query| format!("{query}&x=1")), None, "{}", vector["id"]);
+    fn every_vector_is_valid_in_its_own_version() {
+        let vectors = vectors();
+        assert!(vectors.len() >= 20, "{}", vectors.len());
+        for version in [SignatureVersion::V2Sha1, SignatureVersion::V2Sha512, SignatureVersion::V5] {
+            assert!(vectors.iter().any(|(_, signed)| signed.version == version), "{version:?}");
+        }
+        for (id, signed) in vectors {
+            assert_eq!(signed.judge(), Some(signed.version), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_change_of_any_signed_part_is_noticed() {
+        type Tamper = fn(&mut Signed);
+        let everywhere: [(&str, Tamper); 11] = [
+            ("method", |signed| signed.method = "DELETE".to_owned()),
+            ("host", |signed| signed.host.insert(0, 'x')),
+            ("path", |signed| signed.path.push('/')),
+            ("case of the path", |signed| signed.path = signed.path.to_uppercase()),
+            ("query", |signed| signed.query.push_str("&x=1")),
+            ("empty parameter", |signed| signed.query.push_str("&x")),
+            ("date", |signed| signed.date.push(' ')),
+            ("key", |signed| signed.secret_key.push('x')),
+            ("last digit", |signed| {
+                let last = if signed.signature.ends_with('0') { '1' } else { '0' };
+                signed.signature.pop();
+                signed.signature.push(last);
+            }),
+            ("length", |signed| {
+                signed.signature.pop();
+            }),
+            ("case of the digits", |signed| signed.signature = signed.signature.to_uppercase()),
+        ];
+        let fifth_only: [(&str, Tamper); 3] = [
+            ("body", |signed| signed.body.push(' ')),
+            ("added header", |signed| signed.headers.push(("x-duo-added".to_owned(), "1".to_owned()))),
+            ("header", |signed| match signed.headers.first_mut() {
+                Some((_, value)) => value.push('x'),
+                None => signed.headers.push(("x-duo-date".to_owned(), String::new())),
+            }),
+        ];
+        for (id, signed) in vectors() {
+            for (what, tamper) in everywhere {
+                let mut tampered = signed.clone();
+                tamper(&mut tampered);
+                assert_eq!(tampered.judge(), None, "{id}: {what}");
+            }
+            for (what, tamper) in fifth_only {
+                let mut tampered = signed.clone();
+                tamper(&mut tampered);
+                let expected = (signed.version != SignatureVersion::V5).then_some(signed.version);
+                assert_eq!(tampered.judge(), expected, "{id}: {what}");
+            }
+            // Nobody signs what is not Duo's.
+            let mut other = signed.clone();
+            other.headers.push(("x-other".to_owned(), "1".to_owned()));
+            assert_eq!(other.judge(), Some(signed.version), "{id}");
+        }
+    }
+
+    /// 2024-05-24T12:00:00Z.
+    const NOW: i64 = 1_716_552_000;
+
+    /// Sends a date, signed, in the header `name`.
+    fn send(name: &str, date: &str, host: &str) -> Result<SignatureVersion, Failure> {
+        let credentials =
+            Credentials { host: "api-1.duosecurity.com", integration_key: "DI1", secret_key: "s" };
+        let mut all = vec![("host".to_owned(), host.to_owned()), (name.to_owned(), date.to_owned())];
+        let signed = headers(&all);
+        let lines =
+            [date, "GET", "api-1.duosecurity.com", "/p", "", &sha512(b""), &sha512(&duo_headers(&signed))]
+                .join("\n");
+        let signature = hex(&mac::<Hmac<Sha512>>(b"s", &lines));
+        all.push((
+            "authorization".to_owned(),
+            format!("Basic {}", STANDARD.encode(format!("DI1:{signature}"))),
+        ));
+        let request = Request { method: "GET", path: "/p", query: "", body: b"", headers: &headers(&all) };
+        verify(&request, &credentials, NOW)
+    }
+
+    #[test]
+    fn dates_are_taken_in_each_form_that_clients_send_and_within_five_minutes() {
+        let host = "api-1.duosecurity.com";
+        for name in ["date", "x-duo-date"] {
+            for date in [
+                "Fri, 24 May 2024 12:00:00 -0000",
+                "Fri, 24 May 2024 12:00:00 +0000",
+                "Fri, 24 May 2024 14:00:00 +0200",
+                "Fri, 24 May 2024 12:00:00 GMT",
+                "Fri, 24 May 2024 11:55:00 GMT",
+                "Fri, 24 May 2024 12:05:00 GMT",
+            ] {
+                assert_eq!(send(name, date, host), Ok(SignatureVersion::V5), "{name}: {date}");
+            }
+            for date in [
+                "Fri, 24 May 2024 11:54:59 GMT",
+                "Fri, 24 May 2024 12:05:01 GMT",
+                "Fri, 24 May 2024 12:00:00 +0200",
+                "2024-05-24T12:00:00Z",
+                "1716552000",
+                "",
+            ] {
+                assert_eq!(send(name, date, host), Err(Failure::bad_timestamp()), "{name}: {date}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_host_is_compared_without_port_and_case() {
+        let date = "Fri, 24 May 2024 12:00:00 GMT";
+        for host in ["api-1.duosecurity.com", "api-1.duosecurity.com:8443", "API-1.DuoSecurity.com"] {
+            assert_eq!(send("date", date, host), Ok(SignatureVersion::V5), "{host}");
+        }
+        for host in
+            ["127.0.0.1:8443", "localhost", "api-2.duosecurity.com", "api-1.duosecurity.com.example", ""]
+        {
+            assert_eq!(send("date", date, host), Err(Failure::invalid_integration_key()), "{host}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::authentication::SignatureVersion;
+use crate::endpoints;
 
 /// Requests that are remembered one by one; of more, the latest.
 const REMEMBERED: usize = 100_000;
@@ -14,7 +15,8 @@ const REMEMBERED: usize = 100_000;
 pub struct Counters {
     /// All requests.
     pub total: u64,
-    /// By path.
+    /// By endpoint: the path with names for the keys in it, such as `/admin/v1/users/{user_id}`. Paths that
+    /// nothing is served at are one, `other`.
     pub by_path: BTreeMap<String, u64>,
     /// By HTTP status.
     pub by_status: BTreeMap<u16, u64>,
@@ -93,11 +95,14 @@ impl Recorder {
     }
 
     /// A request is answered.
-    pub(crate) fn answered(&self, request: RecordedRequest, touches_secrets: bool) {
+    pub(crate) fn answered(&self, request: RecordedRequest) {
+        let endpoint = endpoints::find(&request.path);
+        let path = endpoint.map_or("other", |endpoint| endpoint.pattern);
         self.with(|state| {
-            *state.counters.by_path.entry(request.path.clone()).or_default() += 1;
+            *state.counters.by_path.entry(path.to_owned()).or_default() += 1;
             *state.counters.by_status.entry(request.status).or_default() += 1;
-            state.counters.secret_touches += u64::from(touches_secrets);
+            let reveals_secret = endpoint.is_some_and(|endpoint| endpoint.reveals_secret);
+            state.counters.secret_touches += u64::from(reveals_secret);
             if state.recorded.len() == REMEMBERED {
                 state.recorded.pop_front();
             }

@@ -46,6 +46,12 @@ impl Failure {
         Self::new(40301, "Access forbidden")
     }
 
+    /// A child account that is not named, or another one that is. That Duo says so in this way is our choice:
+    /// the reference has no sample.
+    pub(crate) fn forbidden_account() -> Self {
+        Self { detail: Some("account_id".to_owned()), ..Self::forbidden() }
+    }
+
     pub(crate) const fn not_found() -> Self {
         Self::new(40401, "Resource not found")
     }

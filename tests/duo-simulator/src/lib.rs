@@ -9,12 +9,14 @@
 //! - [`TenantOptions`]: what a tenant is like
 //! - [`tenant`]: its objects, each computed from seed and number on demand, so that a million users cost nothing
 //! - `authentication`: the signature, verified the way the server does
+//! - `endpoints`: the paths there are, and what each needs and counts as
 //! - `routes`, `paging`, `log`: which path answers what, page by page
 //! - `failure`: Duo's errors; `fault`: misbehaviour on demand; `counters`: what was asked
 //! - `server`: the listener, with or without TLS
 
 mod authentication;
 mod counters;
+mod endpoints;
 mod failure;
 mod fault;
 mod log;

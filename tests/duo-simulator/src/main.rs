@@ -62,6 +62,9 @@ async fn main() -> anyhow::Result<()> {
     let mut ca_line = String::new();
     if let (Some(pem), Some(path)) = (simulator.ca_pem(), &options.ca_file) {
         std::fs::write(path, pem).with_context(|| format!("could not write `{}`", path.display()))?;
+        // Whole, because the configuration may be put into another folder than this one.
+        let path =
+            std::path::absolute(path).with_context(|| format!("no such path: `{}`", path.display()))?;
         ca_line = format!("ca-file    = {:?}\n", path.display().to_string());
     }
     let tenant = simulator.options();

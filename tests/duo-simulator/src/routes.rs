@@ -1,26 +1,14 @@
-//! Which path answers what, and who may ask. Sections 3.2, 4 and 5.2 of the reference.
+//! Which path answers what. Sections 3.2 and 4 of the reference.
 
 use serde_json::{Value, json};
 
 use crate::authentication::{SignatureVersion, parameters};
-use crate::counters::RateClass;
+use crate::endpoints;
 use crate::failure::Failure;
 use crate::log;
-use crate::options::Grant;
 use crate::paging::{Page, Parameters};
 use crate::server::Shared;
 use crate::tenant::{Kind, UserField};
-
-/// The paths of section 1.6: they take signature v5 only.
-fn needs_v5(segments: &[&str]) -> bool {
-    matches!(segments, ["admin", "v3", ..] | ["admin", "v2", "integrations" | "policies" | "passport", ..])
-        || matches!(segments, ["admin", "v1", "integrations", _, "skey"])
-}
-
-/// The paths of section 4.10.4: a read-only client never asks them.
-pub(crate) fn reveals_secrets(path: &str) -> bool {
-    path.ends_with("/skey") || path.contains("/client_secret") || path == "/admin/v1/admins/activations"
-}
 
 /// Answers a request that was signed with `version`.
 pub(crate) fn answer(
@@ -29,51 +17,24 @@ pub(crate) fn answer(
     query: &str,
     version: SignatureVersion,
 ) -> Result<Value, Failure> {
-    let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
-    if needs_v5(&segments) && version != SignatureVersion::V5 {
+    if endpoints::needs_v5(path) && version != SignatureVersion::V5 {
         return Err(Failure::forbidden());
     }
     let parameters = parameters(query);
     let parameters = Parameters(&parameters);
     // A parent's key reads a child account only where every call names it.
     if shared.options.account_id.as_deref() != parameters.get("account_id") {
+        return Err(Failure::forbidden_account());
+    }
+    let endpoint = endpoints::find(path).ok_or(Failure::not_found())?;
+    if !shared.grants().contains(&endpoint.grant(shared.options.applications_need_their_grant)) {
         return Err(Failure::forbidden());
     }
-    let (grant, class) = family(shared, &segments).ok_or(Failure::not_found())?;
-    if !shared.grants().contains(&grant) {
-        return Err(Failure::forbidden());
-    }
-    if shared.options.rate_limits && !shared.counters.admit(class) {
+    if shared.options.rate_limits && !shared.counters.admit(endpoint.class) {
         return Err(Failure::too_many_requests());
     }
+    let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
     Route { shared, parameters }.answer(&segments)
-}
-
-/// The permission that a path needs, and the limit it counts against.
-fn family(shared: &Shared, segments: &[&str]) -> Option<(Grant, RateClass)> {
-    let ["admin", _, name, rest @ ..] = segments else { return None };
-    let class = if rest.is_empty() { RateClass::Page } else { RateClass::Single };
-    let grant = match *name {
-        "users"
-        | "groups"
-        | "phones"
-        | "tokens"
-        | "webauthncredentials"
-        | "u2ftokens"
-        | "desktop_authenticators"
-        | "bypass_codes"
-        | "policies" => Grant::ResourceRead,
-        "integrations" if rest.len() > 1 || shared.options.applications_need_their_grant => {
-            Grant::Applications
-        }
-        "integrations" => Grant::ResourceRead,
-        "admins" | "administrative_units" => Grant::AdministratorsRead,
-        "logs" => return Some((Grant::ReadLog, RateClass::Log)),
-        "info" => Grant::ReadInformation,
-        "settings" => Grant::Settings,
-        _ => return None,
-    };
-    Some((grant, class))
 }
 
 struct Route<'a> {
@@ -125,12 +86,17 @@ impl Route<'_> {
                 let application = tenant.integration_v1(index);
                 one(application.map(|application| json!({ "secret_key": application.get("secret_key") })))
             }
+            ["admin", "v2", "integrations", "oauth_cc", key, "client_secret", client_id] => {
+                one(self.client(key, Some(client_id)))
+            }
+            ["admin", "v2", "integrations", "oidc", key, "client_secret"] => one(self.client(key, None)),
             ["admin", "v2" | "v3", "integrations", rest @ ..] => self.list_or_one(Kind::Integration, rest),
-            ["admin", "v1", "admins", "activations"] => one(Some(tenant.admin_activations().into())),
+            ["admin", "v1", "admins", "activations"] => self.rows(&tenant.admin_activations()),
             ["admin", "v1", "admins", "allowed_auth_methods"] => one(Some(tenant.allowed_auth_methods())),
-            ["admin", "v1", "admins", "password_mgmt"] => {
-                let rows = tenant.password_mgmt();
-                self.page(500, rows.len() as u64, |index| rows.get(usize::try_from(index).ok()?).cloned())
+            ["admin", "v1", "admins", "password_mgmt"] => self.rows(&tenant.password_mgmt()),
+            ["admin", "v1", "admins", id, "password_mgmt"] => {
+                let index = tenant.find(Kind::Administrator, id).ok_or(Failure::not_found())?;
+                one(usize::try_from(index).ok().and_then(|index| tenant.password_mgmt().get(index).cloned()))
             }
             ["admin", "v1", "admins", rest @ ..] => self.list_or_one(Kind::Administrator, rest),
             // The same answer as for a missing permission.
@@ -146,7 +112,8 @@ impl Route<'_> {
             ["admin", "v2", "policies", "global"] => one(Some(tenant.global_policy())),
             ["admin", "v2", "policies", rest @ ..] => self.list_or_one(Kind::Policy, rest),
             ["admin", "v2", "logs", "authentication"] => {
-                log::page(tenant, &self.parameters, self.shared.now().timestamp_millis())
+                let now = self.shared.now().timestamp_millis();
+                log::page(tenant, &self.parameters, now, self.shared.options.null_next_offset)
             }
             ["admin", "v1", "info", "summary"] => one(Some(tenant.info_summary())),
             ["admin", "v1", "info", "authentication_attempts"] => one(Some(tenant.authentication_attempts())),
@@ -163,6 +130,10 @@ impl Route<'_> {
     ) -> Result<Value, Failure> {
         let page = Page::parse(&self.parameters, most)?;
         Ok(page.answer(total, self.shared.options.null_next_offset, object))
+    }
+
+    fn rows(&self, rows: &[Value]) -> Result<Value, Failure> {
+        self.page(500, rows.len() as u64, |index| rows.get(usize::try_from(index).ok()?).cloned())
     }
 
     fn list(&self, kind: Kind, most: u64) -> Result<Value, Failure> {
@@ -240,7 +211,18 @@ impl Route<'_> {
         };
         let user = tenant.object(Kind::User, index).unwrap_or_default();
         let parts = user.get(field).and_then(Value::as_array).cloned().unwrap_or_default();
-        self.page(500, parts.len() as u64, |index| parts.get(usize::try_from(index).ok()?).cloned())
+        self.rows(&parts)
+    }
+
+    /// An OAuth client of an application, with its secret.
+    fn client(&self, key: &str, client_id: Option<&str>) -> Option<Value> {
+        let tenant = &self.shared.tenant;
+        let application = tenant.object(Kind::Integration, tenant.find(Kind::Integration, key)?)?;
+        let mut clients = application.pointer("/sso/oauth_config/clients")?.as_array()?.iter();
+        let wanted = |client: &&Value| {
+            client_id.is_none_or(|id| client.get("client_id").and_then(Value::as_str) == Some(id))
+        };
+        clients.find(wanted).cloned()
     }
 
     fn units(&self) -> Result<Value, Failure> {

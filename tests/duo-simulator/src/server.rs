@@ -169,10 +169,8 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         }
         Some(fault) => misbehave(fault, &path),
     };
-    shared.counters.answered(
-        RecordedRequest { path: path.clone(), query, signature, status: response.status().as_u16() },
-        routes::reveals_secrets(&path),
-    );
+    let status = response.status().as_u16();
+    shared.counters.answered(RecordedRequest { path, query, signature, status });
     finish(&shared, response)
 }
 
@@ -256,9 +254,10 @@ fn misbehave(fault: Fault, path: &str) -> Response<Body> {
         }
         Fault::OversizedBody(bytes) => {
             let chunk = Bytes::from(vec![b' '; 1 << 16]);
-            let chunks = bytes.div_ceil(1 << 16);
-            let body =
-                futures_util::stream::iter((0..chunks).map(move |_| Ok::<_, std::io::Error>(chunk.clone())));
+            let body = futures_util::stream::iter((0..bytes).step_by(chunk.len()).map(move |sent| {
+                let length = usize::try_from(bytes - sent).map_or(chunk.len(), |left| left.min(chunk.len()));
+                Ok::<_, std::io::Error>(chunk.slice(..length))
+            }));
             response(200, "application/json", Body::from_stream(body))
         }
         // Answered before.
