@@ -75,7 +75,8 @@ fn one_page(criterion: &mut Criterion) {
     let settings = [setting("api-hostname", HOST), setting("integration-key", "DIXXXXXXXXXXXXXXXXXX")];
     group.bench_function("native", |bencher| {
         bencher.iter(|| {
-            let page = duo_connector::read(&native, &settings, "users", &guest::Position::Beginning).unwrap();
+            let page =
+                duo_connector::read(&native, &settings, None, "users", &guest::Position::Beginning).unwrap();
             assert_eq!(page.entities.len(), 300);
             black_box(page)
         });
@@ -86,8 +87,10 @@ fn one_page(criterion: &mut Criterion) {
     let users = integration.manifest().stream("users").unwrap().clone();
     group.bench_function("sandbox", |bencher| {
         bencher.to_async(&runtime).iter(async || {
-            let page =
-                integration.read(&users, &Position::Beginning, &Default::default(), &|_| {}).await.unwrap();
+            let page = integration
+                .read(&users, None, &Position::Beginning, &Default::default(), &|_| {})
+                .await
+                .unwrap();
             assert_eq!(page.entities.len(), 300);
             black_box(page)
         });
@@ -105,7 +108,10 @@ fn one_instance(criterion: &mut Criterion) {
     criterion.bench_function("instantiate-and-read-an-empty-page", |bencher| {
         bencher.to_async(&runtime).iter(async || {
             black_box(
-                integration.read(&users, &Position::Beginning, &Default::default(), &|_| {}).await.unwrap(),
+                integration
+                    .read(&users, None, &Position::Beginning, &Default::default(), &|_| {})
+                    .await
+                    .unwrap(),
             )
         });
     });

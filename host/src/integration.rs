@@ -194,7 +194,7 @@ impl Integration {
         self.connector.check(context, &self.settings).await?.map_err(CallError::Connector)
     }
 
-    /// Reads one page, once. Tells `waiting` how long the vendor's rate limit makes it wait before.
+    /// Reads one page, once. `account` is what [`Self::check`] said it is connected to. Tells `waiting` how long the vendor's rate limit makes it wait before.
     ///
     /// # Errors
     ///
@@ -202,13 +202,14 @@ impl Integration {
     pub async fn read(
         &self,
         stream: &StreamSpec,
+        account: Option<&str>,
         position: &api::Position,
         requests: &Arc<AtomicU64>,
         waiting: &(dyn Fn(Duration) + Sync),
     ) -> Result<api::Page, CallError> {
         let lent = self.grant.lend(&stream.name, stream.budget.as_deref(), requests, waiting).await;
         let context = CallContext { limits: self.limits, lent };
-        let page = self.connector.read(context, &self.settings, &stream.name, position).await?;
+        let page = self.connector.read(context, &self.settings, account, &stream.name, position).await?;
         page.map_err(CallError::Connector)
     }
 }

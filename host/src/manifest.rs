@@ -149,6 +149,9 @@ pub enum ManifestError {
         /// Why.
         reason: String,
     },
+    /// One source type is said to be two kinds of entity.
+    #[error("source type `{0}` is declared with two entity types")]
+    Contradiction(String),
     /// The version is not a semantic one.
     #[error("version `{0}` is not a semantic version")]
     Version(String),
@@ -168,8 +171,14 @@ impl Manifest {
         distinct("settings", raw.settings.iter().map(|setting| &setting.name))?;
         distinct("budgets", raw.budgets.iter().map(|budget| &budget.name))?;
         distinct("streams", raw.streams.iter().map(|stream| &stream.name))?;
-        let source_types = raw.streams.iter().flat_map(|stream| &stream.entities);
-        distinct("source types", source_types.map(|entity| &entity.source_type))?;
+        let entities: Vec<_> = raw.streams.iter().flat_map(|stream| &stream.entities).collect();
+        let contradicted = entities.iter().find(|entity| {
+            let same = |other: &&&api::EntitySpec| other.source_type == entity.source_type;
+            entities.iter().filter(same).any(|other| other.entity_type != entity.entity_type)
+        });
+        if let Some(entity) = contradicted {
+            return Err(ManifestError::Contradiction(entity.source_type.clone()));
+        }
 
         let settings: Vec<_> = raw.settings.into_iter().map(SettingSpec::parse).collect::<Result<_, _>>()?;
         let hosts = raw.hosts.into_iter().map(|host| HostRule::parse(host, &settings));
@@ -478,11 +487,13 @@ mod tests {
     }
 
     #[test]
-    fn two_streams_must_not_yield_the_same_source_type() {
+    fn a_source_type_is_one_kind_of_entity_in_all_streams() {
         let mut raw = manifest();
         raw.streams.push(stream("people", "user"));
+        Manifest::parse(raw.clone()).unwrap();
+        raw.streams[1].entities[0].entity_type = EntityType::Resource;
         let error = Manifest::parse(raw).unwrap_err();
-        assert_eq!(error, ManifestError::Twice { what: "source types", name: "user".to_owned() });
+        assert_eq!(error, ManifestError::Contradiction("user".to_owned()));
     }
 
     #[test]

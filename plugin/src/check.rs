@@ -1,62 +1,67 @@
 //! Tries the settings: one cheap request for each family of endpoints, and a row for each stream.
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
-use crate::api::{Client, Endpoint};
+use crate::api::Client;
 use crate::contract::{Access, Error, ErrorKind, Report, StreamAccess};
-use crate::lenient::{Field, Record};
-use crate::streams::{Family, STREAMS};
+use crate::family::Family;
+use crate::streams::STREAMS;
 
-/// Names the account. Needs *Grant read information*, which nothing else does: its failure is no news.
-const SUMMARY: Endpoint =
-    Endpoint { path: "/admin/v1/info/summary", permissions: &["Grant read information"], v5_only: false };
-
-/// The part of the summary that is used; older accounts lack it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Summary {
-    account_id: Field<String>,
+/// What a family answered.
+struct Probed {
+    family: &'static Family,
+    access: Access,
+    account: Option<String>,
 }
 
 /// See `check` in `wit/connector.wit`.
 pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
-    let mut probed: Vec<(&Family, Access)> = Vec::new();
-    let mut streams = Vec::with_capacity(STREAMS.len());
+    let mut probed: Vec<Probed> = Vec::new();
     for stream in STREAMS {
-        let known = probed.iter().find(|(family, _)| std::ptr::eq(*family, stream.family));
-        let access = match known {
-            Some((_, access)) => access.clone(),
-            None => {
-                let access = probe(client, stream.family)?;
-                probed.push((stream.family, access.clone()));
-                access
-            }
-        };
-        streams.push(StreamAccess { stream: stream.name.to_owned(), access });
+        if find(&probed, stream.family).is_none() {
+            let answer = probe(client, stream.family, &probed)?;
+            probed.push(answer);
+        }
     }
     // What is not Duo can't accept credentials: a report needs at least one answer that is Duo's.
-    if !probed.iter().any(|(_, access)| duo_answered(access)) {
-        for (_, access) in probed {
+    if !probed.iter().any(|probed| duo_answered(&probed.access)) {
+        for Probed { access, .. } in probed {
             if let Access::Refused(error) = access {
                 return Err(error);
             }
         }
+        return Ok(Report { account: None, streams: Vec::new() });
     }
-    let readable = streams.iter().any(|row| row.access == Access::Readable);
-    let account = if readable { account_id(client) } else { None };
+    let streams = STREAMS.iter().filter_map(|stream| {
+        let probed = find(&probed, stream.family)?;
+        Some(StreamAccess { stream: stream.name.to_owned(), access: probed.access.clone() })
+    });
+    let streams = streams.collect();
+    let account = probed.into_iter().find_map(|probed| probed.account);
     Ok(Report { account: Some(account.unwrap_or_else(|| client.api_hostname().to_owned())), streams })
 }
 
-/// What one family of endpoints says; an error where nothing could be read of any.
-fn probe(client: &Client<'_>, family: &Family) -> Result<Access, Error> {
-    match client.get::<IgnoredAny>(&family.probe, family.probe_params) {
-        Ok(_) => Ok(Access::Readable),
-        Err(error) => match error.kind {
-            ErrorKind::MissingPermission(_)
-            | ErrorKind::NotInEdition
-            | ErrorKind::Unexpected
-            | ErrorKind::InvalidPosition => Ok(Access::Refused(error)),
+fn find<'a>(probed: &'a [Probed], family: &Family) -> Option<&'a Probed> {
+    probed.iter().find(|probed| std::ptr::eq(probed.family, family))
+}
+
+/// What `family` says; an error where nothing could be read of any.
+fn probe(client: &Client<'_>, family: &'static Family, others: &[Probed]) -> Result<Probed, Error> {
+    match (family.probe)(client) {
+        Ok(account) => Ok(Probed { family, access: Access::Readable, account }),
+        Err(mut error) => match error.kind {
+            ErrorKind::MissingPermission(_) => {
+                let same_permission = family.beyond.and_then(|other| find(others, other));
+                if same_permission.is_some_and(|other| other.access == Access::Readable) {
+                    error.kind = ErrorKind::NotInEdition;
+                    error.remedy = Some(format!(
+                        "nothing to grant: {} opens the rest; the account's edition does not have this",
+                        family.permissions.join(" or ")
+                    ));
+                }
+                Ok(Probed { family, access: Access::Refused(error), account: None })
+            }
+            ErrorKind::NotInEdition | ErrorKind::Unexpected | ErrorKind::InvalidPosition => {
+                Ok(Probed { family, access: Access::Refused(error), account: None })
+            }
             ErrorKind::InvalidSetting(_)
             | ErrorKind::Unauthenticated
             | ErrorKind::RateLimited(_)
@@ -74,26 +79,19 @@ fn duo_answered(access: &Access) -> bool {
     }
 }
 
-fn account_id(client: &Client<'_>) -> Option<String> {
-    let reply = client.get::<Field<Record<Summary>>>(&SUMMARY, &[]).ok()?;
-    reply.response.ok().and_then(|Record(summary)| summary.account_id.ok())
-}
-
 #[cfg(test)]
 mod tests {
     use crate::contract::{Access, Error, ErrorKind, Report};
+    use crate::streams::STREAMS;
     use crate::test_host::{HOSTNAME, SECRET, TestHost, response, settings};
 
     const EMPTY: (u16, &str) = (200, r#"{"stat":"OK","response":[]}"#);
     const FORBIDDEN: (u16, &str) = (403, r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#);
 
-    /// The report where lists and the summary are answered so, and the paths asked for.
-    fn check(
-        list: (u16, &'static str),
-        summary: (u16, &'static str),
-    ) -> (Result<Report, Error>, Vec<String>) {
+    /// The report where each path is answered by `answer`, and the paths asked for.
+    fn check(answer: fn(&str) -> (u16, &'static str)) -> (Result<Report, Error>, Vec<String>) {
         let host = TestHost::with(move |request| {
-            let (status, body) = if request.url.contains("/info/") { summary } else { list };
+            let (status, body) = answer(&request.url);
             Ok(response(status, &[], body))
         });
         let report = crate::check(&host, &settings());
@@ -103,48 +101,129 @@ mod tests {
         (report, requests.map(|request| request.url.replace(&prefix, "")).collect())
     }
 
+    fn kind_of(report: &Report, stream: &str) -> Option<ErrorKind> {
+        match &report.streams.iter().find(|row| row.stream == stream).unwrap().access {
+            Access::Readable => None,
+            Access::Refused(error) => Some(error.kind.clone()),
+        }
+    }
+
+    fn missing(names: &[&str]) -> Option<ErrorKind> {
+        Some(ErrorKind::MissingPermission(names.iter().map(|&name| name.to_owned()).collect()))
+    }
+
     #[test]
-    fn streams_of_one_permission_cost_one_small_request() {
-        let (report, paths) = check(EMPTY, FORBIDDEN);
-        assert_eq!(paths, ["/admin/v1/groups?limit=1&offset=0", "/admin/v1/info/summary"]);
+    fn streams_that_open_together_cost_one_small_request() {
+        let (report, paths) = check(|_| EMPTY);
+        assert_eq!(
+            paths,
+            [
+                "/admin/v1/groups?limit=1&offset=0",
+                "/admin/v3/integrations?limit=1&offset=0",
+                "/admin/v2/policies?limit=1&offset=0",
+                "/admin/v1/admins?limit=1&offset=0",
+                "/admin/v1/administrative_units?limit=1&offset=0",
+                "/admin/v1/info/summary",
+                "/admin/v2/logs/authentication?limit=1&maxtime=1345570038000&mintime=1345483758000&sort=ts%3Aasc",
+            ]
+        );
         let streams = report.unwrap().streams;
         let names: Vec<&str> = streams.iter().map(|row| row.stream.as_str()).collect();
-        assert_eq!(names, ["users", "groups"]);
+        assert_eq!(names, STREAMS.iter().map(|stream| stream.name).collect::<Vec<_>>());
         assert!(streams.iter().all(|row| row.access == Access::Readable));
     }
 
     #[test]
     fn the_account_is_named_by_its_id_where_that_may_be_read_and_else_by_the_hostname() {
-        let account = |summary| check(EMPTY, summary).0.unwrap().account.unwrap();
-        let new = r#"{"response":{"account_id":"DAOSZ4YYK0VOGIA1JIYJ","edition":"Duo Premier"},"stat":"OK"}"#;
-        assert_eq!(account((200, new)), "DAOSZ4YYK0VOGIA1JIYJ");
-        assert_eq!(account((200, r#"{"response":{"user_count":4},"stat":"OK"}"#)), HOSTNAME);
-        assert_eq!(account((200, "<html>")), HOSTNAME);
-        assert_eq!(account(FORBIDDEN), HOSTNAME);
+        const NEW: (u16, &str) = (
+            200,
+            r#"{"response":{"account_id":"DAOSZ4YYK0VOGIA1JIYJ","edition":"Duo Premier"},"stat":"OK"}"#,
+        );
+        const OLD: (u16, &str) = (200, r#"{"response":{"user_count":4},"stat":"OK"}"#);
+        let account = |answer| check(answer).0.unwrap().account.unwrap();
+        assert_eq!(account(|url| if url.contains("/info/") { NEW } else { EMPTY }), "DAOSZ4YYK0VOGIA1JIYJ");
+        assert_eq!(account(|url| if url.contains("/info/") { OLD } else { EMPTY }), HOSTNAME);
+        assert_eq!(account(|url| if url.contains("/info/") { (200, "<html>") } else { EMPTY }), HOSTNAME);
+        assert_eq!(account(|url| if url.contains("/info/") { FORBIDDEN } else { EMPTY }), HOSTNAME);
     }
 
     #[test]
-    fn a_missing_permission_is_a_row_and_no_failure() {
-        let (report, paths) = check(FORBIDDEN, FORBIDDEN);
-        for row in report.unwrap().streams {
-            let Access::Refused(error) = row.access else { panic!("{} is readable", row.stream) };
-            assert_eq!(error.kind, ErrorKind::MissingPermission(vec!["Grant resource - Read".to_owned()]));
+    fn each_family_names_its_own_permission() {
+        let report = check(|_| FORBIDDEN).0.unwrap();
+        let resource = missing(&["Grant resource - Read"]);
+        for (stream, expected) in [
+            ("users", &resource),
+            ("bypass-codes", &resource),
+            ("policies", &resource),
+            ("applications", &missing(&["Grant resource - Read", "Grant applications"])),
+            ("administrators", &missing(&["Grant administrators - Read"])),
+            ("administrative-units", &missing(&["Grant administrators - Read"])),
+            ("account", &missing(&["Grant read information"])),
+            ("application-usage", &missing(&["Grant read log"])),
+        ] {
+            assert_eq!(&kind_of(&report, stream), expected, "{stream}");
         }
-        assert_eq!(paths.len(), 1, "nothing is readable, so that the account's name is not asked for");
+        for (part, refused) in [
+            (
+                "/v1/groups",
+                "users groups phones hardware-tokens webauthn-credentials desktop-authenticators bypass-codes",
+            ),
+            ("/integrations", "applications"),
+            ("/v2/policies", "policies"),
+            ("/info/", "account"),
+            ("/logs/", "application-usage"),
+        ] {
+            let answers: fn(&str, &str) -> _ = |url, part| if url.contains(part) { FORBIDDEN } else { EMPTY };
+            let host = TestHost::with(move |request| {
+                let (status, body) = answers(&request.url, part);
+                Ok(response(status, &[], body))
+            });
+            let report = crate::check(&host, &settings()).unwrap();
+            let rows = report.streams.iter().filter(|row| row.access != Access::Readable);
+            let rows: Vec<&str> = rows.map(|row| row.stream.as_str()).collect();
+            assert_eq!(rows.join(" "), refused, "{part}");
+        }
+    }
+
+    #[test]
+    fn applications_fall_back_to_version_1() {
+        let (report, paths) = check(|url| if url.contains("/v3/") { FORBIDDEN } else { EMPTY });
+        assert_eq!(kind_of(&report.unwrap(), "applications"), None);
+        assert!(paths.contains(&"/admin/v1/integrations?limit=1&offset=0".to_owned()), "{paths:?}");
+    }
+
+    #[test]
+    fn what_the_permission_opens_elsewhere_and_not_here_the_edition_lacks() {
+        let report =
+            check(|url| if url.contains("administrative_units") { FORBIDDEN } else { EMPTY }).0.unwrap();
+        assert_eq!(kind_of(&report, "administrators"), None);
+        assert_eq!(kind_of(&report, "administrative-units"), Some(ErrorKind::NotInEdition));
+    }
+
+    #[test]
+    fn an_old_signature_is_not_tried_where_it_is_refused() {
+        let host = TestHost::answering(200, &[], EMPTY.1);
+        let mut settings = settings();
+        settings.push(crate::contract::Setting { name: "signature".into(), value: "v2-sha1".into() });
+        let report = crate::check(&host, &settings).unwrap();
+        assert_eq!(kind_of(&report, "policies"), Some(ErrorKind::Unexpected));
+        assert_eq!(kind_of(&report, "applications"), None);
+        let urls = host.requests.take().into_iter().map(|request| request.url);
+        assert!(urls.clone().any(|url| url.contains("/v1/integrations")));
+        assert!(!urls.clone().any(|url| url.contains("/v3/") || url.contains("/v2/policies")));
     }
 
     #[test]
     fn refused_credentials_and_what_is_not_duo_fail_the_whole_check() {
-        for (status, body, expected) in [
-            (401, r#"{"code":40103,"stat":"FAIL"}"#, ErrorKind::Unauthenticated),
-            (429, "", ErrorKind::RateLimited(None)),
-            (503, "", ErrorKind::Unavailable(None)),
-            (200, "<html><title>Sign in</title>", ErrorKind::Unexpected),
-            (302, "", ErrorKind::Unexpected),
+        for (answer, expected) in [
+            ((401, r#"{"code":40103,"stat":"FAIL"}"#), ErrorKind::Unauthenticated),
+            ((429, ""), ErrorKind::RateLimited(None)),
+            ((503, ""), ErrorKind::Unavailable(None)),
+            ((200, "<html><title>Sign in</title>"), ErrorKind::Unexpected),
+            ((302, ""), ErrorKind::Unexpected),
         ] {
-            let (report, paths) = check((status, body), FORBIDDEN);
-            assert_eq!(report.unwrap_err().kind, expected, "{status}");
-            assert_eq!(paths.len(), 1, "{status}");
+            let host = TestHost::answering(answer.0, &[], answer.1);
+            assert_eq!(crate::check(&host, &settings()).unwrap_err().kind, expected, "{}", answer.0);
         }
     }
 }

@@ -41,8 +41,13 @@ impl Guest for Component {
         crate::check(&Imports, &settings)
     }
 
-    fn read(settings: Vec<Setting>, stream: String, position: Position) -> Result<Page, Error> {
-        crate::read(&Imports, &settings, &stream, &position)
+    fn read(
+        settings: Vec<Setting>,
+        account: Option<String>,
+        stream: String,
+        position: Position,
+    ) -> Result<Page, Error> {
+        crate::read(&Imports, &settings, account.as_deref(), &stream, &position)
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use chrono::{DateTime, NaiveDateTime};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -184,6 +185,62 @@ impl Shape<'_> for i64 {
 
     fn number(value: f64) -> Field<Self> {
         whole(value).map_or(Field::Wrong("a huge number"), Field::Is)
+    }
+}
+
+/// A moment: seconds since 1970, or a date and time of ISO 8601, which is UTC where it names no zone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Moment(pub(crate) i64);
+
+impl Shape<'_> for Moment {
+    const EXPECTED: &'static str = "a time";
+
+    fn text(text: &str) -> Field<Self> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Field::Absent;
+        }
+        let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp());
+        let naive = || {
+            NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc().timestamp())
+        };
+        match zoned.or_else(|_| naive()) {
+            Ok(seconds) => Field::Is(Self(seconds)),
+            Err(_) => match i64::text(text) {
+                Field::Is(seconds) => Field::Is(Self(seconds)),
+                Field::Absent | Field::Wrong(_) => Field::Wrong("a text"),
+            },
+        }
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Field::Is(Self(value))
+    }
+
+    fn number(value: f64) -> Field<Self> {
+        whole(value).map_or(Field::Wrong("a huge number"), Self::integer)
+    }
+}
+
+/// Words: a list of them, or a text that joins them by commas.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Words(pub(crate) Vec<String>);
+
+impl<'de> Shape<'de> for Words {
+    const EXPECTED: &'static str = "a list";
+
+    fn text(text: &str) -> Field<Self> {
+        let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+        let words: Vec<String> = words.map(str::to_owned).collect();
+        if words.is_empty() { Field::Absent } else { Field::Is(Self(words)) }
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
+        let mut words = Vec::new();
+        while let Some(word) = list.next_element::<Field<String>>()? {
+            words.extend(word.ok());
+        }
+        Ok(Field::Is(Self(words)))
     }
 }
 

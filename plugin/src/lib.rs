@@ -13,8 +13,9 @@
 //! | [`signing`] | the canonical request and its HMAC |
 //! | `settings` | the settings, parsed once |
 //! | `api` | one call: sign, send, envelope, errors with their remedies |
-//! | `paging` | the walk through a list, and its cursor |
+//! | `paging` | the walks through a list and through a log, and their cursors |
 //! | `lenient` | values that are not what they were documented to be |
+//! | `family` | endpoints that open with the same permission, and the request that tells |
 //! | `streams` | one file a stream: its endpoint, Duo's types, their mapping |
 //! | `manifest` | the manifest, drawn from the streams |
 //! | `check` | which streams can be read |
@@ -35,6 +36,7 @@ mod check;
 #[cfg(all(target_family = "wasm", feature = "component"))]
 mod component;
 pub mod contract;
+mod family;
 pub mod host;
 mod lenient;
 mod manifest;
@@ -64,15 +66,22 @@ pub fn describe() -> Manifest {
 /// is Duo. A stream that may not be read is a row of the report.
 pub fn check(host: &dyn Host, settings: &[Setting]) -> Result<Report, Error> {
     let settings = Settings::parse(host, settings)?;
-    check::check(&Client::new(host, &settings))
+    check::check(&Client::new(host, &settings, None))
 }
 
-/// Reads the page of `stream` that begins at `position`, with a single request.
+/// Reads the page of `stream` that begins at `position`, mostly with a single request. `account` is what [`check`]
+/// said it is connected to.
 ///
 /// # Errors
 ///
 /// All kinds of the contract; an unknown stream is `unexpected`.
-pub fn read(host: &dyn Host, settings: &[Setting], stream: &str, position: &Position) -> Result<Page, Error> {
+pub fn read(
+    host: &dyn Host,
+    settings: &[Setting],
+    account: Option<&str>,
+    stream: &str,
+    position: &Position,
+) -> Result<Page, Error> {
     let settings = Settings::parse(host, settings)?;
     let Some(stream) = STREAMS.iter().find(|known| known.name == stream) else {
         let known: Vec<String> = STREAMS.iter().map(|stream| format!("`{}`", stream.name)).collect();
@@ -81,7 +90,7 @@ pub fn read(host: &dyn Host, settings: &[Setting], stream: &str, position: &Posi
             Error::new(ErrorKind::Unexpected, message).remedy(format!("read one of {}", known.join(", ")))
         );
     };
-    (stream.read)(&Client::new(host, &settings), position)
+    (stream.read)(&Client::new(host, &settings, account), position)
 }
 
 #[cfg(test)]

@@ -3,8 +3,10 @@
 use crate::contract::{
     EntitySpec, FieldSpec, Manifest, RelationSpec, RequestBudget, SettingKind, SettingSpec, StreamSpec,
 };
+use crate::paging::log::MOST_DAYS;
 use crate::settings::{
-    API_HOSTNAME, API_HOSTNAME_PATTERN, INTEGRATION_KEY, INTEGRATION_KEY_PATTERN, SECRET_KEY, SIGNATURE,
+    ACCOUNT_ID, ACCOUNT_ID_PATTERN, API_HOSTNAME, API_HOSTNAME_PATTERN, INTEGRATION_KEY,
+    INTEGRATION_KEY_PATTERN, LOG_DAYS, LOG_DAYS_PATTERN, MASK_PHONE_NUMBERS, SECRET_KEY, SIGNATURE,
 };
 use crate::signing::Scheme;
 use crate::streams::{EntityRow, RelationRow, STREAMS, Stream};
@@ -12,6 +14,9 @@ use crate::streams::{EntityRow, RelationRow, STREAMS, Stream};
 /// The budget of reading lists: 200 pages a minute and account, said a Duo employee in 2019
 /// (`duo_client_python`, issue 101). The documentation gives no number.
 const OBJECTS: &str = "objects";
+/// The budget of reading the authentication log: 2 requests a minute and account, from the same source. Everybody
+/// who reads the account's logs shares it.
+const AUTHENTICATION_LOG: &str = "authentication-log";
 
 /// See `describe` in `wit/connector.wit`.
 pub(crate) fn manifest() -> Manifest {
@@ -20,21 +25,30 @@ pub(crate) fn manifest() -> Manifest {
         title: "Cisco Duo".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         description:
-            "Reads the users and groups of a Duo account through the Admin API: who they are, whether they \
-                      are active, and whether MFA protects them. It changes nothing."
+            "Reads a Duo account through the Admin API: users, groups, authenticators and bypass codes, applications \
+             and who may use them, policies, administrators with their roles and units, service accounts, and when \
+             applications were last used. It changes nothing."
                 .to_owned(),
         setup: texts(&[
             "Sign in to the Duo Admin Panel as an administrator with the role *Owner*.",
             "Go to *Applications* > *Add an Application* (in older panels: *Protect an Application*).",
             "Search for *Admin API* and click *Add* to create the application.",
-            "Under *Permissions*, enable *Read* under *Grant resource*. Enable nothing that writes.",
+            "Under *Permissions*, enable *Grant resource - Read* (in older panels: *Grant read resource*). Without more, \
+             users, groups, authenticators, bypass codes, applications and policies are read.",
+            "Enable *Grant administrators - Read* too, for administrators, their roles and administrative units.",
+            "Optional: enable *Grant read information* for the account's id and edition, and *Grant read log* for the \
+             last use of applications.",
+            "Enable nothing else: no permission to write is needed, and none is used.",
             "If you fill in *Networks for API Access*, include the address this machine reaches the internet from.",
             "Click *Save Changes*.",
             "Copy *Integration key*, *Secret key* and *API hostname* from *Details* of the application.",
         ]),
         settings: settings(),
         hosts: vec![format!("{{{API_HOSTNAME}}}")],
-        budgets: vec![RequestBudget { name: OBJECTS.to_owned(), requests: 200, per_seconds: 60 }],
+        budgets: vec![
+            RequestBudget { name: OBJECTS.to_owned(), requests: 200, per_seconds: 60 },
+            RequestBudget { name: AUTHENTICATION_LOG.to_owned(), requests: 2, per_seconds: 60 },
+        ],
         streams: STREAMS.iter().map(|stream| stream_spec(stream)).collect(),
     }
 }
@@ -89,6 +103,43 @@ fn settings() -> Vec<SettingSpec> {
             example: None,
             choices: texts(&Scheme::ALL.map(Scheme::name)),
         },
+        SettingSpec {
+            name: LOG_DAYS.to_owned(),
+            title: "Log window".to_owned(),
+            help: "How many days back the first run reads the authentication log, 1 to 180. Later runs go on from \
+                   there. A page has 1,000 events, and Duo is asked for two pages a minute."
+                .to_owned(),
+            kind: SettingKind::Integer,
+            required: false,
+            pattern: Some(LOG_DAYS_PATTERN.to_owned()),
+            default: Some(MOST_DAYS.to_string()),
+            example: Some("90".to_owned()),
+            choices: Vec::new(),
+        },
+        SettingSpec {
+            name: MASK_PHONE_NUMBERS.to_owned(),
+            title: "Mask phone numbers".to_owned(),
+            help: "Keeps only the last four digits of phone numbers. The others never leave the connector.".to_owned(),
+            kind: SettingKind::Boolean,
+            required: false,
+            pattern: None,
+            default: Some("false".to_owned()),
+            example: None,
+            choices: Vec::new(),
+        },
+        SettingSpec {
+            name: ACCOUNT_ID.to_owned(),
+            title: "Child account".to_owned(),
+            help: "For managed service providers: the id of a child account, where the keys are those of an Accounts \
+                   API application of the parent. *API hostname* is then the child's."
+                .to_owned(),
+            kind: SettingKind::Text,
+            required: false,
+            pattern: Some(ACCOUNT_ID_PATTERN.to_owned()),
+            default: None,
+            example: Some("DAXXXXXXXXXXXXXXXXXX".to_owned()),
+            choices: Vec::new(),
+        },
     ]
 }
 
@@ -98,11 +149,11 @@ fn stream_spec(stream: &Stream) -> StreamSpec {
         title: stream.title.to_owned(),
         entities: stream.entities.iter().map(entity_spec).collect(),
         relations: stream.relations.iter().map(relation_spec).collect(),
-        usages: false,
-        permissions: texts(stream.family.probe.permissions),
+        usages: stream.log,
+        permissions: texts(stream.family.permissions),
         optional: stream.optional,
-        budget: Some(OBJECTS.to_owned()),
-        incremental: false,
+        budget: Some(if stream.log { AUTHENTICATION_LOG } else { OBJECTS }.to_owned()),
+        incremental: stream.log,
     }
 }
 

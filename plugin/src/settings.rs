@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::contract::{Error, ErrorKind, SecretError, Setting};
 use crate::host::Host;
+use crate::paging::log::MOST_DAYS;
 use crate::signing::Scheme;
 
 /// Name of the setting that says which Duo deployment to ask.
@@ -14,12 +15,23 @@ pub(crate) const INTEGRATION_KEY: &str = "integration-key";
 pub(crate) const SECRET_KEY: &str = "secret-key";
 /// Name of the setting that says how requests are signed: the name of a [`Scheme`].
 pub(crate) const SIGNATURE: &str = "signature";
+/// Name of the setting that names a child account.
+pub(crate) const ACCOUNT_ID: &str = "account-id";
+/// Name of the setting that says how far back the first run reads the authentication log, in days.
+pub(crate) const LOG_DAYS: &str = "log-days";
+/// Name of the setting that hides all but the last digits of phone numbers.
+pub(crate) const MASK_PHONE_NUMBERS: &str = "mask-phone-numbers";
 
 /// The form of an API hostname: Duo's commercial and federal hosts. Source: the rule other products apply.
 pub(crate) const API_HOSTNAME_PATTERN: &str = r"^api-[a-zA-Z0-9]+\.(duosecurity|duofederal)\.com$";
 /// The form of an integration key. Its length and alphabet are Duo's to choose; only what would break the
 /// `Authorization` header is kept out.
 pub(crate) const INTEGRATION_KEY_PATTERN: &str = r"^[^\s:]+$";
+
+/// The form of an account id. Its length and alphabet are Duo's to choose.
+pub(crate) const ACCOUNT_ID_PATTERN: &str = r"^[A-Za-z0-9]+$";
+/// The form of a number of days, 1 to 180.
+pub(crate) const LOG_DAYS_PATTERN: &str = r"^([1-9]|[1-9][0-9]|1[0-7][0-9]|180)$";
 
 /// Where to copy the three values from.
 const WHERE_TO_COPY: &str =
@@ -36,6 +48,12 @@ pub(crate) struct Settings {
     pub(crate) secret_key: SecretKey,
     /// How requests are signed.
     pub(crate) scheme: Scheme,
+    /// The child account to read, where the keys are those of its parent. Sent and signed with every request.
+    pub(crate) account_id: Option<String>,
+    /// How far back the first run reads the authentication log, in days.
+    pub(crate) log_days: i64,
+    /// Whether phone numbers are masked to their last four digits.
+    pub(crate) mask_phone_numbers: bool,
 }
 
 /// A secret key. Its `Debug` form hides it.
@@ -67,6 +85,9 @@ impl Settings {
             api_hostname: api_hostname(required(settings, API_HOSTNAME)?)?,
             integration_key: integration_key(required(settings, INTEGRATION_KEY)?)?,
             scheme: scheme(find(settings, SIGNATURE))?,
+            account_id: account_id(find(settings, ACCOUNT_ID))?,
+            log_days: log_days(find(settings, LOG_DAYS))?,
+            mask_phone_numbers: boolean(MASK_PHONE_NUMBERS, find(settings, MASK_PHONE_NUMBERS))?,
             secret_key: secret_key(host)?,
         })
     }
@@ -123,6 +144,33 @@ fn scheme(value: Option<&str>) -> Result<Scheme, Error> {
         let choices: Vec<String> = Scheme::ALL.iter().map(|scheme| format!("`{}`", scheme.name())).collect();
         invalid(SIGNATURE, "is no known signature").remedy(format!("choose one of {}", choices.join(", ")))
     })
+}
+
+fn account_id(value: Option<&str>) -> Result<Option<String>, Error> {
+    match value {
+        None => Ok(None),
+        Some(value) if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+            Ok(Some(value.to_owned()))
+        }
+        Some(_) => Err(invalid(ACCOUNT_ID, "is not of the form `DAXXXXXXXXXXXXXXXXXX`")
+            .remedy("copy the child account's id, or leave it out where the keys are the account's own")),
+    }
+}
+
+fn log_days(value: Option<&str>) -> Result<i64, Error> {
+    let Some(value) = value else { return Ok(MOST_DAYS) };
+    let days = value.parse().ok().filter(|days| (1..=MOST_DAYS).contains(days));
+    days.ok_or_else(|| {
+        invalid(LOG_DAYS, "is not a number from 1 to 180").remedy("Duo lets a query look back 180 days")
+    })
+}
+
+fn boolean(name: &str, value: Option<&str>) -> Result<bool, Error> {
+    match value {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(invalid(name, "is neither `true` nor `false`")),
+    }
 }
 
 fn secret_key(host: &dyn Host) -> Result<SecretKey, Error> {

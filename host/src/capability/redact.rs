@@ -109,6 +109,7 @@ impl Redactor {
         for usage in &mut page.usages {
             usage.identity.iter_mut().for_each(|identity| self.reference(identity));
             self.reference(&mut usage.resource);
+            self.clean_all(usage.identity_name.iter_mut().chain(&mut usage.resource_name));
             self.clean_all(
                 usage.last_attempt.iter_mut().filter_map(|attempt| attempt.vendor_result.as_mut()),
             );

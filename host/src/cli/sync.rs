@@ -11,7 +11,7 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{ConfigOption, table, terminal};
 use crate::manifest::Manifest;
-use crate::sync::{self, StreamOutcome, Summary};
+use crate::sync::{self, StreamOutcome, StreamWindow, Summary};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -91,6 +91,16 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
             if let Some(hint) = stream.outcome.hint() {
                 let _ = writeln!(text, "  {}", terminal::plain(hint));
             }
+        }
+    }
+    for stream in &summary.streams {
+        if let Some(StreamWindow { from, to }) = stream.window {
+            let (from, to) = (from.format("%Y-%m-%d %H:%M"), to.format("%Y-%m-%d %H:%M"));
+            let _ = writeln!(
+                text,
+                "\n{} covers {from} to {to} UTC: no use on record means none in that time",
+                stream.title
+            );
         }
     }
     if summary.problem_count > 0 {

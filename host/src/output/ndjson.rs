@@ -45,7 +45,9 @@ struct RelationLine<'a> {
 struct UsageLine<'a> {
     integration: &'a str,
     identity: Option<Reference<'a>>,
+    identity_name: Option<&'a str>,
     resource: Reference<'a>,
+    resource_name: Option<&'a str>,
     last_success: Option<&'a str>,
     last_attempt: Option<&'a str>,
     last_attempt_result: Option<&'a str>,
@@ -118,6 +120,8 @@ impl Lines<'_> {
                 source_type,
                 source_id,
             }),
+            identity_name: row.identity_name.as_deref(),
+            resource_name: row.resource_name.as_deref(),
             resource: Reference {
                 entity_type: "resource",
                 source_type: &row.resource[0],

@@ -61,16 +61,18 @@ impl Connector {
         &self,
         context: CallContext,
         settings: &[api::Setting],
+        account: Option<&str>,
         stream: &str,
         position: &api::Position,
     ) -> Result<Result<api::Page, api::Error>, Fault> {
         let redactor = context.lent.redactor();
-        let (settings, stream, position) = (settings.to_vec(), stream.to_owned(), position.clone());
+        let (settings, account) = (settings.to_vec(), account.map(str::to_owned));
+        let (stream, position) = (stream.to_owned(), position.clone());
         let answer = self
             .call(context, move |guest, store| {
                 Box::pin(async move {
                     let connector = guest.iga_connector_connector();
-                    connector.call_read(store, &settings, &stream, &position).await
+                    connector.call_read(store, &settings, account.as_deref(), &stream, &position).await
                 })
             })
             .await?;

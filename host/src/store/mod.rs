@@ -18,7 +18,7 @@ pub use write::{RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
 /// Raised with each change of `schema.sql`.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// A store, open.
 pub struct Store {

@@ -37,7 +37,9 @@ pub struct RelationRow {
 pub struct UsageRow {
     pub integration: String,
     pub resource: [String; 2],
+    pub resource_name: Option<String>,
     pub identity: Option<[String; 2]>,
+    pub identity_name: Option<String>,
     pub last_success: Option<String>,
     pub last_attempt: Option<String>,
     pub last_attempt_result: Option<String>,
@@ -154,7 +156,7 @@ impl Store {
         self.each(
             "SELECT i.name, u.resource_source_type, u.resource_source_id, u.identity_source_type,
                     u.identity_source_id, u.last_success, u.last_attempt, u.last_attempt_result,
-                    u.last_attempt_vendor
+                    u.last_attempt_vendor, u.resource_name, u.identity_name
              FROM usage u JOIN integration i ON i.id = u.integration_id",
             |row| {
                 let identity: [String; 2] = [row.get(3)?, row.get(4)?];
@@ -166,6 +168,8 @@ impl Store {
                     last_attempt: row.get(6)?,
                     last_attempt_result: row.get(7)?,
                     last_attempt_vendor: row.get(8)?,
+                    resource_name: row.get(9)?,
+                    identity_name: row.get(10)?,
                 })
             },
             &mut each,

@@ -275,7 +275,9 @@ fn relations_are_kept_once_and_go_with_their_stream() {
 fn the_latest_use_wins_in_whatever_order_pages_come() {
     let usage = |success: Option<i64>, at: i64, result| Usage {
         identity: None,
+        identity_name: None,
         resource: access("1", "vpn").child,
+        resource_name: Some(format!("at {at}")),
         last_success: success,
         last_attempt: Some(Attempt { at, result, vendor_result: None }),
     };
@@ -298,6 +300,7 @@ fn the_latest_use_wins_in_whatever_order_pages_come() {
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].last_success.as_deref(), Some("1970-01-01T00:33:20Z"));
         assert_eq!(rows[0].last_attempt.as_deref(), Some("1970-01-01T00:50:00Z"));
+        assert_eq!(rows[0].resource_name.as_deref(), Some("at 3000"));
         assert_eq!(rows[0].last_attempt_result.as_deref(), Some("denied"), "{order:?}");
     }
 }

@@ -376,8 +376,8 @@ impl PageWriter<'_> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT INTO usage (integration_id, resource_source_type, resource_source_id, identity_source_type,
                                 identity_source_id, last_success, last_attempt, last_attempt_result,
-                                last_attempt_vendor, stream, last_seen_run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+                                last_attempt_vendor, stream, last_seen_run, resource_name, identity_name)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
              ON CONFLICT DO UPDATE SET
                  last_success = nullif(max(coalesce(last_success, ''), coalesce(excluded.last_success, '')), ''),
                  last_attempt_result = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
@@ -385,6 +385,10 @@ impl PageWriter<'_> {
                  last_attempt_vendor = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
                      THEN excluded.last_attempt_vendor ELSE last_attempt_vendor END,
                  last_attempt = nullif(max(coalesce(last_attempt, ''), coalesce(excluded.last_attempt, '')), ''),
+                 resource_name = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
+                     THEN coalesce(excluded.resource_name, resource_name) ELSE resource_name END,
+                 identity_name = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
+                     THEN coalesce(excluded.identity_name, identity_name) ELSE identity_name END,
                  stream = excluded.stream, last_seen_run = excluded.last_seen_run",
         )?;
         for usage in usages {
@@ -402,6 +406,8 @@ impl PageWriter<'_> {
                 attempt.and_then(|attempt| attempt.vendor_result.as_deref()),
                 self.stream,
                 self.run.0,
+                usage.resource_name,
+                usage.identity_name,
             ])?;
         }
         Ok(())

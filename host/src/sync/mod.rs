@@ -21,7 +21,7 @@ use crate::store::{RunStart, Store, StoreError, StreamState};
 
 pub use event::{Event, Observer};
 pub use retry::RetryPolicy;
-pub use summary::{StreamOutcome, StreamSummary, Summary};
+pub use summary::{StreamOutcome, StreamSummary, StreamWindow, Summary};
 
 /// Streams that are read at the same time. Vendors document no limit; politeness does.
 const SIDE_BY_SIDE: usize = 4;
@@ -130,6 +130,7 @@ pub async fn run(
             observer: Arc::clone(&observer),
             requests: Arc::clone(&requests),
             run: run.id,
+            account: report.account.clone(),
             spec,
         };
         let places = Arc::clone(&places);

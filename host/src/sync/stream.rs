@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use super::summary::StreamWindow;
 use super::{Event, Keeper, Observer, StreamOutcome, StreamSummary, SyncError, retry};
 use crate::capability::plain;
 use crate::contract::api::{ErrorKind, Page, Position, Progress};
+use crate::contract::types::Relation;
 use crate::integration::{CallError, Integration};
 use crate::manifest::{StreamSpec, entity_type_word};
 use crate::normal;
@@ -14,6 +16,9 @@ use crate::store::{RunId, StreamState};
 /// The longest cursor or bookmark, in bytes; see the contract.
 const LONGEST_CURSOR: usize = 4096;
 
+/// In a manifest: the vendor's words are passed on as privileges.
+const ANY_PRIVILEGE: &str = "*";
+
 /// Reads one stream.
 pub(super) struct Reader {
     pub(super) integration: Arc<Integration>,
@@ -21,6 +26,8 @@ pub(super) struct Reader {
     pub(super) observer: Arc<dyn Observer>,
     pub(super) requests: Arc<AtomicU64>,
     pub(super) run: RunId,
+    /// What `check` said it is connected to.
+    pub(super) account: Option<String>,
     pub(super) spec: StreamSpec,
 }
 
@@ -70,6 +77,7 @@ impl Reader {
             }
             let objects = page.entities.len() + page.usages.len() + page.problems.len();
             let (total, progress) = (page.total, page.progress.clone());
+            summary.window = page.window.map(StreamWindow::new).or(summary.window);
             let name = self.spec.name.clone();
             self.store.with(move |store| store.commit_page(run, &name, &page)).await?;
             summary.pages += 1;
@@ -90,7 +98,10 @@ impl Reader {
         retry::until_answered(
             self.integration.retry,
             |wait| self.observer.event(Event::Waiting { stream: &self.spec.name, wait }),
-            || self.integration.read(&self.spec, position, &self.requests, &throttled),
+            || {
+                let account = self.account.as_deref();
+                self.integration.read(&self.spec, account, position, &self.requests, &throttled)
+            },
         )
         .await
     }
@@ -114,6 +125,23 @@ impl Reader {
         let mut ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
         if let Some(end) = ends.find(|end| end.source_id.trim().is_empty()) {
             return Err(format!("it relates a `{}` without a key", end.source_type));
+        }
+        for relation in &page.relations {
+            let Relation { parent, privilege, child, .. } = relation;
+            let declared = self.spec.relations.iter().any(|spec| {
+                spec.parent == parent.source_type
+                    && spec.child == child.source_type
+                    && (spec.privilege == *privilege || spec.privilege == ANY_PRIVILEGE)
+            });
+            if !declared {
+                let (parent, child) = (&parent.source_type, &child.source_type);
+                return Err(format!(
+                    "it relates `{parent}` `{privilege}` `{child}`, which this stream does not declare"
+                ));
+            }
+        }
+        if !page.usages.is_empty() && !self.spec.usages {
+            return Err("it yields usages, which this stream does not declare".to_owned());
         }
         let text = match &page.progress {
             Progress::More(cursor) => Some(cursor),

@@ -1,7 +1,9 @@
 //! What a run brought.
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::contract::api::Window;
 use crate::manifest::StreamSpec;
 use crate::store::{EntityCount, RelationCount, StoredProblem};
 
@@ -57,6 +59,26 @@ pub struct StreamSummary {
     pub pages: u64,
     /// How many objects the vendor says it has.
     pub total: Option<u64>,
+    /// The time that its usages cover.
+    pub window: Option<StreamWindow>,
+}
+
+/// The time that the usages of a stream cover: who is not among them did not use it within this window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct StreamWindow {
+    /// Its beginning.
+    pub from: DateTime<Utc>,
+    /// Its end.
+    pub to: DateTime<Utc>,
+}
+
+impl StreamWindow {
+    /// What the connector says.
+    #[must_use]
+    pub fn new(window: Window) -> Self {
+        let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+        Self { from: time(window.from), to: time(window.to) }
+    }
 }
 
 /// How a stream ended.
@@ -110,6 +132,7 @@ impl StreamSummary {
             outcome,
             pages: 0,
             total: None,
+            window: None,
         }
     }
 

@@ -20,20 +20,40 @@ pub(crate) struct Metadata {
     pub(crate) total_objects: Field<Total>,
 }
 
-/// A number, or digits.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct NextOffset(pub(crate) i64);
+/// Where the next page begins.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum NextOffset {
+    /// A number, or digits: how many objects come before.
+    Number(i64),
+    /// The opaque cursor of a log: a text, or several to be joined by commas.
+    Opaque(String),
+}
 
-impl Shape<'_> for NextOffset {
+impl<'de> Shape<'de> for NextOffset {
     const EXPECTED: &'static str = "a whole number";
 
     fn text(text: &str) -> Field<Self> {
         // Unlike elsewhere, blank is not absent: a walk must not end by mistake, or the rest would seem deleted.
-        text.parse().map_or(Field::Wrong("a text"), |offset| Field::Is(Self(offset)))
+        if text.trim().is_empty() {
+            return Field::Wrong("a blank text");
+        }
+        Field::Is(text.parse().map_or_else(|_| Self::Opaque(text.to_owned()), Self::Number))
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Is(Self(value))
+        Field::Is(Self::Number(value))
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
+        let mut parts = Vec::new();
+        while let Some(part) = list.next_element::<Field<String>>()? {
+            parts.push(part.ok());
+        }
+        let parts: Option<Vec<String>> = parts.into_iter().collect();
+        Ok(match parts {
+            Some(parts) if !parts.is_empty() => Field::Is(Self::Opaque(parts.join(","))),
+            _ => Field::Wrong("a list of other things than texts"),
+        })
     }
 }
 
@@ -278,8 +298,9 @@ mod tests {
 
     #[test]
     fn metadata_is_read_in_all_its_forms_and_places() {
-        let offset = |offset| metadata(Field::Is(NextOffset(offset)), Field::Absent);
+        let offset = |offset| metadata(Field::Is(NextOffset::Number(offset)), Field::Absent);
         let total = |total| metadata(Field::Absent, Field::Is(Total(total)));
+        let opaque = |text: &str| metadata(Field::Is(NextOffset::Opaque(text.to_owned())), Field::Absent);
         let wrong = |what| metadata(Field::Wrong(what), Field::Absent);
         for (json, expected) in [
             ("", Metadata::default()),
@@ -291,8 +312,11 @@ mod tests {
             (r#","metadata":{"total_objects":{"relation":"eq","value":9}}"#, total(9)),
             (r#","metadata":{"next_offset":300,"prev_offset":0}"#, offset(300)),
             (r#","metadata":{"next_offset":"300"}"#, offset(300)),
-            (r#","metadata":{"next_offset":""}"#, wrong("a text")),
-            (r#","metadata":{"next_offset":[1]}"#, wrong("a list")),
+            (r#","metadata":{"next_offset":""}"#, wrong("a blank text")),
+            (r#","metadata":{"next_offset":"1,b"}"#, opaque("1,b")),
+            (r#","metadata":{"next_offset":["1","b"]}"#, opaque("1,b")),
+            (r#","metadata":{"next_offset":[]}"#, wrong("a list of other things than texts")),
+            (r#","metadata":{"next_offset":["1",{}]}"#, wrong("a list of other things than texts")),
             (r#","metadata":{"next_offset":1.5}"#, wrong("a number")),
             (r#","metadata":"odd""#, wrong("a text")),
         ] {
@@ -338,7 +362,7 @@ mod tests {
             assert_eq!((&elements[0], &elements[2]), (&thing("a"), &thing("b")), "{broken}");
             assert!(matches!(elements[1], Field::Wrong(_)), "{broken}: {:?}", elements[1]);
             assert!(envelope.salvaged.is_some());
-            assert_eq!(envelope.metadata.next_offset, Field::Is(NextOffset(3)));
+            assert_eq!(envelope.metadata.next_offset, Field::Is(NextOffset::Number(3)));
         }
     }
 

@@ -6,9 +6,7 @@ mod failure;
 
 use chrono::{DateTime, Utc};
 
-#[cfg(test)]
-pub(crate) use envelope::NextOffset;
-pub(crate) use envelope::{Listing, Metadata, Payload};
+pub(crate) use envelope::{Listing, Metadata, NextOffset, Payload};
 
 use crate::contract::{Error, Level, Request, Response};
 use crate::host::Host;
@@ -19,9 +17,9 @@ const USER_AGENT: &str = concat!("duo-connector/", env!("CARGO_PKG_VERSION"));
 
 /// One path of the Admin API.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Endpoint {
+pub(crate) struct Endpoint<'a> {
     /// From `/admin/`, without the query.
-    pub(crate) path: &'static str,
+    pub(crate) path: &'a str,
     /// Which permissions of the Admin API application open it, in Duo's words. Several where the sources differ.
     pub(crate) permissions: &'static [&'static str],
     /// Whether it refuses signatures of version 2.
@@ -42,18 +40,40 @@ pub(crate) struct Reply<R> {
 pub(crate) struct Client<'a> {
     host: &'a dyn Host,
     settings: &'a Settings,
+    account: Option<&'a str>,
 }
 
 /// A request that was made, as far as an error may tell of it.
 struct Call<'a> {
-    endpoint: &'a Endpoint,
+    endpoint: &'a Endpoint<'a>,
     settings: &'a Settings,
     signed_at: DateTime<Utc>,
 }
 
 impl<'a> Client<'a> {
-    pub(crate) fn new(host: &'a dyn Host, settings: &'a Settings) -> Self {
-        Self { host, settings }
+    /// `account` is what `check` found it is connected to.
+    pub(crate) fn new(host: &'a dyn Host, settings: &'a Settings, account: Option<&'a str>) -> Self {
+        Self { host, settings, account }
+    }
+
+    /// The settings, as far as they concern what is read.
+    pub(crate) fn settings(&self) -> &'a Settings {
+        self.settings
+    }
+
+    /// The key of the account: its id where that may be read, else the API hostname.
+    pub(crate) fn account(&self) -> &'a str {
+        self.account.unwrap_or(&self.settings.api_hostname)
+    }
+
+    /// The time now.
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.host.now()
+    }
+
+    /// A line for the operator's log.
+    pub(crate) fn log(&self, level: Level, message: &str) {
+        self.host.log(level, message);
     }
 
     /// Whom it calls.
@@ -68,7 +88,7 @@ impl<'a> Client<'a> {
     /// Every kind but `invalid-position`; see the table in `failure`.
     pub(crate) fn get<R: Payload>(
         &self,
-        endpoint: &Endpoint,
+        endpoint: &Endpoint<'_>,
         params: &[(&str, &str)],
     ) -> Result<Reply<R>, Error> {
         let call = Call { endpoint, settings: self.settings, signed_at: self.host.now() };
@@ -89,11 +109,13 @@ impl<'a> Client<'a> {
     /// Signs and sends; an answer with a status other than 2xx is an error. Apart from `get`, because that is
     /// compiled for each kind of object.
     fn send(&self, call: &Call<'_>, params: &[(&str, &str)]) -> Result<Response, Error> {
-        let Settings { api_hostname, integration_key, secret_key, scheme } = self.settings;
+        let Settings { api_hostname, integration_key, secret_key, scheme, account_id, .. } = self.settings;
         let path = call.endpoint.path;
         // As Duo's Python client writes it: two digits of day, and `-0000` for UTC.
         let date = call.signed_at.format("%a, %d %b %Y %H:%M:%S -0000").to_string();
-        let query = signing::canonical_params(params);
+        let child = account_id.iter().map(|account| ("account_id", account.as_str()));
+        let params: Vec<(&str, &str)> = params.iter().copied().chain(child).collect();
+        let query = signing::canonical_params(&params);
         let unsigned = Unsigned {
             date: &date,
             method: "GET",

@@ -7,16 +7,16 @@ use crate::settings::{INTEGRATION_KEY, SIGNATURE};
 use crate::signing::Scheme;
 use crate::test_host::{HOSTNAME, SECRET, TestHost, settings};
 
-const USERS: Endpoint =
+const USERS: Endpoint<'_> =
     Endpoint { path: "/admin/v1/users", permissions: &["Grant resource - Read"], v5_only: false };
-const POLICIES: Endpoint = Endpoint { path: "/admin/v2/policies", v5_only: true, ..USERS };
+const POLICIES: Endpoint<'_> = Endpoint { path: "/admin/v2/policies", v5_only: true, ..USERS };
 
 type Anything = IgnoredAny;
 
-fn call(host: &TestHost, endpoint: &Endpoint, scheme: Scheme) -> Result<Reply<Anything>, Error> {
+fn call(host: &TestHost, endpoint: &Endpoint<'_>, scheme: Scheme) -> Result<Reply<Anything>, Error> {
     let mut settings = Settings::parse(host, &settings()).unwrap();
     settings.scheme = scheme;
-    Client::new(host, &settings).get(endpoint, &[("offset", "0"), ("limit", "300")])
+    Client::new(host, &settings, None).get(endpoint, &[("offset", "0"), ("limit", "300")])
 }
 
 fn error_of(status: u16, headers: &[(&str, &str)], body: &str) -> Error {
@@ -61,7 +61,7 @@ fn a_request_is_signed_for_what_is_sent() {
 fn a_request_without_parameters_has_no_question_mark() {
     let host = TestHost::answering(200, &[], r#"{"stat":"OK","response":{}}"#);
     let settings = Settings::parse(&host, &settings()).unwrap();
-    Client::new(&host, &settings).get::<Anything>(&USERS, &[]).unwrap();
+    Client::new(&host, &settings, None).get::<Anything>(&USERS, &[]).unwrap();
     assert_eq!(host.requests.borrow()[0].url, format!("https://{HOSTNAME}/admin/v1/users"));
 }
 

@@ -8,17 +8,18 @@
 
 use serde::Deserialize;
 
-use super::{Attributes, EntityRow, Fields, GRANT_RESOURCE_READ, Object, RESOURCE, Stream, read_list};
-use crate::api::Endpoint;
-use crate::contract::{
-    AttributeValue, Connection, ConnectionKind, Entity, EntityType, MfaState, NormalForm, Page, Status,
-};
+use super::list::read_list;
+use super::object::{Attributes, Fields, Object, entity};
+use super::{EntityRow, Stream};
+use crate::api::{Client, Endpoint};
+use crate::contract::{Connection, ConnectionKind, EntityType, MfaState, NormalForm, Page, Status};
+use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::Field;
 
 /// The source type of a group.
 pub(super) const GROUP: &str = "group";
 
-pub(super) const ENDPOINT: Endpoint =
+pub(crate) const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v1/groups", permissions: GRANT_RESOURCE_READ, v5_only: false };
 
 /// The largest page that Duo serves here.
@@ -48,6 +49,7 @@ pub(super) static STREAM: Stream = Stream {
     }],
     relations: &[],
     optional: false,
+    log: false,
     family: &RESOURCE,
     read: |client, position| read_list::<Group>(client, &ENDPOINT, LIMIT, position),
 };
@@ -76,7 +78,7 @@ impl Object for Group {
         }
     }
 
-    fn map(self, key: String, page: &mut Page) {
+    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
         let mut fields = Fields { key: &key, problems: &mut page.problems };
         let name = fields.take("name", self.name);
         let vendor_status = fields.take("status", self.status);
@@ -84,8 +86,8 @@ impl Object for Group {
 
         let mut attributes = Attributes::default();
         if let Some((kind, directory)) = name.as_deref().and_then(source_directory) {
-            attributes.add("source_directory", Some(directory.to_owned()), AttributeValue::Text);
-            attributes.add("source_directory_type", Some(kind.to_owned()), AttributeValue::Text);
+            attributes.text("source_directory", Some(directory.to_owned()));
+            attributes.text("source_directory_type", Some(kind.to_owned()));
         }
         let connection = Connection {
             kind: ConnectionKind::Group,
@@ -96,13 +98,7 @@ impl Object for Group {
             // Duo does not say.
             created: None,
         };
-        page.entities.push(Entity {
-            source_type: GROUP.to_owned(),
-            name: name.unwrap_or_else(|| key.clone()),
-            source_id: key,
-            normal: NormalForm::Connection(connection),
-            attributes: attributes.0,
-        });
+        page.entities.push(entity(GROUP, key, name, NormalForm::Connection(connection), attributes));
     }
 }
 

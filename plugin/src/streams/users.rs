@@ -1,31 +1,39 @@
-//! Stream `users`: identities and their memberships of groups, from one sweep of `/admin/v1/users`.
+//! Stream `users`: identities, their memberships of groups, and everybody, from one sweep of `/admin/v1/users`.
 //!
 //! What a user holds (phones, tokens, WebAuthn credentials, ...) is embedded in the same list, and belongs to the
-//! streams of these objects. The fields left out, and why:
+//! streams of these objects: their own lists say more, and have those that belong to nobody. U2F registrations are
+//! read here, because their own list was retired. The fields left out, and why:
 //!
 //! | field | reason |
 //! |---|---|
 //! | `date_of_birth` | sensitive, and no concern of governance |
-//! | `phones`, `tokens`, `u2ftokens`, `webauthncredentials`, `desktop_authenticators` | entities of other streams |
+//! | `phones`, `tokens`, `webauthncredentials`, `desktop_authenticators` | entities of other streams |
 //! | `desktoptokens` | legacy form of `desktop_authenticators` |
 //! | `alias1` to `alias4` | legacy view of `aliases`; used only where `aliases` says nothing |
 
 use serde::Deserialize;
 
-use super::{
-    Attributes, EntityRow, Fields, GRANT_RESOURCE_READ, Object, RESOURCE, RelationRow, Stream, grant, groups,
-    read_list, reference,
-};
-use crate::api::Endpoint;
+use super::groups::GROUP;
+use super::list::read_from;
+use super::object::{Attributes, Fields, Object, connection, entity, grant, identity, nested, resource};
+use super::{EntityRow, RelationRow, Stream};
+use crate::api::{Client, Endpoint};
 use crate::contract::{
-    AttributeValue, Entity, EntityType, Identity, IdentityKind, MfaState, NormalForm, Page, Status,
+    AttributeValue, Authenticator, AuthenticatorFactor, Connection, ConnectionKind, EntityType, Error,
+    Identity, IdentityKind, MfaState, NormalForm, Page, Position, Resource, Status,
 };
+use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, Leaves, List, Members, Record};
+use crate::paging::offset::Cursor;
 
 /// The source type of a user.
 pub(super) const USER: &str = "user";
+/// The source type of everybody.
+pub(super) const ALL_USERS: &str = "all-users";
+/// The source type of a U2F registration.
+const U2F_TOKEN: &str = "u2f-token";
 
-const ENDPOINT: Endpoint =
+const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v1/users", permissions: GRANT_RESOURCE_READ, v5_only: false };
 
 /// The largest page that Duo serves here.
@@ -34,56 +42,121 @@ const LIMIT: u32 = 300;
 pub(super) static STREAM: Stream = Stream {
     name: "users",
     title: "Users",
-    entities: &[EntityRow {
-        entity_type: EntityType::Identity,
-        source_type: USER,
-        title: "Users",
-        fields: &[
-            ("kind", "always `human`"),
-            ("username", "`username`: what the user signs in with"),
-            ("display_name", "`realname`, else `firstname` and `lastname`"),
-            ("given_name", "`firstname`"),
-            ("family_name", "`lastname`"),
-            ("emails", "`email`"),
-            ("aliases", "`aliases`, else `alias1` to `alias4`: other names the user signs in with"),
-            ("external_id", "`external_id`: the key in the directory the user came from"),
-            ("directory_key", "`directory_key`: the directory sync that manages the user"),
-            (
-                "status",
-                "`status`: `active` and `bypass` are active, `disabled` is disabled, `locked out` is locked, \
+    entities: &[
+        EntityRow {
+            entity_type: EntityType::Identity,
+            source_type: USER,
+            title: "Users",
+            fields: &[
+                ("kind", "always `human`"),
+                ("username", "`username`: what the user signs in with"),
+                ("display_name", "`realname`, else `firstname` and `lastname`"),
+                ("given_name", "`firstname`"),
+                ("family_name", "`lastname`"),
+                ("emails", "`email`"),
+                ("aliases", "`aliases`, else `alias1` to `alias4`: other names the user signs in with"),
+                ("external_id", "`external_id`: the key in the directory the user came from"),
+                ("directory_key", "`directory_key`: the directory sync that manages the user"),
+                (
+                    "status",
+                    "`status`: `active` and `bypass` are active, `disabled` is disabled, `locked out` is locked, \
                  `pending deletion` is in the trash",
-            ),
-            ("vendor_status", "`status` as Duo has it"),
-            ("status_reason", "`lockout_reason`"),
-            (
-                "mfa_state",
-                "bypassed where `status` is `bypass`, else whether the user has an authenticator (`is_enrolled`)",
-            ),
-            ("is_privileged", "always false: administrators are not users in Duo"),
-            ("created", "`created`"),
-            ("last_login", "`last_login`: the last authentication with Duo"),
-        ],
-        attributes: &[
-            ("notes", "Free text of the administrators"),
-            ("is_enrolled", "Whether the user has an authenticator, in bypass too"),
-            ("last_directory_sync", "When the directory sync last updated the user"),
-            ("entra_federated_user_id", "The user's key in a federated Microsoft Entra ID"),
-            ("enable_auto_prompt", "Whether Duo chooses the authenticator to ask for"),
-            ("has_password", "Whether the user has a password in Duo's own directory"),
-            ("password_last_updated", "When that password was last changed"),
-            ("custom_attributes", "The account's own fields as `name=value`, sorted"),
-        ],
-    }],
-    relations: &[RelationRow {
-        parent: USER,
-        privilege: "member",
-        child: groups::GROUP,
-        description: "The user is a member of the group (`groups` of the user)",
-    }],
+                ),
+                ("vendor_status", "`status` as Duo has it"),
+                ("status_reason", "`lockout_reason`"),
+                (
+                    "mfa_state",
+                    "bypassed where `status` is `bypass`, else whether the user has an authenticator (`is_enrolled`)",
+                ),
+                ("is_privileged", "always false: administrators are not users in Duo"),
+                ("created", "`created`"),
+                ("last_login", "`last_login`: the last authentication with Duo"),
+            ],
+            attributes: &[
+                ("notes", "Free text of the administrators"),
+                ("is_enrolled", "Whether the user has an authenticator, in bypass too"),
+                ("last_directory_sync", "When the directory sync last updated the user"),
+                ("entra_federated_user_id", "The user's key in a federated Microsoft Entra ID"),
+                ("enable_auto_prompt", "Whether Duo chooses the authenticator to ask for"),
+                ("has_password", "Whether the user has a password in Duo's own directory"),
+                ("password_last_updated", "When that password was last changed"),
+                ("custom_attributes", "The account's own fields as `name=value`, sorted"),
+            ],
+        },
+        EntityRow {
+            entity_type: EntityType::Connection,
+            source_type: ALL_USERS,
+            title: "All users",
+            fields: &[
+                ("kind", "always `everyone`"),
+                ("status", "always active"),
+                ("description", "what it stands for"),
+            ],
+            attributes: &[],
+        },
+        EntityRow {
+            entity_type: EntityType::Resource,
+            source_type: U2F_TOKEN,
+            title: "U2F tokens",
+            fields: &[
+                ("factor", "always `u2f`"),
+                ("phishing_resistant", "always true"),
+                ("added", "`date_added`"),
+            ],
+            attributes: &[],
+        },
+    ],
+    relations: &[
+        RelationRow {
+            parent: USER,
+            privilege: "member",
+            child: GROUP,
+            description: "The user is a member of the group (`groups` of the user)",
+        },
+        RelationRow { parent: USER, privilege: "member", child: ALL_USERS, description: "Every user" },
+        RelationRow {
+            parent: USER,
+            privilege: "owns",
+            child: U2F_TOKEN,
+            description: "The user registered the token (`u2ftokens` of the user)",
+        },
+    ],
     optional: false,
+    log: false,
     family: &RESOURCE,
-    read: |client, position| read_list::<User>(client, &ENDPOINT, LIMIT, position),
+    read,
 };
+
+nested!(
+    /// A group of a user. All but its key is in the stream `groups`.
+    Membership,
+    group_id
+);
+
+nested!(
+    /// The user of a device: its other fields are partial, and `is_enrolled` is false even where the user is.
+    UserOf,
+    user_id
+);
+
+fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
+    let cursor = Cursor::at(position, None)?;
+    let mut page = read_from::<User>(client, &ENDPOINT, LIMIT, cursor)?;
+    if cursor.offset == 0 {
+        let everyone = Connection {
+            kind: ConnectionKind::Everyone,
+            description: Some("Every user of the account".to_owned()),
+            status: Status::Active,
+            vendor_status: None,
+            mfa_state: None,
+            created: None,
+        };
+        let everyone = NormalForm::Connection(everyone);
+        let name = Some("All users".to_owned());
+        page.entities.push(entity(ALL_USERS, ALL_USERS.to_owned(), name, everyone, Attributes::default()));
+    }
+    Ok(page)
+}
 
 /// A user, as Duo serves it in the list.
 #[derive(Debug, Default, Deserialize)]
@@ -115,13 +188,15 @@ struct User {
     password_last_updated: Field<i64>,
     custom_attributes: Field<Leaves>,
     groups: List<Membership>,
+    u2ftokens: List<U2fToken>,
 }
 
-/// A group of a user. All but its key is in the stream `groups`.
+/// A U2F registration of a user.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct Membership {
-    group_id: Field<String>,
+struct U2fToken {
+    registration_id: Field<String>,
+    date_added: Field<i64>,
 }
 
 impl Object for User {
@@ -138,7 +213,7 @@ impl Object for User {
         }
     }
 
-    fn map(self, key: String, page: &mut Page) {
+    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
         let mut fields = Fields { key: &key, problems: &mut page.problems };
         let username = fields.take("username", self.username);
         let given_name = fields.take("firstname", self.firstname);
@@ -163,22 +238,24 @@ impl Object for User {
         let aliases = aliases(&mut fields, self.aliases, legacy);
 
         let mut attributes = Attributes::default();
-        attributes.add("notes", fields.take("notes", self.notes), AttributeValue::Text);
-        attributes.add("is_enrolled", is_enrolled, AttributeValue::Boolean);
-        let synced = fields.take("last_directory_sync", self.last_directory_sync);
-        attributes.add("last_directory_sync", synced, AttributeValue::Timestamp);
-        let entra = fields.take("entra_federated_user_id", self.entra_federated_user_id);
-        attributes.add("entra_federated_user_id", entra, AttributeValue::Text);
-        let auto_prompt = fields.take("enable_auto_prompt", self.enable_auto_prompt);
-        attributes.add("enable_auto_prompt", auto_prompt, AttributeValue::Boolean);
-        let has_password = fields.take("has_password", self.has_password);
-        attributes.add("has_password", has_password, AttributeValue::Boolean);
-        let password_updated = fields.take("password_last_updated", self.password_last_updated);
-        attributes.add("password_last_updated", password_updated, AttributeValue::Timestamp);
+        attributes.text("notes", fields.take("notes", self.notes));
+        attributes.boolean("is_enrolled", is_enrolled);
+        attributes
+            .timestamp("last_directory_sync", fields.take("last_directory_sync", self.last_directory_sync));
+        attributes.text(
+            "entra_federated_user_id",
+            fields.take("entra_federated_user_id", self.entra_federated_user_id),
+        );
+        attributes.boolean("enable_auto_prompt", fields.take("enable_auto_prompt", self.enable_auto_prompt));
+        attributes.boolean("has_password", fields.take("has_password", self.has_password));
+        attributes.timestamp(
+            "password_last_updated",
+            fields.take("password_last_updated", self.password_last_updated),
+        );
         let custom = fields.take("custom_attributes", self.custom_attributes).and_then(custom_attributes);
         attributes.add("custom_attributes", custom, AttributeValue::Texts);
 
-        let identity = Identity {
+        let person = Identity {
             kind: IdentityKind::Human,
             username,
             display_name,
@@ -198,33 +275,42 @@ impl Object for User {
             last_login: fields.take("last_login", self.last_login),
         };
 
-        let memberships = fields.take("groups", self.groups).unwrap_or_default();
-        for (index, membership) in memberships.into_iter().enumerate() {
-            let fault = match membership {
-                Field::Is(Record(Membership { group_id: Field::Is(group) })) => {
-                    let user = reference(EntityType::Identity, USER, key.clone());
-                    let group = reference(EntityType::Connection, groups::GROUP, group);
-                    page.relations.push(grant(user, "member", group));
-                    continue;
+        let user = || identity(USER, &*key);
+        page.relations.push(grant(user(), "member", connection(ALL_USERS, ALL_USERS)));
+        for group in fields.keys("groups", self.groups) {
+            page.relations.push(grant(user(), "member", connection(GROUP, group)));
+        }
+        let mut registered = Vec::new();
+        let tokens = fields.take("u2ftokens", self.u2ftokens).unwrap_or_default();
+        for (index, token) in tokens.into_iter().enumerate() {
+            match token {
+                Field::Is(Record(U2fToken { registration_id: Field::Is(token), date_added })) => {
+                    let added = fields.take("u2ftokens.date_added", date_added);
+                    let authenticator = Authenticator {
+                        factor: AuthenticatorFactor::U2f,
+                        phishing_resistant: Some(true),
+                        platform: None,
+                        model: None,
+                        activated: None,
+                        added,
+                        last_seen: None,
+                    };
+                    let normal = NormalForm::Resource(Resource::Authenticator(authenticator));
+                    page.relations.push(grant(user(), "owns", resource(U2F_TOKEN, &*token)));
+                    registered.push(entity(U2F_TOKEN, token, None, normal, Attributes::default()));
                 }
-                Field::Is(Record(Membership { group_id: Field::Absent })) => "has no `group_id`".to_owned(),
-                Field::Is(Record(Membership { group_id: Field::Wrong(what) })) => {
-                    format!("has {what} as its `group_id`")
-                }
-                Field::Absent => "is empty".to_owned(),
-                Field::Wrong(what) => format!("is {what}"),
-            };
-            fields.problem("groups", format!("`groups[{index}]` {fault}; this membership was left out"));
+                _ => fields.problem(
+                    "u2ftokens",
+                    format!(
+                        "`u2ftokens[{index}]` has no `registration_id` that could be read; it was left out"
+                    ),
+                ),
+            }
         }
 
-        let normal = NormalForm::Identity(identity);
-        page.entities.push(Entity {
-            source_type: USER.to_owned(),
-            source_id: key,
-            name,
-            normal,
-            attributes: attributes.0,
-        });
+        let normal = NormalForm::Identity(person);
+        page.entities.push(entity(USER, key, Some(name), normal, attributes));
+        page.entities.extend(registered);
     }
 }
 

@@ -119,7 +119,7 @@ impl Guest for Hostile {
         Ok(Report { account: None, streams })
     }
 
-    fn read(_: Vec<Setting>, stream: String, _: Position) -> Result<Page, Error> {
+    fn read(_: Vec<Setting>, _: Option<String>, stream: String, _: Position) -> Result<Page, Error> {
         let secret = || secrets::get("key").unwrap_or_default();
         match stream.as_str() {
             "spins" => loop {

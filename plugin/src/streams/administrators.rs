@@ -1,0 +1,329 @@
+//! Stream `administrators`: who administers the account, and the roles they hold, from `/admin/v1/admins`.
+//!
+//! Duo has no list of roles: a role is what somebody holds, whether its name is known or not. Where `role` is missing
+//! the edition has no roles, and every administrator may do everything.
+//!
+//! | field left out | reason |
+//! |---|---|
+//! | all of `hardtoken` but its key | the stream `hardware-tokens` has it whole |
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::account::ACCOUNT;
+use super::list::{elements, map_element, read_list};
+use super::object::{
+    Attributes, Fields, Object, connection, entity, grant, identity, nested, phone_number, resource,
+};
+use super::tokens::HARDWARE_TOKEN;
+use super::units::ADMINISTRATIVE_UNIT;
+use super::webauthn_credentials::{CREDENTIALS, Credential, WEBAUTHN_CREDENTIAL};
+use super::{EntityRow, RelationRow, Stream};
+use crate::api::{Client, Endpoint, Listing};
+use crate::contract::{
+    Connection, ConnectionKind, EntityType, Error, Identity, IdentityKind, MfaState, NormalForm, Page,
+    Position, Progress, Status,
+};
+use crate::family::{ADMINISTRATORS, GRANT_ADMINISTRATORS_READ};
+use crate::lenient::{Field, List, Record};
+use crate::paging::offset::Cursor;
+
+/// The source type of an administrator.
+pub(super) const ADMINISTRATOR: &str = "administrator";
+const ADMIN_ROLE: &str = "admin-role";
+
+pub(crate) const ENDPOINT: Endpoint<'_> =
+    Endpoint { path: "/admin/v1/admins", permissions: GRANT_ADMINISTRATORS_READ, v5_only: false };
+
+/// The largest page elsewhere; undocumented here. Duo may serve less.
+const LIMIT: u32 = 500;
+
+pub(super) static STREAM: Stream = Stream {
+    name: "administrators",
+    title: "Administrators",
+    entities: &[
+        EntityRow {
+            entity_type: EntityType::Identity,
+            source_type: ADMINISTRATOR,
+            title: "Administrators",
+            fields: &[
+                ("kind", "always `human`"),
+                ("username", "`email`: what the administrator signs in with"),
+                ("display_name", "`name`"),
+                ("emails", "`email`"),
+                (
+                    "status",
+                    "`status`: `Active` is active, `Disabled` is disabled, `Expired` (by inactivity) is expired, \
+                     `Pending Activation` is pending",
+                ),
+                ("vendor_status", "`status` as Duo has it"),
+                (
+                    "mfa_state",
+                    "enrolled where Duo tells of a hardware token or a WebAuthn credential; else not known, because \
+                     the phone of an administrator is not told apart from an authenticator",
+                ),
+                ("is_privileged", "always true"),
+                ("created", "`created`; not known for those from before October 2021"),
+                ("last_login", "`last_login` to the Admin Panel"),
+            ],
+            attributes: &[
+                ("role", "`role`; absent where the edition has no roles, so that everybody is an owner"),
+                ("role_id", "Duo's key of the role"),
+                ("subaccount_role", "The role in child accounts"),
+                ("phone", "The phone number; its last four digits where `mask-phone-numbers` says so"),
+                ("restricted_by_admin_units", "Whether administrative units restrict the administrator"),
+                ("password_change_required", "Whether the password must be changed at the next sign-in"),
+            ],
+        },
+        EntityRow {
+            entity_type: EntityType::Connection,
+            source_type: ADMIN_ROLE,
+            title: "Admin roles",
+            fields: &[
+                ("kind", "always `role`"),
+                ("description", "what Duo's own roles may do, from its documentation"),
+                ("status", "always active"),
+            ],
+            attributes: &[("is_built_in", "Whether it is one of Duo's own roles; custom roles are not")],
+        },
+        CREDENTIALS,
+    ],
+    relations: &[
+        RelationRow {
+            parent: ADMINISTRATOR,
+            privilege: "assigned",
+            child: ADMIN_ROLE,
+            description: "The administrator holds the role (`role`)",
+        },
+        RelationRow {
+            parent: ADMIN_ROLE,
+            privilege: "*",
+            child: ACCOUNT,
+            description: "The role gives access to the account; the privilege is the role's name",
+        },
+        RelationRow {
+            parent: ADMINISTRATOR,
+            privilege: "restricted-to",
+            child: ADMINISTRATIVE_UNIT,
+            description: "The administrator may act only within the unit (`admin_units`)",
+        },
+        RelationRow {
+            parent: ADMINISTRATOR,
+            privilege: "owns",
+            child: HARDWARE_TOKEN,
+            description: "The token is the administrator's (`hardtoken`)",
+        },
+        RelationRow {
+            parent: ADMINISTRATOR,
+            privilege: "owns",
+            child: WEBAUTHN_CREDENTIAL,
+            description: "The credential is the administrator's (`webauthncredentials`)",
+        },
+    ],
+    optional: false,
+    log: false,
+    family: &ADMINISTRATORS,
+    read: |client, position| read_list::<Administrator>(client, &ENDPOINT, LIMIT, position),
+};
+
+nested!(
+    /// The administrator of a device.
+    AdministratorOf,
+    admin_id
+);
+
+nested!(
+    /// The hardware token of an administrator.
+    HardToken,
+    token_id
+);
+
+/// An administrator, as Duo serves it in the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Administrator {
+    admin_id: Field<String>,
+    name: Field<String>,
+    email: Field<String>,
+    phone: Field<String>,
+    role: Field<String>,
+    role_id: Field<String>,
+    subaccount_role: Field<String>,
+    restricted_by_admin_units: Field<bool>,
+    admin_units: Field<Vec<Field<String>>>,
+    status: Field<String>,
+    last_login: Field<i64>,
+    created: Field<i64>,
+    hardtoken: Field<Record<HardToken>>,
+    password_change_required: Field<bool>,
+    webauthncredentials: List<Credential>,
+}
+
+impl Object for Administrator {
+    const KEY: &'static str = "admin_id";
+
+    fn key(&mut self) -> Field<String> {
+        std::mem::take(&mut self.admin_id)
+    }
+
+    fn hint(&self) -> Option<(&'static str, &str)> {
+        match &self.email {
+            Field::Is(email) => Some(("email", email)),
+            Field::Absent | Field::Wrong(_) => None,
+        }
+    }
+
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let administrator = || identity(ADMINISTRATOR, &*key);
+        let credentials = map_credentials(self.webauthncredentials, &key, client, page);
+        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let token = fields.nested("hardtoken", self.hardtoken);
+        let has_factor = token.is_some() || !credentials.is_empty();
+        let owned = token.into_iter().map(|token| resource(HARDWARE_TOKEN, token));
+        let owned = owned.chain(credentials.into_iter().map(|key| resource(WEBAUTHN_CREDENTIAL, key)));
+        page.relations.extend(owned.map(|device| grant(administrator(), "owns", device)));
+        for unit in fields.texts("admin_units", self.admin_units) {
+            let unit = connection(ADMINISTRATIVE_UNIT, unit);
+            page.relations.push(grant(administrator(), "restricted-to", unit));
+        }
+        let role = fields.take("role", self.role).map(|role| role.trim().to_owned());
+        if let Some(role) = &role {
+            page.relations.push(grant(administrator(), "assigned", connection(ADMIN_ROLE, &**role)));
+            let known = |entity: &crate::contract::Entity| {
+                entity.source_type == ADMIN_ROLE && entity.source_id == *role
+            };
+            if !page.entities.iter().any(known) {
+                let account = resource(ACCOUNT, client.account());
+                page.relations.push(grant(connection(ADMIN_ROLE, &**role), role, account));
+                page.entities.push(role_entity(role));
+            }
+        }
+
+        let vendor_status = fields.take("status", self.status);
+        let email = fields.take("email", self.email);
+        let display_name = fields.take("name", self.name);
+        let name = display_name.clone().or_else(|| email.clone());
+        let mut attributes = Attributes::default();
+        attributes.text("role", role);
+        attributes.text("role_id", fields.take("role_id", self.role_id));
+        attributes.text("subaccount_role", fields.take("subaccount_role", self.subaccount_role));
+        attributes.text("phone", phone_number(client, fields.take("phone", self.phone)));
+        let restricted = fields.take("restricted_by_admin_units", self.restricted_by_admin_units);
+        attributes.boolean("restricted_by_admin_units", restricted);
+        let change = fields.take("password_change_required", self.password_change_required);
+        attributes.boolean("password_change_required", change);
+        let person = Identity {
+            kind: IdentityKind::Human,
+            username: email.clone(),
+            display_name,
+            given_name: None,
+            family_name: None,
+            emails: email.into_iter().collect(),
+            aliases: Vec::new(),
+            external_id: None,
+            directory_key: None,
+            status: status(vendor_status.as_deref().unwrap_or_default()),
+            vendor_status,
+            status_reason: None,
+            mfa_state: has_factor.then_some(MfaState::Enrolled),
+            is_privileged: Some(true),
+            created: fields.take("created", self.created),
+            last_login: fields.take("last_login", self.last_login),
+        };
+        page.entities.push(entity(ADMINISTRATOR, key, name, NormalForm::Identity(person), attributes));
+    }
+}
+
+/// Adds the credentials inside an administrator to `page`; yields their keys.
+fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page: &mut Page) -> Vec<String> {
+    let mut keys = Vec::new();
+    let mut fields = Fields { key, problems: &mut page.problems };
+    let credentials = fields.take("webauthncredentials", list).unwrap_or_default();
+    for (index, credential) in credentials.into_iter().enumerate() {
+        if let Field::Is(Record(Credential { webauthnkey: Field::Is(key), .. })) = &credential {
+            keys.push(key.clone());
+        }
+        let place = format_args!("`webauthncredentials[{index}]` of administrator `{key}`");
+        map_element(client, credential, &place, page);
+    }
+    keys
+}
+
+/// The status, from a word in title case.
+fn status(word: &str) -> Status {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "active" => Status::Active,
+        "disabled" => Status::Disabled,
+        "expired" => Status::Expired,
+        "pending activation" => Status::Pending,
+        _ => Status::Other,
+    }
+}
+
+fn role_entity(role: &str) -> crate::contract::Entity {
+    let description = description(role);
+    let normal = Connection {
+        kind: ConnectionKind::Role,
+        description: description.map(str::to_owned),
+        status: Status::Active,
+        vendor_status: None,
+        mfa_state: None,
+        created: None,
+    };
+    let mut attributes = Attributes::default();
+    attributes.boolean("is_built_in", Some(description.is_some()));
+    entity(ADMIN_ROLE, role.to_owned(), Some(role.to_owned()), NormalForm::Connection(normal), attributes)
+}
+
+/// What one of Duo's own roles may do. Source: duo.com/docs/admin-roles.
+fn description(role: &str) -> Option<&'static str> {
+    Some(match role.to_ascii_lowercase().as_str() {
+        "owner" => {
+            "Everything: other administrators, billing, Admin API applications and global settings included"
+        }
+        "administrator" => "Everything but administrators, billing and Admin API applications",
+        "application manager" => "Manages applications and policies, and views users",
+        "user manager" => "Manages users, phones, tokens, bypass codes and groups",
+        "help desk" => "Issues bypass codes, reactivates and unlocks users",
+        "security analyst" => "Views what concerns security",
+        "billing" => "Billing only",
+        "read-only" => "Views everything, changes nothing",
+        "phishing manager" => "Runs phishing campaigns (Duo Insight, retired)",
+        _ => return None,
+    })
+}
+
+/// The part of an administrator that bypass codes refer to.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Address {
+    admin_id: Field<String>,
+    email: Field<String>,
+}
+
+/// The keys of all administrators by their e-mail, in lower case.
+///
+/// # Errors
+///
+/// As for any list.
+pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, String>, Error> {
+    let mut keys = BTreeMap::new();
+    let mut position = Position::Beginning;
+    loop {
+        let cursor = Cursor::at(&position, None)?;
+        let params = cursor.params(LIMIT);
+        let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let reply = client.get::<Field<Listing<Address>>>(&ENDPOINT, &params)?;
+        for element in elements(client, &ENDPOINT, reply.response)? {
+            if let Field::Is(Record(Address { admin_id: Field::Is(key), email: Field::Is(email) })) = element
+            {
+                keys.insert(email.trim().to_lowercase(), key);
+            }
+        }
+        match cursor.next(ENDPOINT.path, &reply.metadata)? {
+            Progress::More(cursor) => position = Position::At(cursor),
+            Progress::Done(_) => return Ok(keys),
+        }
+    }
+}

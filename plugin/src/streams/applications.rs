@@ -1,0 +1,290 @@
+//! Stream `applications`: what Duo protects, who may use it, and the service accounts among them, from
+//! `/admin/v3/integrations`, or version 1 where that is refused.
+//!
+//! The fields left out, and why:
+//!
+//! | field | reason |
+//! |---|---|
+//! | `secret_key`, `sso` | secrets, or next to them: they are not even parsed |
+//! | `greeting`, `visual_style`, `missing_web_referer_policy`, `web_referers_enabled` | looks and web details |
+//! | `enroll_policy`, `ip_whitelist`, `ip_whitelist_enroll_policy`, `trusted_device_days` | legacy: policies say it |
+
+use serde::Deserialize;
+
+use super::groups::GROUP;
+use super::list::read_from;
+use super::object::{Attributes, Fields, Object, connection, entity, grant, resource};
+use super::service_accounts::{self, Flags};
+use super::users::ALL_USERS;
+use super::{EntityRow, RelationRow, Stream};
+use crate::api::{Client, Endpoint};
+use crate::contract::{
+    Application, EntityType, Error, ErrorKind, Level, NormalForm, Page, Position, Problem, Resource,
+    UserAccess,
+};
+use crate::family::{APPLICATIONS, GRANT_RESOURCE_READ_OR_APPLICATIONS};
+use crate::lenient::{Field, Words};
+use crate::paging::offset::Cursor;
+use crate::signing::Scheme;
+
+/// The source type of an application.
+pub(super) const APPLICATION: &str = "application";
+
+const ENDPOINT: Endpoint<'_> = Endpoint {
+    path: "/admin/v3/integrations",
+    permissions: GRANT_RESOURCE_READ_OR_APPLICATIONS,
+    v5_only: true,
+};
+
+/// Version 1 says less: it knows no `user_access`.
+pub(crate) const LEGACY: Endpoint<'_> =
+    Endpoint { path: "/admin/v1/integrations", v5_only: false, ..ENDPOINT };
+
+/// In a cursor: the walk is through [`LEGACY`].
+const LEGACY_LIST: &str = "v1";
+
+/// The largest page that Duo serves here.
+const LIMIT: u32 = 500;
+
+pub(super) static STREAM: Stream = Stream {
+    name: "applications",
+    title: "Applications",
+    entities: &[
+        EntityRow {
+            entity_type: EntityType::Resource,
+            source_type: APPLICATION,
+            title: "Applications",
+            fields: &[
+                ("application_type", "`type`: Duo's word, an open list"),
+                (
+                    "user_access",
+                    "`user_access`; in version 1 all users where `groups_allowed` is empty. Nobody for applications \
+                     of the Admin API and the Accounts API, which users do not sign in to",
+                ),
+                ("self_service", "`self_service_allowed`: users manage their own devices there"),
+                ("policy_key", "`policy_key`: the policy assigned to it; the global one where there is none"),
+            ],
+            attributes: &[
+                ("notes", "Free text of the administrators"),
+                ("username_normalization_policy", "How usernames are compared: `None` or `Simple`"),
+                ("networks_for_api_access", "The networks that may use its keys; all where there are none"),
+                (
+                    "universal_prompt_available",
+                    "Whether it shows the Universal Prompt to those who ask for it",
+                ),
+                ("universal_prompt_enabled", "Whether the Universal Prompt is switched on"),
+                ("sensitivity_level", "How sensitive it is, as administrators tagged it"),
+                ("compliance_requirements", "What it must comply with, as administrators tagged it"),
+            ],
+        },
+        service_accounts::SERVICE_ACCOUNTS,
+    ],
+    relations: &[
+        RelationRow {
+            parent: GROUP,
+            privilege: "access",
+            child: APPLICATION,
+            description: "Members of the group may use the application (`groups_allowed`)",
+        },
+        RelationRow {
+            parent: ALL_USERS,
+            privilege: "access",
+            child: APPLICATION,
+            description: "Every user may use the application",
+        },
+        service_accounts::GRANTS,
+    ],
+    optional: false,
+    log: false,
+    family: &APPLICATIONS,
+    read,
+};
+
+/// The newest version that the settings let be asked.
+pub(crate) fn current(client: &Client<'_>) -> Option<&'static Endpoint<'static>> {
+    static CURRENT: Endpoint<'_> = ENDPOINT;
+    (client.settings().scheme == Scheme::V5).then_some(&CURRENT)
+}
+
+/// Whether another version may answer where one answered so: refused, or not there.
+pub(crate) fn is_refused(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::MissingPermission(_)) || error.code.as_deref() == Some("40401")
+}
+
+fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
+    let cursor = Cursor::at(position, Some(LEGACY_LIST))?;
+    let legacy = || {
+        let cursor = Cursor { list: Some(LEGACY_LIST), ..cursor };
+        read_from::<Legacy>(client, &LEGACY, LIMIT, cursor)
+    };
+    let Some(endpoint) = current(client).filter(|_| cursor.list.is_none()) else { return legacy() };
+    match read_from::<Integration>(client, endpoint, LIMIT, cursor) {
+        // In mid-walk a change of version would miss what moved.
+        Err(error) if is_refused(&error) && cursor.offset == 0 => {
+            client.log(Level::Info, &format!("reading version 1 instead: {}", error.message));
+            legacy().map_err(|_| error)
+        }
+        read => read,
+    }
+}
+
+/// An integration, as version 3 has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Integration {
+    integration_key: Field<String>,
+    name: Field<String>,
+    #[serde(rename = "type")]
+    kind: Field<String>,
+    notes: Field<String>,
+    policy_key: Field<String>,
+    user_access: Field<String>,
+    groups_allowed: Field<Vec<Field<String>>>,
+    self_service_allowed: Field<bool>,
+    username_normalization_policy: Field<String>,
+    networks_for_api_access: Field<Words>,
+    frameless_auth_prompt_enabled: Field<bool>,
+    prompt_v4_enabled: Field<bool>,
+    sensitivity_level: Field<String>,
+    compliance_requirements: Field<Words>,
+    #[serde(flatten)]
+    flags: Flags,
+}
+
+impl Object for Integration {
+    const KEY: &'static str = "integration_key";
+
+    fn key(&mut self) -> Field<String> {
+        std::mem::take(&mut self.integration_key)
+    }
+
+    fn hint(&self) -> Option<(&'static str, &str)> {
+        match &self.name {
+            Field::Is(name) => Some(("name", name)),
+            Field::Absent | Field::Wrong(_) => None,
+        }
+    }
+
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        self.map_version(true, key, client, page);
+    }
+}
+
+/// An integration, as version 1 has it: the same without `user_access`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+struct Legacy(Integration);
+
+impl Object for Legacy {
+    const KEY: &'static str = Integration::KEY;
+
+    fn key(&mut self) -> Field<String> {
+        self.0.key()
+    }
+
+    fn hint(&self) -> Option<(&'static str, &str)> {
+        self.0.hint()
+    }
+
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        self.0.map_version(false, key, client, page);
+    }
+}
+
+impl Integration {
+    fn map_version(self, is_v3: bool, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let name = fields.take("name", self.name);
+        let kind = fields.take("type", self.kind);
+        let networks =
+            fields.take("networks_for_api_access", self.networks_for_api_access).unwrap_or_default().0;
+        let groups = fields.texts("groups_allowed", self.groups_allowed);
+        let said = fields.take("user_access", self.user_access);
+        let is_actor = kind.as_deref().is_some_and(service_accounts::is_service_account);
+        let user_access = user_access(is_v3, said.as_deref(), is_actor, groups.is_empty());
+        if user_access == UserAccess::Unknown
+            && let Some(word) = &said
+        {
+            fields.problem(
+                "user_access",
+                format!("`user_access` is `{}`, which is not known", word.escape_debug()),
+            );
+        }
+
+        let application = || resource(APPLICATION, &*key);
+        match user_access {
+            UserAccess::AllUsers => {
+                page.relations.push(grant(connection(ALL_USERS, ALL_USERS), "access", application()));
+            }
+            UserAccess::PermittedGroups => {
+                for group in groups {
+                    page.relations.push(grant(connection(GROUP, group), "access", application()));
+                }
+            }
+            UserAccess::NoUsers | UserAccess::Unknown => {}
+        }
+
+        let mut attributes = Attributes::default();
+        attributes.text("notes", fields.take("notes", self.notes));
+        let normalization = fields.take("username_normalization_policy", self.username_normalization_policy);
+        attributes.text("username_normalization_policy", normalization);
+        attributes.texts("networks_for_api_access", networks.clone());
+        let available = fields.take("frameless_auth_prompt_enabled", self.frameless_auth_prompt_enabled);
+        attributes.boolean("universal_prompt_available", available);
+        let enabled = fields.take("prompt_v4_enabled", self.prompt_v4_enabled);
+        attributes.boolean("universal_prompt_enabled", enabled);
+        attributes.text("sensitivity_level", fields.take("sensitivity_level", self.sensitivity_level));
+        let requirements = fields.take("compliance_requirements", self.compliance_requirements);
+        attributes.texts("compliance_requirements", requirements.unwrap_or_default().0);
+
+        let normal = Application {
+            application_type: kind.clone(),
+            user_access,
+            self_service: fields.take("self_service_allowed", self.self_service_allowed),
+            policy_key: fields.take("policy_key", self.policy_key),
+        };
+        if let Some(kind) = kind.filter(|_| is_actor) {
+            let problems: Vec<Problem> =
+                service_accounts::map(client, &kind, &key, name.as_deref(), networks, self.flags, page);
+            page.problems.extend(problems);
+        }
+        let normal = NormalForm::Resource(Resource::Application(normal));
+        page.entities.push(entity(APPLICATION, key, name, normal, attributes));
+    }
+}
+
+/// Who may use it. Version 1 and 2: "if `groups_allowed` is empty, all groups are allowed".
+fn user_access(is_v3: bool, word: Option<&str>, is_actor: bool, no_groups: bool) -> UserAccess {
+    match word.map(|word| word.trim().to_ascii_uppercase().replace('-', "_")).as_deref() {
+        Some("ALL_USERS") => UserAccess::AllUsers,
+        Some("NO_USERS") => UserAccess::NoUsers,
+        Some("PERMITTED_GROUPS") => UserAccess::PermittedGroups,
+        Some(_) => UserAccess::Unknown,
+        None if is_actor => UserAccess::NoUsers,
+        None if !no_groups => UserAccess::PermittedGroups,
+        None if is_v3 => UserAccess::Unknown,
+        None => UserAccess::AllUsers,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_use_an_application_follows_the_version() {
+        for (word, is_actor, no_groups, v3, v1) in [
+            (Some("ALL_USERS"), false, true, UserAccess::AllUsers, UserAccess::AllUsers),
+            (Some("all-users"), false, true, UserAccess::AllUsers, UserAccess::AllUsers),
+            (Some("NO_USERS"), false, false, UserAccess::NoUsers, UserAccess::NoUsers),
+            (Some("PERMITTED_GROUPS"), false, true, UserAccess::PermittedGroups, UserAccess::PermittedGroups),
+            (Some("SOME"), false, true, UserAccess::Unknown, UserAccess::Unknown),
+            (None, false, false, UserAccess::PermittedGroups, UserAccess::PermittedGroups),
+            (None, false, true, UserAccess::Unknown, UserAccess::AllUsers),
+            (None, true, true, UserAccess::NoUsers, UserAccess::NoUsers),
+        ] {
+            assert_eq!(user_access(true, word, is_actor, no_groups), v3, "{word:?}");
+            assert_eq!(user_access(false, word, is_actor, no_groups), v1, "{word:?}");
+        }
+    }
+}

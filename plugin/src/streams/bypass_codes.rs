@@ -1,0 +1,148 @@
+//! Stream `bypass-codes`: what is known of codes that stand in for MFA, from `/admin/v1/bypass_codes`. Never the
+//! codes: Duo does not serve them here, and nothing here asks for more.
+//!
+//! Duo names who issued a code by e-mail. Only a page with such a name costs a second request, for the list of
+//! administrators; where that may not be read, the e-mail stays, and the relation is left out.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::administrators::{self, ADMINISTRATOR};
+use super::list::read_list;
+use super::object::{Attributes, Fields, Object, entity, grant, identity, resource, said};
+use super::users::{USER, UserOf};
+use super::{EntityRow, RelationRow, Stream};
+use crate::api::{Client, Endpoint};
+use crate::contract::{
+    BypassCode, EntityType, Error, ErrorKind, Expiry, Level, NormalForm, Page, Position, Resource, UsesLeft,
+};
+use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
+use crate::lenient::{Field, Record};
+
+const BYPASS_CODE: &str = "bypass-code";
+
+const ENDPOINT: Endpoint<'_> =
+    Endpoint { path: "/admin/v1/bypass_codes", permissions: GRANT_RESOURCE_READ, v5_only: false };
+
+/// The largest page that Duo serves here.
+const LIMIT: u32 = 500;
+
+pub(super) static STREAM: Stream = Stream {
+    name: "bypass-codes",
+    title: "Bypass codes",
+    entities: &[EntityRow {
+        entity_type: EntityType::Resource,
+        source_type: BYPASS_CODE,
+        title: "Bypass codes",
+        fields: &[
+            ("created", "`created`"),
+            ("expires", "`expiration`; never where it is null"),
+            ("uses_left", "`reuse_count`; unlimited where it is null"),
+            ("issued_by", "`admin_email`; nobody for codes made through the API or by the user"),
+        ],
+        attributes: &[],
+    }],
+    relations: &[
+        RelationRow {
+            parent: USER,
+            privilege: "holds",
+            child: BYPASS_CODE,
+            description: "The code signs the user in (`user` of the code)",
+        },
+        RelationRow {
+            parent: ADMINISTRATOR,
+            privilege: "issued",
+            child: BYPASS_CODE,
+            description: "The administrator with this e-mail made the code. Needs *Grant administrators - Read*",
+        },
+    ],
+    optional: false,
+    log: false,
+    family: &RESOURCE,
+    read,
+};
+
+fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
+    let mut page = read_list::<Code>(client, &ENDPOINT, LIMIT, position)?;
+    let issued: Vec<(String, String)> = page.entities.iter().filter_map(issuer).collect();
+    if !issued.is_empty() {
+        let administrators = by_email(client)?;
+        for (code, email) in issued {
+            if let Some(administrator) = administrators.get(&email) {
+                let administrator = identity(ADMINISTRATOR, &**administrator);
+                page.relations.push(grant(administrator, "issued", resource(BYPASS_CODE, code)));
+            }
+        }
+    }
+    Ok(page)
+}
+
+/// Key of the code, and e-mail of who issued it.
+fn issuer(entity: &crate::contract::Entity) -> Option<(String, String)> {
+    match &entity.normal {
+        NormalForm::Resource(Resource::BypassCode(code)) => {
+            Some((entity.source_id.clone(), code.issued_by.as_deref()?.trim().to_lowercase()))
+        }
+        _ => None,
+    }
+}
+
+/// The keys of administrators by their e-mail in lower case; none where they may not be read.
+fn by_email(client: &Client<'_>) -> Result<BTreeMap<String, String>, Error> {
+    match administrators::keys_by_email(client) {
+        Err(Error { kind: ErrorKind::MissingPermission(_) | ErrorKind::Unexpected, message, .. }) => {
+            client.log(Level::Info, &format!("bypass codes are not related to administrators: {message}"));
+            Ok(BTreeMap::new())
+        }
+        read => read,
+    }
+}
+
+/// A bypass code, as Duo serves it in the list.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Code {
+    bypass_code_id: Field<String>,
+    admin_email: Field<String>,
+    created: Field<i64>,
+    #[serde(deserialize_with = "said")]
+    expiration: Option<Field<i64>>,
+    #[serde(deserialize_with = "said")]
+    reuse_count: Option<Field<i64>>,
+    user: Field<Record<UserOf>>,
+}
+
+impl Object for Code {
+    const KEY: &'static str = "bypass_code_id";
+
+    fn key(&mut self) -> Field<String> {
+        std::mem::take(&mut self.bypass_code_id)
+    }
+
+    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let expires = match self.expiration {
+            Some(Field::Absent) => Expiry::Never,
+            field => fields.take("expiration", field.unwrap_or_default()).map_or(Expiry::Unknown, Expiry::At),
+        };
+        let uses_left = match self.reuse_count {
+            Some(Field::Absent) => UsesLeft::Unlimited,
+            field => {
+                let count = fields.take("reuse_count", field.unwrap_or_default());
+                count.and_then(|count| u32::try_from(count).ok()).map_or(UsesLeft::Unknown, UsesLeft::Times)
+            }
+        };
+        let code = BypassCode {
+            created: fields.take("created", self.created),
+            expires,
+            uses_left,
+            issued_by: fields.take("admin_email", self.admin_email),
+        };
+        if let Some(user) = fields.nested("user", self.user) {
+            page.relations.push(grant(identity(USER, user), "holds", resource(BYPASS_CODE, &*key)));
+        }
+        let normal = NormalForm::Resource(Resource::BypassCode(code));
+        page.entities.push(entity(BYPASS_CODE, key, None, normal, Attributes::default()));
+    }
+}

@@ -1,0 +1,103 @@
+//! One page of a list, object by object.
+
+use crate::api::{Client, Endpoint, Listing};
+use crate::contract::{Error, ErrorKind, Page, Position, Problem, Progress};
+use crate::lenient::{Field, Record};
+use crate::paging::offset::{self, Cursor};
+
+use super::object::Object;
+
+/// Reads and maps one page of the list at `endpoint`.
+pub(super) fn read_list<T: Object>(
+    client: &Client<'_>,
+    endpoint: &Endpoint<'_>,
+    limit: u32,
+    position: &Position,
+) -> Result<Page, Error> {
+    read_from::<T>(client, endpoint, limit, Cursor::at(position, None)?)
+}
+
+/// Reads and maps the page of the list at `endpoint` that begins at `cursor`.
+pub(super) fn read_from<T: Object>(
+    client: &Client<'_>,
+    endpoint: &Endpoint<'_>,
+    limit: u32,
+    cursor: Cursor,
+) -> Result<Page, Error> {
+    let params = cursor.params(limit);
+    let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let reply = client.get::<Field<Listing<T>>>(endpoint, &params)?;
+    let elements = elements(client, endpoint, reply.response)?;
+    let mut page = empty_page(cursor.next(endpoint.path, &reply.metadata)?);
+    page.entities.reserve(elements.len());
+    page.total = offset::total(&reply.metadata);
+    for (index, element) in elements.into_iter().enumerate() {
+        let place = format_args!("`response[{index}]` at offset {}", cursor.offset);
+        map_element(client, element, &place, &mut page);
+    }
+    Ok(page)
+}
+
+/// A page with nothing on it.
+pub(super) fn empty_page(progress: Progress) -> Page {
+    Page {
+        entities: Vec::new(),
+        relations: Vec::new(),
+        usages: Vec::new(),
+        problems: Vec::new(),
+        progress,
+        total: None,
+        window: None,
+    }
+}
+
+/// The elements of `response`.
+///
+/// # Errors
+///
+/// `unexpected` where there is no list: an absent list is not an empty one, or all that is known would seem deleted.
+pub(super) fn elements<T>(
+    client: &Client<'_>,
+    endpoint: &Endpoint<'_>,
+    response: Field<Listing<T>>,
+) -> Result<Vec<Field<Record<T>>>, Error> {
+    match response {
+        Field::Is(listing) => Ok(listing.elements),
+        Field::Absent => Err(no_answer(client, endpoint, "missing")),
+        Field::Wrong(what) => Err(no_answer(client, endpoint, &format!("{what} instead of a list"))),
+    }
+}
+
+/// `response` is not what it should be.
+pub(super) fn no_answer(client: &Client<'_>, endpoint: &Endpoint<'_>, fault: &str) -> Error {
+    let message =
+        format!("could not read `{}` from `{}`: `response` is {fault}", endpoint.path, client.api_hostname());
+    Error::new(ErrorKind::Unexpected, message)
+}
+
+/// Maps one object, or names what keeps it from being one.
+pub(super) fn map_element<T: Object>(
+    client: &Client<'_>,
+    element: Field<Record<T>>,
+    place: &dyn std::fmt::Display,
+    page: &mut Page,
+) {
+    let fault = match element {
+        Field::Is(Record(mut object)) => match object.key() {
+            Field::Is(key) => return object.map(key, client, page),
+            Field::Absent => format!("has no `{}`{}", T::KEY, hint(&object)),
+            Field::Wrong(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),
+        },
+        Field::Absent => "is empty".to_owned(),
+        Field::Wrong(what) => format!("is {what}"),
+    };
+    page.problems.push(Problem {
+        source_id: None,
+        field: Some(T::KEY.to_owned()),
+        message: format!("{place} {fault}; it was left out, because nothing could refer to it"),
+    });
+}
+
+fn hint<T: Object>(object: &T) -> String {
+    object.hint().map(|(name, value)| format!(" (its `{name}` is `{value}`)")).unwrap_or_default()
+}

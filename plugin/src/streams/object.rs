@@ -1,0 +1,242 @@
+//! An object of Duo, field by field, on its way into the normal form.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::api::Client;
+use crate::contract::{
+    Attribute, AttributeValue, Entity, EntityRef, EntityType, NormalForm, Page, Problem, Relation,
+};
+use crate::lenient::{Field, List, Record, Shape};
+
+/// A kind of object in a list of Duo.
+pub(super) trait Object: for<'de> Deserialize<'de> + Default {
+    /// Name of the field that holds its key.
+    const KEY: &'static str;
+
+    /// Takes out the key.
+    fn key(&mut self) -> Field<String>;
+
+    /// What else tells a person which object it is: a field's name and value.
+    fn hint(&self) -> Option<(&'static str, &str)> {
+        None
+    }
+
+    /// Adds the entity, the relations and the problems to `page`.
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page);
+}
+
+/// An object inside another one, of which only the key is used: the rest is partial, and may be wrong.
+pub(super) trait Nested: for<'de> Deserialize<'de> + Default {
+    /// Name of the field that holds its key.
+    const KEY: &'static str;
+
+    /// The key.
+    fn key(self) -> Field<String>;
+}
+
+/// Declares an object inside another one.
+macro_rules! nested {
+    ($(#[$doc:meta])* $name:ident, $key:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Default, serde::Deserialize)]
+        #[serde(default)]
+        pub(super) struct $name {
+            $key: crate::lenient::Field<String>,
+        }
+
+        impl crate::streams::object::Nested for $name {
+            const KEY: &'static str = stringify!($key);
+
+            fn key(self) -> crate::lenient::Field<String> {
+                self.$key
+            }
+        }
+    };
+}
+pub(super) use nested;
+
+/// Deserializes a field that may be null on purpose: `None` is absent, `Some(Field::Absent)` is null or blank.
+pub(super) fn said<'de, D: Deserializer<'de>, T: Shape<'de>>(
+    deserializer: D,
+) -> Result<Option<Field<T>>, D::Error> {
+    Field::deserialize(deserializer).map(Some)
+}
+
+/// Takes the fields of one object, and keeps a note of each that can't be understood.
+pub(super) struct Fields<'a> {
+    pub(super) key: &'a str,
+    pub(super) problems: &'a mut Vec<Problem>,
+}
+
+impl Fields<'_> {
+    /// The value of the field `name`; `None` where the vendor did not say.
+    pub(super) fn take<T: for<'de> Shape<'de>>(&mut self, name: &str, field: Field<T>) -> Option<T> {
+        match field {
+            Field::Is(value) => Some(value),
+            Field::Absent => None,
+            Field::Wrong(what) => {
+                self.problem(name, format!("`{name}` is {what} instead of {}; it was left out", T::EXPECTED));
+                None
+            }
+        }
+    }
+
+    /// The key of the object in the field `name`; `None` where there is none.
+    pub(super) fn nested<T: Nested>(&mut self, name: &str, field: Field<Record<T>>) -> Option<String> {
+        let Record(object) = self.take(name, field)?;
+        match object.key() {
+            Field::Is(key) => Some(key),
+            Field::Absent => {
+                self.problem(name, format!("`{name}` has no `{}`; this relation was left out", T::KEY));
+                None
+            }
+            Field::Wrong(what) => {
+                let message = format!("`{name}` has {what} as its `{}`; this relation was left out", T::KEY);
+                self.problem(name, message);
+                None
+            }
+        }
+    }
+
+    /// The keys of the objects in the list `name`.
+    pub(super) fn keys<T: Nested>(&mut self, name: &str, list: List<T>) -> Vec<String> {
+        let elements = self.take(name, list).unwrap_or_default();
+        let mut keys = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            let fault = match element {
+                Field::Is(Record(object)) => match object.key() {
+                    Field::Is(key) => {
+                        keys.push(key);
+                        continue;
+                    }
+                    Field::Absent => format!("has no `{}`", T::KEY),
+                    Field::Wrong(what) => format!("has {what} as its `{}`", T::KEY),
+                },
+                Field::Absent => "is empty".to_owned(),
+                Field::Wrong(what) => format!("is {what}"),
+            };
+            self.problem(name, format!("`{name}[{index}]` {fault}; this relation was left out"));
+        }
+        keys
+    }
+
+    /// The texts of the list `name`.
+    pub(super) fn texts(&mut self, name: &str, list: Field<Vec<Field<String>>>) -> Vec<String> {
+        let elements = self.take(name, list).unwrap_or_default();
+        let mut texts = Vec::with_capacity(elements.len());
+        for (index, element) in elements.into_iter().enumerate() {
+            let fault = match element {
+                Field::Is(text) => {
+                    texts.push(text);
+                    continue;
+                }
+                Field::Absent => "empty",
+                Field::Wrong(what) => what,
+            };
+            self.problem(name, format!("`{name}[{index}]` is {fault} instead of a text; it was left out"));
+        }
+        texts
+    }
+
+    /// Notes what is wrong with the field `name`.
+    pub(super) fn problem(&mut self, name: &str, message: String) {
+        self.problems.push(Problem {
+            source_id: Some(self.key.to_owned()),
+            field: Some(name.to_owned()),
+            message,
+        });
+    }
+}
+
+/// The attributes of an entity: what the vendor did not say is left out.
+#[derive(Default)]
+pub(super) struct Attributes(pub(super) Vec<Attribute>);
+
+impl Attributes {
+    pub(super) fn add<T>(&mut self, name: &str, value: Option<T>, as_value: fn(T) -> AttributeValue) {
+        if let Some(value) = value {
+            self.0.push(Attribute { name: name.to_owned(), value: as_value(value) });
+        }
+    }
+
+    pub(super) fn text(&mut self, name: &str, value: Option<String>) {
+        self.add(name, value, AttributeValue::Text);
+    }
+
+    pub(super) fn boolean(&mut self, name: &str, value: Option<bool>) {
+        self.add(name, value, AttributeValue::Boolean);
+    }
+
+    pub(super) fn integer(&mut self, name: &str, value: Option<i64>) {
+        self.add(name, value, AttributeValue::Integer);
+    }
+
+    pub(super) fn timestamp(&mut self, name: &str, value: Option<i64>) {
+        self.add(name, value, AttributeValue::Timestamp);
+    }
+
+    /// An empty list says nothing.
+    pub(super) fn texts(&mut self, name: &str, values: Vec<String>) {
+        self.add(name, Some(values).filter(|values| !values.is_empty()), AttributeValue::Texts);
+    }
+}
+
+/// An entity; `name` falls back to the key.
+pub(super) fn entity(
+    source_type: &str,
+    source_id: String,
+    name: Option<String>,
+    normal: NormalForm,
+    attributes: Attributes,
+) -> Entity {
+    Entity {
+        source_type: source_type.to_owned(),
+        name: name.unwrap_or_else(|| source_id.clone()),
+        source_id,
+        normal,
+        attributes: attributes.0,
+    }
+}
+
+/// Points at an identity.
+pub(super) fn identity(source_type: &str, source_id: impl Into<String>) -> EntityRef {
+    reference(EntityType::Identity, source_type, source_id.into())
+}
+
+/// Points at a connection.
+pub(super) fn connection(source_type: &str, source_id: impl Into<String>) -> EntityRef {
+    reference(EntityType::Connection, source_type, source_id.into())
+}
+
+/// Points at a resource.
+pub(super) fn resource(source_type: &str, source_id: impl Into<String>) -> EntityRef {
+    reference(EntityType::Resource, source_type, source_id.into())
+}
+
+fn reference(entity_type: EntityType, source_type: &str, source_id: String) -> EntityRef {
+    EntityRef { entity_type, source_type: source_type.to_owned(), source_id }
+}
+
+/// "`parent` has `privilege` on `child`."
+pub(super) fn grant(parent: EntityRef, privilege: &str, child: EntityRef) -> Relation {
+    Relation { parent, privilege: privilege.to_owned(), privilege_value: true, child, attributes: Vec::new() }
+}
+
+/// A phone number as the settings want it: whole, or its last four digits.
+pub(super) fn phone_number(client: &Client<'_>, number: Option<String>) -> Option<String> {
+    if !client.settings().mask_phone_numbers {
+        return number;
+    }
+    number.map(|number| {
+        let digits = number.chars().filter(char::is_ascii_digit).count();
+        let mut hidden = digits.saturating_sub(4);
+        let mask = |digit: char| match digit {
+            '0'..='9' if hidden > 0 => {
+                hidden -= 1;
+                '*'
+            }
+            other => other,
+        };
+        number.chars().map(mask).collect()
+    })
+}

@@ -1,0 +1,177 @@
+//! Stream `administrative-units`: what restricts administrators, and to what, from `/admin/v1/administrative_units`.
+//!
+//! The list may say nothing of what is in a unit: then one request for each unit does.
+
+use serde::Deserialize;
+
+use super::applications::APPLICATION;
+use super::groups::GROUP;
+use super::list::{elements, empty_page, map_element};
+use super::object::{Attributes, Fields, Object, connection, entity, grant, resource};
+use super::{EntityRow, RelationRow, Stream};
+use crate::api::{Client, Endpoint, Listing};
+use crate::contract::{
+    Connection, ConnectionKind, EntityType, Error, Level, NormalForm, Page, Position, Status,
+};
+use crate::family::{ADMINISTRATIVE_UNITS, GRANT_ADMINISTRATORS_READ};
+use crate::lenient::{Field, Record};
+use crate::paging::offset::{self, Cursor};
+use crate::signing;
+
+/// The source type of an administrative unit.
+pub(super) const ADMINISTRATIVE_UNIT: &str = "administrative-unit";
+
+pub(crate) const ENDPOINT: Endpoint<'_> = Endpoint {
+    path: "/admin/v1/administrative_units",
+    permissions: GRANT_ADMINISTRATORS_READ,
+    v5_only: false,
+};
+
+/// Fewer than Duo serves: each may cost a request of its own, and all of a page are part of one call.
+const LIMIT: u32 = 50;
+
+pub(super) static STREAM: Stream = Stream {
+    name: "administrative-units",
+    title: "Administrative units",
+    entities: &[EntityRow {
+        entity_type: EntityType::Connection,
+        source_type: ADMINISTRATIVE_UNIT,
+        title: "Administrative units",
+        fields: &[
+            ("kind", "always `administrative-unit`"),
+            ("description", "`description`"),
+            ("status", "always active: Duo has no other"),
+        ],
+        attributes: &[
+            (
+                "restrict_by_groups",
+                "Whether it restricts to groups; if not, its administrators reach all users",
+            ),
+            (
+                "restrict_by_integrations",
+                "Whether it restricts to applications; if not, its administrators reach all of them",
+            ),
+        ],
+    }],
+    relations: &[
+        RelationRow {
+            parent: ADMINISTRATIVE_UNIT,
+            privilege: "scope",
+            child: GROUP,
+            description: "The unit has the group (`groups` of its details)",
+        },
+        RelationRow {
+            parent: ADMINISTRATIVE_UNIT,
+            privilege: "scope",
+            child: APPLICATION,
+            description: "The unit has the application (`integrations` of its details)",
+        },
+    ],
+    optional: false,
+    log: false,
+    family: &ADMINISTRATIVE_UNITS,
+    read,
+};
+
+fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
+    let cursor = Cursor::at(position, None)?;
+    let params = cursor.params(LIMIT);
+    let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let reply = client.get::<Field<Listing<Unit>>>(&ENDPOINT, &params)?;
+    let units = elements(client, &ENDPOINT, reply.response)?;
+    let mut page = empty_page(cursor.next(ENDPOINT.path, &reply.metadata)?);
+    page.total = offset::total(&reply.metadata);
+    for (index, unit) in units.into_iter().enumerate() {
+        let place = format_args!("`response[{index}]` at offset {}", cursor.offset);
+        match &unit {
+            Field::Is(Record(Unit { admin_unit_id: Field::Is(key), groups, integrations, .. }))
+                if *groups == Field::Absent || *integrations == Field::Absent =>
+            {
+                match details(client, key)? {
+                    Some(whole) => map_element(client, whole, &place, &mut page),
+                    None => client.log(Level::Info, &format!("unit `{key}` was deleted while it was read")),
+                }
+            }
+            _ => map_element(client, unit, &place, &mut page),
+        }
+    }
+    Ok(page)
+}
+
+/// A unit with what is in it; `None` where it was just deleted.
+fn details(client: &Client<'_>, key: &str) -> Result<Option<Field<Record<Unit>>>, Error> {
+    let path = format!("{}/{}", ENDPOINT.path, signing::percent_encode(key));
+    let endpoint = Endpoint { path: &path, ..ENDPOINT };
+    match client.get::<Field<Record<Unit>>>(&endpoint, &[]) {
+        Ok(reply) => {
+            let mut unit = reply.response;
+            if let Field::Is(Record(unit)) = &mut unit
+                && unit.admin_unit_id == Field::Absent
+            {
+                unit.admin_unit_id = Field::Is(key.to_owned());
+            }
+            Ok(Some(unit))
+        }
+        Err(error) if error.code.as_deref() == Some("40401") => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// A unit, as Duo serves it in the list, or by its key.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Unit {
+    admin_unit_id: Field<String>,
+    name: Field<String>,
+    description: Field<String>,
+    restrict_by_groups: Field<bool>,
+    restrict_by_integrations: Field<bool>,
+    groups: Field<Vec<Field<String>>>,
+    integrations: Field<Vec<Field<String>>>,
+}
+
+impl Object for Unit {
+    const KEY: &'static str = "admin_unit_id";
+
+    fn key(&mut self) -> Field<String> {
+        std::mem::take(&mut self.admin_unit_id)
+    }
+
+    fn hint(&self) -> Option<(&'static str, &str)> {
+        match &self.name {
+            Field::Is(name) => Some(("name", name)),
+            Field::Absent | Field::Wrong(_) => None,
+        }
+    }
+
+    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let name = fields.take("name", self.name);
+        let unit = || connection(ADMINISTRATIVE_UNIT, &*key);
+        for group in fields.texts("groups", self.groups) {
+            page.relations.push(grant(unit(), "scope", connection(GROUP, group)));
+        }
+        for application in fields.texts("integrations", self.integrations) {
+            page.relations.push(grant(unit(), "scope", resource(APPLICATION, application)));
+        }
+        let mut attributes = Attributes::default();
+        attributes.boolean("restrict_by_groups", fields.take("restrict_by_groups", self.restrict_by_groups));
+        let by_integrations = fields.take("restrict_by_integrations", self.restrict_by_integrations);
+        attributes.boolean("restrict_by_integrations", by_integrations);
+        let normal = Connection {
+            kind: ConnectionKind::AdministrativeUnit,
+            description: fields.take("description", self.description),
+            status: Status::Active,
+            vendor_status: None,
+            mfa_state: None,
+            created: None,
+        };
+        page.entities.push(entity(
+            ADMINISTRATIVE_UNIT,
+            key,
+            name,
+            NormalForm::Connection(normal),
+            attributes,
+        ));
+    }
+}

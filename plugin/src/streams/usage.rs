@@ -1,0 +1,194 @@
+//! Stream `application-usage`: the last time each application was used, and by whom, from the authentication log,
+//! version 2.
+//!
+//! An event is an attempt to sign in; enrollments are none. Events are folded, page by page, into the last success
+//! and the last attempt of each application, and of each user at each application. Applications and users that were
+//! deleted since stay, under the key and name that the event has.
+//!
+//! The Admin API and the Accounts API do not appear in this log.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::Stream;
+use super::applications::APPLICATION;
+use super::list::{elements, empty_page};
+use super::object::{identity, resource};
+use super::users::USER;
+use crate::api::{Client, Endpoint, Listing};
+use crate::contract::{Attempt, AttemptResult, Error, ErrorKind, Page, Position, Problem, Usage};
+use crate::family::{GRANT_READ_LOG, LOG};
+use crate::lenient::{Field, Record};
+use crate::paging::log::Walk;
+use crate::paging::offset;
+use crate::settings::LOG_DAYS;
+
+pub(crate) const ENDPOINT: Endpoint<'_> =
+    Endpoint { path: "/admin/v2/logs/authentication", permissions: GRANT_READ_LOG, v5_only: false };
+
+/// The largest page that Duo serves here.
+const LIMIT: u32 = 1000;
+
+pub(super) static STREAM: Stream = Stream {
+    name: "application-usage",
+    title: "Application usage",
+    entities: &[],
+    relations: &[],
+    optional: true,
+    log: true,
+    family: &LOG,
+    read,
+};
+
+fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
+    let walk = Walk::at(position, client.settings().log_days, client.now())?;
+    let params = walk.params(LIMIT);
+    let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let reply = client
+        .get::<Field<Listing<Event>>>(&ENDPOINT, &params)
+        .map_err(|error| refused(error, walk.next.is_some()))?;
+    let events = elements(client, &ENDPOINT, reply.response)?;
+    let mut page = empty_page(walk.next(ENDPOINT.path, &reply.metadata)?);
+    page.total = offset::total(&reply.metadata);
+    page.window = Some(walk.window());
+    let mut uses = Uses::new();
+    for (index, event) in events.into_iter().enumerate() {
+        match event {
+            Field::Is(Record(event)) => event.fold(index, &mut uses, &mut page.problems),
+            Field::Absent => {
+                page.problems.push(left_out(None, None, format!("`authlogs[{index}]` is empty")))
+            }
+            Field::Wrong(what) => {
+                page.problems.push(left_out(None, None, format!("`authlogs[{index}]` is {what}")));
+            }
+        }
+    }
+    page.usages = uses.into_iter().map(|((application, user), last)| last.usage(application, user)).collect();
+    Ok(page)
+}
+
+/// 40002 is about the cursor where there is one, else about the window.
+fn refused(mut error: Error, in_mid_walk: bool) -> Error {
+    if error.code.as_deref() == Some("40002") {
+        if in_mid_walk {
+            error.kind = ErrorKind::InvalidPosition;
+        } else {
+            error.remedy = Some(format!(
+                "set `{LOG_DAYS}` to no more days than the account keeps its log (*Log Retention* in the settings of \
+                 the Duo Admin Panel)"
+            ));
+        }
+    }
+    error
+}
+
+fn left_out(source_id: Option<&str>, field: Option<&str>, fault: String) -> Problem {
+    Problem {
+        source_id: source_id.map(str::to_owned),
+        field: field.map(str::to_owned),
+        message: format!("{fault}; this event was left out"),
+    }
+}
+
+/// An event of the log.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Event {
+    txid: Field<String>,
+    timestamp: Field<i64>,
+    event_type: Field<String>,
+    result: Field<String>,
+    reason: Field<String>,
+    application: Field<Record<Named>>,
+    user: Field<Record<Named>>,
+}
+
+/// Key and name of something at the time of the event.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Named {
+    key: Field<String>,
+    name: Field<String>,
+}
+
+/// By the key of the application, and the key of the user; none is anybody.
+type Uses = BTreeMap<(String, Option<String>), Last>;
+
+/// The last use so far.
+#[derive(Default)]
+struct Last {
+    application_name: Option<String>,
+    user_name: Option<String>,
+    success: Option<i64>,
+    attempt: Option<Attempt>,
+}
+
+impl Event {
+    fn fold(self, index: usize, uses: &mut Uses, problems: &mut Vec<Problem>) {
+        let txid = self.txid.ok();
+        let place = match &txid {
+            Some(txid) => format!("the event `{}`", txid.escape_debug()),
+            None => format!("`authlogs[{index}]`"),
+        };
+        let mut fault = |field: &str, fault: &str| {
+            problems.push(left_out(txid.as_deref(), Some(field), format!("{place} {fault}")));
+        };
+        let event_type = self.event_type.ok().unwrap_or_default();
+        if event_type.trim().eq_ignore_ascii_case("enrollment") {
+            return;
+        }
+        let Field::Is(at) = self.timestamp else { return fault("timestamp", "has no time") };
+        let Field::Is(Record(Named { key: Field::Is(application), name })) = self.application else {
+            return fault("application", "names no application");
+        };
+        let application_name = name.ok();
+        let word = self.result.ok();
+        let result = result(word.as_deref().unwrap_or_default());
+        let attempt = Attempt { at, result, vendor_result: self.reason.ok().or(word) };
+        // A username that nobody has is somebody all the same: the application was asked for.
+        let (user, user_name) = match self.user {
+            Field::Is(Record(Named { key, name })) => (key.ok(), name.ok()),
+            Field::Absent | Field::Wrong(_) => (None, None),
+        };
+        if let Some(user) = user {
+            let last = uses.entry((application.clone(), Some(user))).or_default();
+            last.see(&attempt, application_name.as_deref(), user_name.as_deref());
+        }
+        uses.entry((application, None)).or_default().see(&attempt, application_name.as_deref(), None);
+    }
+}
+
+impl Last {
+    fn see(&mut self, attempt: &Attempt, application_name: Option<&str>, user_name: Option<&str>) {
+        if attempt.result == AttemptResult::Success {
+            self.success = self.success.max(Some(attempt.at));
+        }
+        if self.attempt.as_ref().is_none_or(|last| last.at <= attempt.at) {
+            self.attempt = Some(attempt.clone());
+            self.application_name = application_name.map(str::to_owned).or(self.application_name.take());
+            self.user_name = user_name.map(str::to_owned).or(self.user_name.take());
+        }
+    }
+
+    fn usage(self, application: String, user: Option<String>) -> Usage {
+        Usage {
+            identity: user.map(|user| identity(USER, user)),
+            identity_name: self.user_name,
+            resource: resource(APPLICATION, application),
+            resource_name: self.application_name,
+            last_success: self.success,
+            last_attempt: self.attempt,
+        }
+    }
+}
+
+/// The result, from a word in lower case here, and in upper case in older logs.
+fn result(word: &str) -> AttemptResult {
+    match word.trim().to_ascii_lowercase().as_str() {
+        "success" => AttemptResult::Success,
+        "denied" | "failure" => AttemptResult::Denied,
+        "fraud" => AttemptResult::Fraud,
+        _ => AttemptResult::Other,
+    }
+}
