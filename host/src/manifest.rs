@@ -114,6 +114,9 @@ pub struct RelationSpec {
     pub description: String,
 }
 
+/// The privilege of a [`RelationSpec`] whose relations pass on the vendor's own words.
+pub const ANY_PRIVILEGE: &str = "*";
+
 /// What is wrong with a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {

@@ -38,7 +38,9 @@ pub(crate) fn manifest() -> Manifest {
             "Enable *Grant administrators - Read* too, for administrators, their roles and administrative units.",
             "Optional: enable *Grant read information* for the account's id and edition, and *Grant read log* for the \
              last use of applications.",
-            "Enable nothing else: no permission to write is needed, and none is used.",
+            "Enable nothing else: no permission to write is needed, and none is used. (Some accounts are reported to \
+             list applications only with *Grant applications*, which permits changes too: `check` tells whether yours \
+             does.)",
             "If you fill in *Networks for API Access*, include the address this machine reaches the internet from.",
             "Click *Save Changes*.",
             "Copy *Integration key*, *Secret key* and *API hostname* from *Details* of the application.",

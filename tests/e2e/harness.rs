@@ -35,7 +35,8 @@ impl Ended {
 }
 
 pub(crate) fn tenant(users: u32) -> TenantOptions {
-    TenantOptions { users, ..TenantOptions::default() }
+    // The log fits on one page: its budget would make tests wait.
+    TenantOptions { users, events: Some(600), ..TenantOptions::default() }
 }
 
 impl Setup {

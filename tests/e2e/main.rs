@@ -4,7 +4,9 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
+mod any_answer;
 mod bad_input;
+mod collection;
 mod contract;
 mod harness;
 mod interruption;

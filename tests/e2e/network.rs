@@ -34,9 +34,9 @@ async fn a_redirect_is_not_followed() {
 async fn an_answer_that_is_too_large_or_too_slow_is_cut_off() {
     let setup = Setup::new(tenant(10)).await;
     setup.configure(&format!("{}[limits]\nresponse-mib = 1\nrequest-seconds = 0.5\n", setup.configuration()));
-    // Too large stays too large; too slow is tried three times.
+    // Too large stays too large, for each of the seven probes; too slow is tried three times.
     for (fault, times, said) in [
-        (Fault::OversizedBody(8 << 20), 1, "larger than 1 MiB"),
+        (Fault::OversizedBody(8 << 20), 7, "larger than 1 MiB"),
         (Fault::Slow(Duration::from_secs(5)), 3, "did not answer"),
     ] {
         setup.simulator.inject(fault, times);

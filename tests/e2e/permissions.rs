@@ -10,12 +10,18 @@ async fn check_shows_a_row_for_each_stream() {
     let ended = setup.with_config("check", &["--json"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     let report = ended.json();
-    for stream in ["users", "groups"] {
+    for (stream, permission) in [
+        ("users", "Grant resource - Read"),
+        ("applications", "Grant resource - Read"),
+        ("administrators", "Grant administrators - Read"),
+        ("account", "Grant read information"),
+        ("application-usage", "Grant read log"),
+    ] {
         let row = row(&report["streams"], "stream", stream);
         assert_eq!(row["access"], "readable");
-        assert_eq!(row["permissions"][0], "Grant resource - Read");
+        assert_eq!(row["permissions"][0], permission);
     }
-    assert!(setup.simulator.requests() <= 3, "{:?}", setup.simulator.recorded());
+    assert_eq!(setup.simulator.requests(), 7, "{:?}", setup.simulator.recorded());
     assert!(!setup.path("duo.db").exists(), "check keeps nothing");
     let text = setup.with_config("check", &[]).stdout;
     assert!(text.contains("Grant resource - Read") && text.contains("readable"), "{text}");
@@ -40,8 +46,8 @@ async fn a_missing_permission_is_named_and_nothing_is_marked_as_gone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_permission_to_read_information_is_not_needed() {
-    let grants = [Grant::ResourceRead].into();
+async fn what_only_optional_streams_need_is_not_needed() {
+    let grants = [Grant::ResourceRead, Grant::AdministratorsRead].into();
     let setup = Setup::new(TenantOptions { grants, ..tenant(20) }).await;
     setup.sync(0);
 }

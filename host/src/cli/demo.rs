@@ -36,7 +36,13 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
-    let tenant = TenantOptions { users: options.users, seed: options.seed, ..TenantOptions::default() };
+    let tenant = TenantOptions {
+        users: options.users,
+        seed: options.seed,
+        // Two pages of the log, as many as a minute's budget lets through at once.
+        events: Some(u64::from(options.users).saturating_mul(3).min(2000)),
+        ..TenantOptions::default()
+    };
     let simulator = Simulator::start(tenant).await.context("could not start the simulated tenant")?;
     let config = write_configuration(&simulator, &options.dir)?;
     step(&format!(
@@ -166,6 +172,8 @@ fn next(store: &Path, dir: &Path) -> String {
     format!(
         "\n{title}\n\
          \x20 look at the data     sqlite3 {store} 'SELECT name, username, status, mfa_state FROM identity LIMIT 10'\n\
+         \x20 who can reach what   sqlite3 {store} \"SELECT identity, through, last_success FROM application_access\n\
+         \x20                        WHERE application = 'Okta' AND can_sign_in LIMIT 10\"\n\
          \x20 export it            connector-host export --store {store} --format ndjson --out {out}\n\n\
          {real}\n\
          \x20 1. In the Duo Admin Panel: Applications > Add an Application > Admin API; grant resource - Read.\n\

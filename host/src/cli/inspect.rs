@@ -3,12 +3,14 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
+use anyhow::Context as _;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::{table, terminal};
 use crate::bundled;
 use crate::manifest::{HostRule, Manifest, SettingKind};
+use crate::output::documentation;
 use crate::plugin::{Connector, Engine, Source};
 
 #[derive(clap::Args)]
@@ -16,8 +18,11 @@ pub(super) struct Options {
     /// A bundled connector, or the path of a component [default: the first bundled one]
     connector: Option<String>,
     /// Print one JSON document
-    #[arg(long)]
+    #[arg(long, conflicts_with = "docs")]
     json: bool,
+    /// Print the connector's documentation as Markdown: set-up, scopes, every field and relation
+    #[arg(long)]
+    docs: bool,
 }
 
 #[derive(Serialize)]
@@ -48,7 +53,10 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
         imports: connector.imports().iter().map(ToString::to_string).collect(),
         manifest: connector.manifest(),
     };
-    if options.json {
+    if options.docs {
+        let page = documentation(connector.manifest()).context("could not write the documentation")?;
+        terminal::data(page.trim_end())?;
+    } else if options.json {
         terminal::json(&report)?;
     } else {
         terminal::data(&text(&report))?;

@@ -10,7 +10,8 @@ use super::check::open;
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{ConfigOption, table, terminal};
-use crate::manifest::Manifest;
+use crate::manifest::{ANY_PRIVILEGE, Manifest};
+use crate::store::RelationCount;
 use crate::sync::{self, StreamOutcome, StreamWindow, Summary};
 
 #[derive(clap::Args)]
@@ -73,7 +74,7 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
             table::number(count.gone),
         ]);
     }
-    for count in &summary.relations {
+    for count in by_declared_kind(&summary.relations, manifest) {
         counts.add_row([
             terminal::plain(&format!("{} {} {}", count.parent, count.privilege, count.child)),
             "relation".to_owned(),
@@ -130,4 +131,31 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
         store.display()
     );
     text
+}
+
+/// The counts by the kinds that the manifest declares: privileges in the vendor's words are one row, not fifty.
+fn by_declared_kind(counts: &[RelationCount], manifest: &Manifest) -> Vec<RelationCount> {
+    let mut rows: Vec<RelationCount> = Vec::new();
+    for count in counts {
+        let mut count = count.clone();
+        let mut declared = manifest.streams.iter().flat_map(|stream| &stream.relations);
+        if declared.any(|spec| {
+            spec.privilege == ANY_PRIVILEGE && spec.parent == count.parent && spec.child == count.child
+        }) {
+            count.privilege = ANY_PRIVILEGE.to_owned();
+        }
+        let same = |row: &&mut RelationCount| {
+            (&row.parent, &row.privilege, &row.child) == (&count.parent, &count.privilege, &count.child)
+        };
+        match rows.iter_mut().find(same) {
+            Some(row) => {
+                row.seen += count.seen;
+                row.new += count.new;
+                row.changed += count.changed;
+                row.gone += count.gone;
+            }
+            None => rows.push(count),
+        }
+    }
+    rows
 }

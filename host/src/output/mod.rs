@@ -1,10 +1,13 @@
 //! What is kept, in the formats others read. One file a format.
 
+mod documentation;
 mod ndjson;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+
+pub use documentation::documentation;
 
 use crate::store::{Store, StoreError};
 

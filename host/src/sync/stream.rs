@@ -9,15 +9,12 @@ use crate::capability::plain;
 use crate::contract::api::{ErrorKind, Page, Position, Progress};
 use crate::contract::types::Relation;
 use crate::integration::{CallError, Integration};
-use crate::manifest::{StreamSpec, entity_type_word};
+use crate::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
 use crate::normal;
 use crate::store::{RunId, StreamState};
 
 /// The longest cursor or bookmark, in bytes; see the contract.
 const LONGEST_CURSOR: usize = 4096;
-
-/// In a manifest: the vendor's words are passed on as privileges.
-const ANY_PRIVILEGE: &str = "*";
 
 /// Reads one stream.
 pub(super) struct Reader {
