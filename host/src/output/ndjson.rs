@@ -52,6 +52,9 @@ struct UsageLine<'a> {
     last_attempt: Option<&'a str>,
     last_attempt_result: Option<&'a str>,
     last_attempt_vendor: Option<&'a str>,
+    /// What is not on record did not happen between these two times. Before, nobody knows.
+    window_from: Option<&'a str>,
+    window_to: Option<&'a str>,
 }
 
 pub(super) fn export(store: &Store, out: &Path) -> Result<Vec<Written>, ExportError> {
@@ -131,6 +134,8 @@ impl Lines<'_> {
             last_attempt: row.last_attempt.as_deref(),
             last_attempt_result: row.last_attempt_result.as_deref(),
             last_attempt_vendor: row.last_attempt_vendor.as_deref(),
+            window_from: row.window.as_ref().map(|[from, _]| from.as_str()),
+            window_to: row.window.as_ref().map(|[_, to]| to.as_str()),
         })
     }
 

@@ -44,6 +44,8 @@ pub struct UsageRow {
     pub last_attempt: Option<String>,
     pub last_attempt_result: Option<String>,
     pub last_attempt_vendor: Option<String>,
+    /// The time that the usages of this stream cover.
+    pub window: Option<[String; 2]>,
 }
 
 /// How many entities of a source type a run saw, and how many it found gone.
@@ -156,8 +158,9 @@ impl Store {
         self.each(
             "SELECT i.name, u.resource_source_type, u.resource_source_id, u.identity_source_type,
                     u.identity_source_id, u.last_success, u.last_attempt, u.last_attempt_result,
-                    u.last_attempt_vendor, u.resource_name, u.identity_name
-             FROM usage u JOIN integration i ON i.id = u.integration_id",
+                    u.last_attempt_vendor, u.resource_name, u.identity_name, w.window_from, w.window_to
+             FROM usage u JOIN integration i ON i.id = u.integration_id
+             LEFT JOIN usage_window w ON w.integration_id = u.integration_id AND w.stream = u.stream",
             |row| {
                 let identity: [String; 2] = [row.get(3)?, row.get(4)?];
                 Ok(UsageRow {
@@ -170,6 +173,10 @@ impl Store {
                     last_attempt_vendor: row.get(8)?,
                     resource_name: row.get(9)?,
                     identity_name: row.get(10)?,
+                    window: match (row.get(11)?, row.get(12)?) {
+                        (Some(from), Some(to)) => Some([from, to]),
+                        _ => None,
+                    },
                 })
             },
             &mut each,
