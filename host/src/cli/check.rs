@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use console::style;
 use serde::Serialize;
 
+use super::advice::{Trouble, advice};
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{ConfigOption, table, terminal};
@@ -114,19 +115,10 @@ impl Checked {
         }
         let account = terminal::plain(self.account.as_deref().unwrap_or("-"));
         let mut text = format!("`{}` is connected to {account}\n{rows}\n", self.integration);
-        // Streams that share a permission share what to do about it.
-        let mut told: Vec<(&str, Option<&str>)> = Vec::new();
-        for row in &self.streams {
-            let Some(reason) = row.reason.as_deref() else { continue };
-            let advice = (reason, row.hint.as_deref());
-            if !told.contains(&advice) {
-                text.push_str(&format!("\n{}: {}\n", row.stream, terminal::plain(reason)));
-                if let Some(hint) = advice.1 {
-                    text.push_str(&format!("  {}\n", terminal::plain(hint)));
-                }
-                told.push(advice);
-            }
-        }
+        let troubles = self.streams.iter().filter_map(|row| {
+            Some(Trouble { stream: &row.stream, reason: row.reason.as_deref()?, hint: row.hint.as_deref() })
+        });
+        text.push_str(&advice(troubles));
         text
     }
 }

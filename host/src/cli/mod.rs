@@ -2,6 +2,7 @@
 //!
 //! Data goes to standard output, everything else to standard error. The only place where errors become text.
 
+mod advice;
 mod check;
 mod completions;
 mod demo;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use console::style;
 
+use super::advice::{Trouble, advice};
 use super::check::open;
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
@@ -86,14 +87,11 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
     }
     let _ = writeln!(text, "{counts}");
 
-    for stream in &summary.streams {
-        if let Some(reason) = stream.outcome.reason() {
-            let _ = writeln!(text, "\n{}: {}", stream.stream, terminal::plain(reason));
-            if let Some(hint) = stream.outcome.hint() {
-                let _ = writeln!(text, "  {}", terminal::plain(hint));
-            }
-        }
-    }
+    let troubles = summary.streams.iter().filter_map(|stream| {
+        let (reason, hint) = (stream.outcome.reason()?, stream.outcome.hint());
+        Some(Trouble { stream: &stream.stream, reason, hint })
+    });
+    text.push_str(&advice(troubles));
     for stream in &summary.streams {
         if let Some(StreamWindow { from, to }) = stream.window {
             let (from, to) = (from.format("%Y-%m-%d %H:%M"), to.format("%Y-%m-%d %H:%M"));

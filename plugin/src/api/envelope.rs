@@ -229,18 +229,19 @@ pub(crate) fn parse<R: Payload>(body: &[u8]) -> Result<Envelope<R>, Unreadable> 
         Some(b'<') => return Err(Unreadable::Html(title(&String::from_utf8_lossy(start)))),
         Some(_) => {}
     }
-    match serde_json::from_slice::<Field<Record<Wire<R>>>>(body) {
+    // One kind of reader for whole and salvaged answers: each more is compiled for every type of every stream.
+    let text = String::from_utf8_lossy(body);
+    match serde_json::from_str::<Field<Record<Wire<R>>>>(&text) {
         Ok(Field::Is(Record(wire))) => Ok(Envelope::new(wire, None)),
         Ok(Field::Absent) => Err(Unreadable::NoObject("null")),
         Ok(Field::Wrong(what)) => Err(Unreadable::NoObject(what)),
         Err(error) if error.is_eof() => Err(Unreadable::Truncated),
-        Err(error) => salvage(body, &error).ok_or_else(|| Unreadable::NoJson(error.to_string())),
+        Err(error) => salvage(&text, &error).ok_or_else(|| Unreadable::NoJson(error.to_string())),
     }
 }
 
-fn salvage<R: Payload>(body: &[u8], error: &serde_json::Error) -> Option<Envelope<R>> {
-    let text = String::from_utf8_lossy(body);
-    let wire: Field<Record<Wire<Option<Box<RawValue>>>>> = serde_json::from_str(&text).ok()?;
+fn salvage<R: Payload>(text: &str, error: &serde_json::Error) -> Option<Envelope<R>> {
+    let wire: Field<Record<Wire<Option<Box<RawValue>>>>> = serde_json::from_str(text).ok()?;
     let Record(Wire { stat, code, message, message_detail, response, metadata }) = wire.ok()?;
     let response = R::salvage(&response?)?;
     let wire = Wire { stat, code, message, message_detail, response, metadata };
