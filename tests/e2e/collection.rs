@@ -341,6 +341,32 @@ async fn a_later_run_reads_only_the_end_of_the_log_and_knows_as_much() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_that_is_refused_starts_the_log_over_after_its_bookmark() {
+    let setup = Setup::new(TenantOptions { events: Some(1500), ..tenant(60) }).await;
+    setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
+    let refused = || Fault::FailWith200 { code: 40_002, message: "Invalid request parameters".to_owned() };
+    let log = "/admin/v2/logs/authentication";
+    // The probe and the first page are answered, the cursor of the second is refused.
+    setup.simulator.inject_at(log, Fault::Slow(Duration::ZERO), 2);
+    setup.simulator.inject_at(log, refused(), 1);
+    let summary = setup.sync(0);
+    assert_eq!(row(&summary["streams"], "stream", "application-usage")["pages"], 2);
+    let queries = || {
+        let requests = setup.simulator.recorded().into_iter().filter(|request| request.path == log);
+        requests.map(|request| request.query).filter(|query| query.contains("limit=1000")).collect::<Vec<_>>()
+    };
+    assert_eq!(queries().iter().filter(|query| !query.contains("next_offset")).count(), 2, "{:?}", queries());
+
+    // A cursor that is always refused ends the stream, and what was read stays.
+    setup.simulator.inject_at(log, Fault::Slow(Duration::ZERO), 1);
+    setup.simulator.inject_at(log, refused(), 1000);
+    let summary = setup.sync(3);
+    let stream = row(&summary["streams"], "stream", "application-usage");
+    assert_eq!(stream["state"], "incomplete");
+    assert!(stream["hint"].as_str().unwrap().contains("`log-days`"), "{stream}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_child_account_is_named_in_every_request() {
     let options = TenantOptions { account_id: Some("DACHILD0000000000001".to_owned()), ..tenant(30) };
     let setup = Setup::new(options).await;

@@ -213,7 +213,7 @@ fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
     // Starting over reads all there is.
     let third = store.begin_run(&start()).unwrap();
     store.begin_stream(third.id, "groups", true).unwrap();
-    store.forget_checkpoint(third.id, "groups").unwrap();
+    store.forget_checkpoint(third.id, "groups", true).unwrap();
     store.commit_page(third.id, "groups", &page(vec![group("2", "TWO")], done())).unwrap();
     assert_eq!(names(&store), ["TWO"]);
 }

@@ -241,18 +241,19 @@ impl Store {
         commit().map_err(|error| StoreError::Sqlite { path, error })
     }
 
-    /// Forgets the checkpoint and the problems of a stream, so that it starts over, from the beginning.
+    /// Forgets the checkpoint and the problems of a stream, so that it starts over: from the beginning where it is
+    /// `whole`, else after its bookmark.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn forget_checkpoint(&mut self, run: RunId, stream: &str) -> Result<(), StoreError> {
+    pub fn forget_checkpoint(&mut self, run: RunId, stream: &str, whole: bool) -> Result<(), StoreError> {
         let path = self.path.clone();
         let mut forget = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             transaction.execute(
-                "UPDATE run_stream SET cursor = NULL, pages = 0, whole = 1 WHERE run_id = ?1 AND stream = ?2",
-                params![run.0, stream],
+                "UPDATE run_stream SET cursor = NULL, pages = 0, whole = ?3 WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream, whole],
             )?;
             transaction
                 .execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", params![run.0, stream])?;

@@ -42,25 +42,30 @@ impl Reader {
         if checkpoint.state == StreamState::Complete {
             return Ok(summary);
         }
-        let mut position = match (checkpoint.cursor, checkpoint.bookmark) {
+        // Where to start over when a cursor is refused: after the bookmark, then at the beginning. Each once, because
+        // a cursor that never lasts would send us round for ever.
+        let mut restarts = vec![Position::Beginning];
+        restarts.extend(checkpoint.bookmark.map(Position::After));
+        let mut position = match (checkpoint.cursor, restarts.last()) {
             (Some(cursor), _) => Position::At(cursor),
-            (None, Some(bookmark)) => Position::After(bookmark),
+            (None, Some(start)) => start.clone(),
             (None, None) => Position::Beginning,
         };
-        let mut started_over = false;
         loop {
             let page = match self.page(&position).await {
                 Ok(page) => page,
-                Err(CallError::Connector(error))
-                    if error.kind == ErrorKind::InvalidPosition && !started_over =>
-                {
-                    // Once: a cursor that never lasts would send us round for ever.
-                    started_over = true;
+                Err(CallError::Connector(error)) if error.kind == ErrorKind::InvalidPosition => {
+                    if matches!(position, Position::After(_)) {
+                        restarts.truncate(1);
+                    }
+                    let Some(restart) = restarts.pop() else {
+                        return self.end(summary, CallError::Connector(error)).await;
+                    };
+                    position = restart;
                     summary.pages = 0;
                     tracing::warn!(stream = self.spec.name, "starting over: {}", plain(&error.message));
-                    let name = self.spec.name.clone();
-                    self.store.with(move |store| store.forget_checkpoint(run, &name)).await?;
-                    position = Position::Beginning;
+                    let (name, whole) = (self.spec.name.clone(), matches!(position, Position::Beginning));
+                    self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?;
                     continue;
                 }
                 Err(error) => return self.end(summary, error).await,
