@@ -224,19 +224,27 @@ pub(super) fn grant(parent: EntityRef, privilege: &str, child: EntityRef) -> Rel
 
 /// A phone number as the settings want it: whole, or its last four digits.
 pub(super) fn phone_number(client: &Client<'_>, number: Option<String>) -> Option<String> {
-    if !client.settings().mask_phone_numbers {
-        return number;
-    }
-    number.map(|number| {
-        let digits = number.chars().filter(char::is_ascii_digit).count();
-        let mut hidden = digits.saturating_sub(4);
-        let mask = |digit: char| match digit {
-            '0'..='9' if hidden > 0 => {
-                hidden -= 1;
-                '*'
-            }
-            other => other,
-        };
-        number.chars().map(mask).collect()
-    })
+    if client.settings().mask_phone_numbers { number.as_deref().map(masked) } else { number }
+}
+
+/// The label of a phone as the settings want it: people write the number into it.
+pub(super) fn phone_label(client: &Client<'_>, label: Option<String>) -> Option<String> {
+    /// Fewer digits are a model or a year.
+    const SHORTEST_NUMBER: usize = 7;
+    let digits = label.iter().flat_map(|label| label.chars()).filter(char::is_ascii_digit).count();
+    if digits < SHORTEST_NUMBER { label } else { phone_number(client, label) }
+}
+
+/// All digits but the last four as stars.
+fn masked(number: &str) -> String {
+    let digits = number.chars().filter(char::is_ascii_digit).count();
+    let mut hidden = digits.saturating_sub(4);
+    let mask = |digit: char| match digit {
+        '0'..='9' if hidden > 0 => {
+            hidden -= 1;
+            '*'
+        }
+        other => other,
+    };
+    number.chars().map(mask).collect()
 }

@@ -10,7 +10,9 @@
 use serde::Deserialize;
 
 use super::list::read_list;
-use super::object::{Attributes, Fields, Object, entity, grant, identity, phone_number, resource};
+use super::object::{
+    Attributes, Fields, Object, entity, grant, identity, phone_label, phone_number, resource,
+};
 use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
@@ -110,7 +112,8 @@ impl Object for Phone {
         let mut fields = Fields { key: &key, problems: &mut page.problems };
         let number = phone_number(client, fields.take("number", self.number));
         let model = fields.take("model", self.model);
-        let name = fields.take("name", self.name).or_else(|| number.clone()).or_else(|| model.clone());
+        let name = phone_label(client, fields.take("name", self.name));
+        let name = name.or_else(|| number.clone()).or_else(|| model.clone());
 
         let mut attributes = Attributes::default();
         attributes.text("number", number);

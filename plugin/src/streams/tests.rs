@@ -401,6 +401,15 @@ fn phone_numbers_are_masked_to_their_last_digits_where_the_setting_says_so() {
         assert!(masked.contains(shown), "{masked}");
         assert!(shown == number || !masked.contains(&number), "{masked}");
     }
+    // People write the number into the label too.
+    for (label, shown) in
+        [("Ann's iPhone 15 (555-555-0100)", "Ann's iPhone ** (***-***-0100)"), ("iPhone 15", "iPhone 15")]
+    {
+        let body = json!({ "stat": "OK", "response": [{ "phone_id": "DP1", "name": label }] }).to_string();
+        let page =
+            read_with(&with("mask-phone-numbers", "true"), "phones", &Position::Beginning, &body).unwrap();
+        assert_eq!(page.entities[0].name, shown);
+    }
 }
 
 #[test]
