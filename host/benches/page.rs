@@ -11,7 +11,7 @@ use connector_host::configuration::Configuration;
 use connector_host::contract::api::Position;
 use connector_host::contract::http::Response;
 use connector_host::integration::Integration;
-use connector_host::plugin::{Connector, Engine, Source};
+use connector_host::plugin::{Connector, Engine, EngineOptions, Provenance, Source};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use duo_connector::contract as guest;
 use duo_simulator::TenantOptions;
@@ -82,7 +82,7 @@ fn one_page(criterion: &mut Criterion) {
         });
     });
 
-    let engine = Engine::new().unwrap();
+    let engine = Engine::new(&EngineOptions::default()).unwrap();
     let integration = runtime.block_on(sandboxed(&engine, body));
     let users = integration.manifest().stream("users").unwrap().clone();
     group.bench_function("sandbox", |bencher| {
@@ -100,7 +100,7 @@ fn one_page(criterion: &mut Criterion) {
 
 fn one_instance(criterion: &mut Criterion) {
     let runtime = Runtime::new().unwrap();
-    let engine = Engine::new().unwrap();
+    let engine = Engine::new(&EngineOptions::default()).unwrap();
     // A page without users: what is left is the instance, the call, the signature.
     let body = br#"{"stat":"OK","response":[],"metadata":{"total_objects":0}}"#.to_vec();
     let integration = runtime.block_on(sandboxed(&engine, body));
@@ -117,19 +117,24 @@ fn one_instance(criterion: &mut Criterion) {
     });
 }
 
-fn load(criterion: &mut Criterion) {
-    let runtime = Runtime::new().unwrap();
+async fn load_bundled(engine: &Engine) -> Connector {
     let bundled = bundled::find("duo").unwrap();
     let source = Source::Bundled { name: bundled.name, bytes: bundled.bytes };
+    Connector::read_and_load(engine, source, &Provenance::default()).await.unwrap()
+}
+
+fn load(criterion: &mut Criterion) {
+    let runtime = Runtime::new().unwrap();
     let mut group = criterion.benchmark_group("load");
     group.sample_size(10);
-    for (name, engine) in
-        [("compile", Engine::without_cache().unwrap()), ("from-cache", Engine::new().unwrap())]
-    {
+    for (name, engine) in [
+        ("compile", Engine::new(&EngineOptions { cache: None, ..EngineOptions::default() }).unwrap()),
+        ("from-cache", Engine::new(&EngineOptions::default()).unwrap()),
+    ] {
         // Fills the cache, where there is one.
-        runtime.block_on(Connector::load(&engine, source.clone())).unwrap();
+        runtime.block_on(load_bundled(&engine));
         group.bench_function(name, |bencher| {
-            bencher.to_async(&runtime).iter(async || Connector::load(&engine, source.clone()).await.unwrap());
+            bencher.to_async(&runtime).iter(async || load_bundled(&engine).await);
         });
     }
     group.finish();

@@ -9,8 +9,9 @@ use std::time::{Duration, SystemTime};
 use crate::capability::{Answer, Budget, Egress, EgressError, Grant, HttpClient, HttpSetupError};
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::contract::api::{self, ErrorKind};
+use crate::limits::Limits;
 use crate::manifest::{Manifest, StreamSpec};
-use crate::plugin::{CallContext, Connector, Engine, Fault, Limits, LoadError};
+use crate::plugin::{CallContext, Connector, Engine, Fault, LoadError};
 use crate::sync::RetryPolicy;
 
 /// A connector that knows whom to call and as whom.
@@ -23,6 +24,8 @@ pub struct Integration {
     pub selected: Vec<StreamSpec>,
     /// How long to try again.
     pub retry: RetryPolicy,
+    /// Pages of one stream in one run.
+    pub pages: u64,
     settings: Vec<api::Setting>,
     grant: Grant,
     limits: Limits,
@@ -119,7 +122,8 @@ impl Integration {
     ///
     /// [`SetupError`] says which part of the configuration to change. Nothing was sent yet.
     pub async fn open(engine: &Engine, configuration: &Configuration) -> Result<Self, SetupError> {
-        let connector = Connector::load(engine, configuration.source.clone()).await?;
+        let connector =
+            Connector::read_and_load(engine, configuration.source.clone(), &configuration.provenance).await?;
         let manifest = connector.manifest();
         let settings = configuration.settings(manifest)?;
         let selected = select(manifest, configuration.streams.as_deref())?;
@@ -153,6 +157,7 @@ impl Integration {
             name: configuration.name.clone(),
             selected,
             retry: configuration.retry,
+            pages: configuration.pages,
             settings: settings.public,
             grant,
             limits: configuration.limits,

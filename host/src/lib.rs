@@ -8,6 +8,7 @@
 //! - [`contract`]: `wit/`, as Rust
 //! - [`manifest`]: what a connector says of itself, validated
 //! - [`bundled`]: the connectors inside the host
+//! - [`limits`]: what one call may use
 //! - [`plugin`]: loads a connector and makes one call to it
 //! - [`capability`]: everything a connector can reach: http, secrets, logging
 //! - [`configuration`]: an integration, as written in a file and as meant
@@ -24,6 +25,7 @@ pub mod cli;
 pub mod configuration;
 pub mod contract;
 pub mod integration;
+pub mod limits;
 pub mod manifest;
 pub mod normal;
 pub mod output;

@@ -83,6 +83,7 @@ pub struct StreamSpec {
     pub optional: bool,
     pub budget: Option<String>,
     pub incremental: bool,
+    pub cursor_version: u32,
 }
 
 /// A kind of entity a stream yields.
@@ -345,6 +346,7 @@ impl StreamSpec {
             optional: raw.optional,
             budget: raw.budget,
             incremental: raw.incremental,
+            cursor_version: raw.cursor_version,
         })
     }
 }
@@ -447,6 +449,7 @@ mod tests {
             optional: false,
             budget: None,
             incremental: false,
+            cursor_version: 1,
         }
     }
 

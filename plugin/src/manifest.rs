@@ -3,6 +3,7 @@
 use crate::contract::{
     EntitySpec, FieldSpec, Manifest, RelationSpec, RequestBudget, SettingKind, SettingSpec, StreamSpec,
 };
+use crate::paging::CURSOR_VERSION;
 use crate::paging::log::MOST_DAYS;
 use crate::settings::{
     ACCOUNT_ID, ACCOUNT_ID_PATTERN, API_HOSTNAME, API_HOSTNAME_PATTERN, INTEGRATION_KEY,
@@ -156,6 +157,7 @@ fn stream_spec(stream: &Stream) -> StreamSpec {
         optional: stream.optional,
         budget: Some(if stream.log { AUTHENTICATION_LOG } else { OBJECTS }.to_owned()),
         incremental: stream.log,
+        cursor_version: CURSOR_VERSION,
     }
 }
 

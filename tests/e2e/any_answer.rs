@@ -5,7 +5,7 @@ use std::sync::Arc;
 use connector_host::configuration::Configuration;
 use connector_host::contract::api::Position;
 use connector_host::integration::{CallError, Integration};
-use connector_host::plugin::Engine;
+use connector_host::plugin::{Engine, EngineOptions};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ async fn whatever_is_answered_the_component_lives() {
     );
     std::fs::write(folder.path().join("key"), "k".repeat(40)).unwrap();
     let configuration = Configuration::parse(&text, &folder.path().join("duo.toml"), folder.path()).unwrap();
-    let engine = Engine::new().unwrap();
+    let engine = Engine::new(&EngineOptions::default()).unwrap();
     let mut integration = Integration::open(&engine, &configuration).await.unwrap();
     let body = Arc::new(std::sync::Mutex::new(Vec::new()));
     let answered = Arc::clone(&body);

@@ -160,14 +160,24 @@ async fn a_connector_that_is_none() {
             (import "wasi:sockets/tcp@0.2.6" (instance))
             (export "iga:connector/connector@0.1.0" (instance $empty)))"#,
     );
+    // The contract has no way to write: a component that wants one is not linked.
+    let wants_to_post = wat::parse_str(
+        r#"(component
+            (instance $empty)
+            (import "iga:connector/http@0.1.0" (instance (export "post" (func (param "url" string)))))
+            (export "iga:connector/connector@0.1.0" (instance $empty)))"#,
+    );
+    let truncated = connector_host::bundled::all()[0].bytes[..100_000].to_vec();
     let no_connector = wat::parse_str("(component)").unwrap();
-    let cases: [(&str, Option<Vec<u8>>); 7] = [
+    let cases: [(&str, Option<Vec<u8>>); 9] = [
         ("connector-missing", None),
         ("connector-empty", Some(vec![])),
         ("connector-text", Some(b"#!/bin/sh\n".to_vec())),
         ("connector-core-module", Some(core_module)),
         ("connector-of-another-contract", Some(other_contract.unwrap())),
         ("connector-that-wants-sockets", Some(wants_sockets.unwrap())),
+        ("connector-that-wants-to-post", Some(wants_to_post.unwrap())),
+        ("connector-truncated", Some(truncated)),
         ("connector-that-exports-nothing", Some(no_connector)),
     ];
     for (name, bytes) in cases {
@@ -178,6 +188,38 @@ async fn a_connector_that_is_none() {
         assert_message(&setup, name, &setup.with_config("sync", &[]), 2);
         assert_eq!(setup.run(&["inspect", "bad.wasm"]).code, 2, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connector_that_is_not_the_one_that_was_pinned_or_signed() {
+    let setup = setup().await;
+    let component = connector_host::bundled::all()[0].bytes;
+    std::fs::write(setup.path("connector.wasm"), component).unwrap();
+    let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
+    let configure = |provenance: &str| {
+        let configuration =
+            setup.configuration().replace("connector = \"duo\"", "connector = \"connector.wasm\"");
+        setup.configure(&format!("{configuration}[provenance]\n{provenance}\n"));
+    };
+    let signed = format!("minisign-public-key = \"{}\"", keys.pk.to_base64());
+
+    configure(&format!("sha256 = \"{}\"", "0".repeat(64)));
+    let ended = setup.with_config("sync", &[]);
+    assert_eq!(ended.code, 2, "{ended:?}");
+    assert!(ended.stderr.contains(&format!("but the configuration pins {}", "0".repeat(64))), "{ended:?}");
+    configure(&format!("sha256 = \"{}\"\n{signed}", connector_host::plugin::Digest::of(component)));
+    assert_message(&setup, "connector-unsigned", &setup.with_config("sync", &[]), 2);
+
+    let sign = |bytes: &[u8]| {
+        let signature = minisign::sign(None, &keys.sk, bytes, None, None).unwrap().into_string();
+        std::fs::write(setup.path("connector.wasm.minisig"), signature).unwrap();
+    };
+    sign(b"another component");
+    assert_message(&setup, "connector-of-another-signature", &setup.with_config("sync", &[]), 2);
+    sign(component);
+    assert_eq!(setup.with_config("check", &[]).code, 0);
+    configure("sha256 = \"abc\"");
+    assert_message(&setup, "pin-malformed", &setup.with_config("sync", &[]), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use connector_host::configuration::Configuration;
 use connector_host::contract::api::Position;
 use connector_host::integration::Integration;
-use connector_host::plugin::Engine;
+use connector_host::plugin::{Engine, EngineOptions};
 use serde::Deserialize;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Store};
@@ -112,7 +112,7 @@ fn serve_once(listener: &TcpListener) -> String {
 async fn the_bundled_component_signs_as_the_official_client_does() {
     // Tue, 21 Aug 2012 17:29:18, the moment of these vectors.
     let moment = SystemTime::UNIX_EPOCH + Duration::from_secs(1_345_570_158);
-    let engine = Engine::without_cache().unwrap();
+    let engine = Engine::new(&EngineOptions { cache: None, ..EngineOptions::default() }).unwrap();
     for (id, signature) in [("D01", "v5"), ("D02", "v2-sha512"), ("D03", "v2-sha1")] {
         let vector = vectors().into_iter().find(|vector| vector.id == id).unwrap();
         assert_eq!(vector.path, "/admin/v1/users");

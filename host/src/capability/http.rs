@@ -14,9 +14,11 @@ use reqwest::{Certificate, Client};
 use super::logging::plain;
 use super::{Budget, Destination, Egress, EgressError, Lent, egress, left};
 use crate::contract::http::{self, HttpError, HttpErrorKind, Request, Response};
+use crate::limits::{Limit, LimitReached};
 
-/// Headers that decide where a request goes or where it ends: the host's own business.
-const OURS: [&str; 8] = [
+/// Headers that decide where a request goes, where it ends or what it does: the host's own business. Some servers take
+/// a GET for what a header or a proxy's note says.
+const OURS: [&str; 16] = [
     "host",
     "connection",
     "content-length",
@@ -25,7 +27,17 @@ const OURS: [&str; 8] = [
     "te",
     "upgrade",
     "expect",
+    "keep-alive",
+    "trailer",
+    "forwarded",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
+    "x-original-url",
+    "x-rewrite-url",
 ];
+/// The same, by how they begin.
+const OURS_BEGIN: [&str; 2] = ["proxy-", "x-forwarded-"];
 /// Headers a guest may set, and their size in bytes altogether.
 const MOST_HEADERS: usize = 64;
 const LARGEST_HEADERS: usize = 16 << 10;
@@ -209,7 +221,8 @@ fn headers(given: &[(String, String)]) -> Result<reqwest::header::HeaderMap, Htt
     for (name, value) in given {
         let parsed =
             HeaderName::try_from(name).map_err(|_| invalid("a header has no valid name".to_owned()))?;
-        if OURS.contains(&parsed.as_str()) || parsed.as_str().starts_with("proxy-") {
+        let begins = |prefix: &&str| parsed.as_str().starts_with(*prefix);
+        if OURS.contains(&parsed.as_str()) || OURS_BEGIN.iter().any(begins) {
             return Err(invalid(format!("the header `{parsed}` belongs to the host")));
         }
         let value = HeaderValue::try_from(value);
@@ -303,6 +316,8 @@ pub(super) struct Loan {
     pub(super) budget: Option<Arc<Budget>>,
     /// Requests the budget was charged for before the call.
     pub(super) prepaid: u32,
+    /// Requests the call asked for.
+    pub(super) asked: u32,
     pub(super) requests: Arc<AtomicU64>,
 }
 
@@ -315,6 +330,10 @@ impl http::Host for Lent {
                 "no request is allowed during this call".to_owned(),
             )));
         };
+        loan.asked = loan.asked.saturating_add(1);
+        if loan.asked > self.limits.requests {
+            return Err(LimitReached::new(Limit::Requests, &self.limits, 0).into());
+        }
         match (&loan.budget, loan.prepaid) {
             (Some(budget), 0) => budget.spend(&|_| {}).await,
             (_, prepaid) => loan.prepaid = prepaid.saturating_sub(1),
@@ -375,7 +394,17 @@ mod tests {
     #[tokio::test]
     async fn headers_that_belong_to_the_host_are_refused() {
         let client = client(None);
-        for name in ["Host", "content-length", "Transfer-Encoding", "Proxy-Authorization", "a b", "\r\nx"] {
+        for name in [
+            "Host",
+            "content-length",
+            "Transfer-Encoding",
+            "Proxy-Authorization",
+            "X-Forwarded-Host",
+            "X-HTTP-Method-Override",
+            "a b",
+            "\r\nx",
+            "authorization\r\nhost",
+        ] {
             let error = send(&client, "https://localhost/", &[(name, "value")]).await;
             assert_eq!(error.kind, HttpErrorKind::InvalidRequest, "{name}");
         }

@@ -2,18 +2,20 @@
 
 use super::Lent;
 use crate::contract::logging::{self, Level};
+use crate::limits::{Limit, LimitReached};
 
 /// The longest message, in bytes; what is longer is cut.
 const LONGEST: usize = 4096;
-/// Messages a call may log; what comes after is dropped, and that is said once.
-const MOST: u32 = 1000;
+/// What a message counts for beside its text, in bytes: the line it is written on.
+pub(crate) const LINE: usize = 100;
 
 /// Whose words these are.
 #[derive(Debug)]
 pub(super) struct Context {
     integration: String,
     stream: String,
-    logged: u32,
+    /// In bytes.
+    logged: usize,
 }
 
 impl Context {
@@ -29,14 +31,11 @@ impl Context {
 impl logging::Host for Lent {
     async fn log(&mut self, level: Level, message: String) -> wasmtime::Result<()> {
         let context = &mut self.log;
-        context.logged = context.logged.saturating_add(1);
-        let (integration, stream) = (context.integration.as_str(), context.stream.as_str());
-        if context.logged > MOST {
-            if context.logged == MOST + 1 {
-                tracing::warn!(target: "connector", integration, stream, "further messages of this call are dropped");
-            }
-            return Ok(());
+        context.logged = context.logged.saturating_add(message.len().saturating_add(LINE));
+        if context.logged > self.limits.log {
+            return Err(LimitReached::new(Limit::Log, &self.limits, 0).into());
         }
+        let (integration, stream) = (context.integration.as_str(), context.stream.as_str());
         let message = self.redactor.text(&message).into_owned();
         let message = plain(&message);
         match level {
@@ -47,6 +46,16 @@ impl logging::Host for Lent {
             Level::Error => tracing::error!(target: "connector", integration, stream, "{message}"),
         }
         Ok(())
+    }
+}
+
+impl Lent {
+    /// Logs what the guest printed, a line a message. The whole is redacted before it is cut into lines.
+    pub(crate) fn log_printed(&self, printed: &str) {
+        let (integration, stream) = (self.log.integration.as_str(), self.log.stream.as_str());
+        for line in self.redactor.text(printed).lines().filter(|line| !line.trim().is_empty()) {
+            tracing::info!(target: "connector", integration, stream, "printed: {}", plain(line));
+        }
     }
 }
 

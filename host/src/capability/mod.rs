@@ -19,9 +19,11 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 use wasmtime_wasi::HostWallClock;
 
+use crate::limits::Limits;
+
 pub use budget::Budget;
 pub use egress::{Destination, Egress, EgressError};
-pub(crate) use logging::plain;
+pub(crate) use logging::{LINE as LOG_LINE, plain};
 
 pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
 pub use redact::Redactor;
@@ -62,6 +64,7 @@ impl Grant {
             http: Some(http::Loan {
                 client: self.http.clone(),
                 prepaid: u32::from(budget.is_some()),
+                asked: 0,
                 budget,
                 requests: Arc::clone(requests),
             }),
@@ -69,6 +72,7 @@ impl Grant {
             secrets: Arc::clone(&self.secrets),
             clock: self.clock,
             log: logging::Context::new(&self.integration, stream),
+            limits: Limits::default(),
             deadline: None,
         }
     }
@@ -81,6 +85,7 @@ pub struct Lent {
     redactor: Redactor,
     clock: Option<SystemTime>,
     log: logging::Context,
+    limits: Limits,
     deadline: Option<Instant>,
 }
 
@@ -94,6 +99,7 @@ impl Lent {
             redactor: Redactor::default(),
             clock: None,
             log: logging::Context::new("-", "describe"),
+            limits: Limits::default(),
             deadline: None,
         }
     }
@@ -104,9 +110,10 @@ impl Lent {
         self.redactor.clone()
     }
 
-    /// The call begins, and must end after `limit`.
-    pub(crate) fn start(&mut self, limit: Duration) {
-        self.deadline = Instant::now().checked_add(limit);
+    /// The call begins, under `limits`.
+    pub(crate) fn start(&mut self, limits: &Limits) {
+        self.limits = *limits;
+        self.deadline = Instant::now().checked_add(limits.call);
     }
 
     pub(crate) fn clock(&self) -> Option<FixedClock> {

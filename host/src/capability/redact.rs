@@ -1,9 +1,11 @@
 //! The one exit: whatever a guest says passes here before it is logged, shown or stored.
 
 use std::borrow::Cow;
+use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use zeroize::Zeroize as _;
 
 use crate::contract::api::{Access, Error, ErrorKind, Page, Progress, Report};
 use crate::contract::types::{AttributeValue, EntityRef, NormalForm, Resource};
@@ -14,7 +16,8 @@ const BLANK: &str = "[redacted]";
 /// Secrets shorter than this are not searched for: blanking out every `a` would help nobody.
 const SHORTEST: usize = 4;
 
-/// Blanks out secrets, as they are and as base64, URLs and JSON write them.
+/// Blanks out secrets, as they are and as base64, hexadecimal, URLs and JSON write them, also with white space in between,
+/// such as line breaks.
 #[derive(Clone, Default)]
 pub struct Redactor {
     patterns: Option<Arc<AhoCorasick>>,
@@ -26,16 +29,22 @@ impl Redactor {
         let mut patterns: Vec<String> = Vec::new();
         for secret in secrets.filter(|secret| secret.len() >= SHORTEST) {
             patterns.push(secret.to_owned());
+            patterns.push(secret.split_whitespace().collect());
             patterns.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
             patterns.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
             patterns.extend(base64_of(secret.as_bytes()));
+            let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+            patterns.push(hex.to_ascii_uppercase());
+            patterns.push(hex);
         }
-        patterns.sort();
-        patterns.dedup();
+        patterns.retain(|pattern| pattern.len() >= SHORTEST);
         if patterns.is_empty() {
             return Self::default();
         }
+        patterns.sort();
+        patterns.dedup();
         let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
+        patterns.zeroize();
         // Building fails only on automata of gigabytes.
         Self { patterns: automaton.ok().map(Arc::new) }
     }
@@ -43,13 +52,24 @@ impl Redactor {
     /// `text` without secrets.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match &self.patterns {
-            Some(patterns) if patterns.is_match(text) => {
-                let blanks = vec![BLANK; patterns.patterns_len()];
-                Cow::Owned(patterns.replace_all(text, &blanks))
-            }
-            _ => Cow::Borrowed(text),
+        let Some(patterns) = &self.patterns else { return Cow::Borrowed(text) };
+        let mut found: Vec<Range<usize>> = patterns.find_iter(text).map(|found| found.range()).collect();
+        found.extend(across_white_space(patterns, text));
+        if found.is_empty() {
+            return Cow::Borrowed(text);
         }
+        found.sort_by_key(|range| range.start);
+        let mut redacted = String::with_capacity(text.len());
+        let mut end = 0;
+        for range in found {
+            if range.start >= end {
+                redacted.push_str(text.get(end..range.start).unwrap_or_default());
+                redacted.push_str(BLANK);
+            }
+            end = end.max(range.end);
+        }
+        redacted.push_str(text.get(end..).unwrap_or_default());
+        Cow::Owned(redacted)
     }
 
     fn clean(&self, text: &mut String) {
@@ -203,6 +223,25 @@ impl Redactor {
     }
 }
 
+/// Where secrets stand in `text` when its white space and control characters are left out.
+fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
+    let is_gap = |char: char| char.is_whitespace() || char.is_control();
+    if text.len() < SHORTEST || !text.contains(is_gap) {
+        return Vec::new();
+    }
+    let (mut squeezed, mut places) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
+    for (place, char) in text.char_indices().filter(|(_, char)| !is_gap(*char)) {
+        squeezed.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+        // For each byte of it: where it begins, and where the next one would.
+        places.resize(squeezed.len(), (place, place + char.len_utf8()));
+    }
+    let range = |found: aho_corasick::Match| {
+        let (first, last) = (places.get(found.start())?, places.get(found.end().checked_sub(1)?)?);
+        Some(first.0..last.1)
+    };
+    patterns.find_iter(&squeezed).filter_map(range).collect()
+}
+
 /// What of `bytes` shows in base64, wherever they stand in what is encoded (`user:secret`, say): at each of the
 /// three alignments, the digits that nothing before or after decides.
 fn base64_of(bytes: &[u8]) -> Vec<String> {
@@ -254,6 +293,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_secret_is_blanked_out_in_hexadecimal_and_across_lines() {
+        use base64::Engine as _;
+        let secret = "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep";
+        let redactor = Redactor::new([secret].into_iter());
+        let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let base64 = base64::engine::general_purpose::STANDARD.encode(format!("DIXX:{secret}"));
+        let mime = format!("{}\r\n{}", &base64[..30], &base64[30..]);
+        let wrapped = format!("{}\n{}", &secret[..7], &secret[7..]);
+        let spelled: String = secret.chars().map(|char| format!("{char} ")).collect();
+        let dump: String = secret.bytes().map(|byte| format!("{byte:02X} ")).collect();
+        for text in [hex.clone(), hex.to_uppercase(), mime, wrapped, spelled, dump] {
+            let redacted = redactor.text(&format!("key={text};\nall is well")).into_owned();
+            assert!(redacted.starts_with("key="), "{redacted}");
+            assert!(redacted.len() < 60 && redacted.ends_with(";\nall is well"), "{redacted}");
+        }
+    }
+
+    #[test]
+    fn neighbours_of_a_secret_are_kept() {
+        let redactor = Redactor::new(["correct horse"].into_iter());
+        let text = "ü correct horse ü correct\nhorse, correct horsecorrect horse.";
+        let expected = "ü [redacted] ü [redacted], [redacted][redacted].";
+        assert_eq!(redactor.text(text), expected);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::capability::requests_sent;
 use crate::configuration::Configuration;
 use crate::contract::api::{Access, ErrorKind, Report};
 use crate::integration::Integration;
-use crate::plugin::Engine;
+use crate::plugin::{Engine, EngineOptions};
 use crate::sync::{self, RetryPolicy};
 
 #[derive(clap::Args)]
@@ -46,8 +46,8 @@ struct Row {
     hint: Option<String>,
 }
 
-pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
-    let integration = open(&options.config).await?;
+pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
+    let integration = open(&options.config, engine).await?;
     let progress = Progress::new();
     let requests = Arc::new(AtomicU64::new(0));
     // Somebody waits for the answer: a vendor that is down is told soon, and not after a minute.
@@ -63,12 +63,12 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
 }
 
 /// The integration that the options name.
-pub(super) async fn open(options: &ConfigOption) -> Result<Integration, Failure> {
+pub(super) async fn open(options: &ConfigOption, engine: &EngineOptions) -> Result<Integration, Failure> {
     let mut configuration = Configuration::load(&options.config)?;
     if !options.streams.is_empty() {
         configuration.streams = Some(options.streams.clone());
     }
-    Ok(Integration::open(&Engine::new()?, &configuration).await?)
+    Ok(Integration::open(&Engine::new(engine)?, &configuration).await?)
 }
 
 impl Checked {

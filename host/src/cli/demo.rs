@@ -15,7 +15,7 @@ use super::{sync as sync_command, table, terminal};
 use crate::configuration::Configuration;
 use crate::integration::Integration;
 use crate::manifest::Manifest;
-use crate::plugin::Engine;
+use crate::plugin::{Engine, EngineOptions};
 use crate::store::{EntityRow, Store};
 use crate::sync::{self, Event, Observer};
 
@@ -35,7 +35,7 @@ pub(super) struct Options {
     dir: PathBuf,
 }
 
-pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
     let tenant = TenantOptions {
         users: options.users,
         seed: options.seed,
@@ -52,13 +52,13 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
     ))?;
 
     let configuration = Configuration::load(&config)?;
-    let integration = Arc::new(Integration::open(&Engine::new()?, &configuration).await?);
+    let integration = Arc::new(Integration::open(&Engine::new(engine)?, &configuration).await?);
     let connector = &integration.connector;
     step(&format!(
         "The connector `{}` {} is in the sandbox: {} KiB, sha256 {:#}",
         connector.manifest().name,
         connector.manifest().version,
-        connector.size().div_ceil(1024),
+        connector.artifact().bytes.len().div_ceil(1024),
         connector.digest(),
     ))?;
 

@@ -11,7 +11,7 @@ use super::{table, terminal};
 use crate::bundled;
 use crate::manifest::{HostRule, Manifest, SettingKind};
 use crate::output::documentation;
-use crate::plugin::{Connector, Engine, Source};
+use crate::plugin::{Connector, Engine, EngineOptions, Provenance, Source};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -35,7 +35,7 @@ struct Report<'a> {
     manifest: &'a Manifest,
 }
 
-pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
     let named = match &options.connector {
         Some(name) => bundled::find(name),
         None => bundled::all().first().copied(),
@@ -44,12 +44,12 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
         Some(bundled) => Source::Bundled { name: bundled.name, bytes: bundled.bytes },
         None => Source::File(PathBuf::from(options.connector.unwrap_or_default())),
     };
-    let connector = Connector::load(&Engine::new()?, source).await?;
+    let connector = Connector::read_and_load(&Engine::new(engine)?, source, &Provenance::default()).await?;
     let report = Report {
-        source: connector.source().to_string(),
+        source: connector.artifact().source.to_string(),
         contract: format!("{}@{}", crate::contract::PACKAGE, connector.contract()),
         sha256: connector.digest().to_string(),
-        size: connector.size(),
+        size: connector.artifact().bytes.len(),
         imports: connector.imports().iter().map(ToString::to_string).collect(),
         manifest: connector.manifest(),
     };

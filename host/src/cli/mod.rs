@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use crate::plugin::EngineOptions;
 use exit::{Exit, Failure};
 
 /// Reads who has access to what from a vendor, through a connector in a sandbox.
@@ -36,6 +37,10 @@ struct Cli {
     /// Log more: -v what happens, -vv each request, -vvv everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
+    /// The stack a connector gets, in KiB
+    #[arg(long, value_name = "KIB", global = true, default_value_t = 512, hide_default_value = true,
+          value_parser = clap::value_parser!(u32).range(16..=16_384))]
+    stack_kib: u32,
 }
 
 const EXIT_CODES: &str = "\
@@ -97,12 +102,13 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Failed, error.into()).report(),
     };
+    let engine = EngineOptions { stack: (cli.stack_kib as usize) << 10, ..EngineOptions::default() };
     let ended = runtime.block_on(async {
         match cli.command {
-            Command::Demo(options) => demo::run(options).await,
-            Command::Inspect(options) => inspect::run(options).await,
-            Command::Check(options) => check::run(options).await,
-            Command::Sync(options) => sync::run(options).await,
+            Command::Demo(options) => demo::run(options, &engine).await,
+            Command::Inspect(options) => inspect::run(options, &engine).await,
+            Command::Check(options) => check::run(options, &engine).await,
+            Command::Sync(options) => sync::run(options, &engine).await,
             Command::Export(options) => export::run(&options),
             Command::Completions(options) => completions::run(&options),
         }

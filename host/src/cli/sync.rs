@@ -12,6 +12,7 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{ConfigOption, table, terminal};
 use crate::manifest::{ANY_PRIVILEGE, Manifest};
+use crate::plugin::EngineOptions;
 use crate::store::RelationCount;
 use crate::sync::{self, StreamOutcome, StreamWindow, Summary};
 
@@ -27,8 +28,8 @@ pub(super) struct Options {
     json: bool,
 }
 
-pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
-    let integration = Arc::new(open(&options.config).await?);
+pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
+    let integration = Arc::new(open(&options.config, engine).await?);
     let path = options.store.unwrap_or_else(|| PathBuf::from(format!("{}.db", integration.name)));
     let run = sync::run(Arc::clone(&integration), path.clone(), Arc::new(Progress::new()));
     let summary = tokio::select! {

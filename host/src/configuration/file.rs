@@ -17,11 +17,21 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) settings: BTreeMap<String, toml::Value>,
     #[serde(default)]
+    pub(super) provenance: Provenance,
+    #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) retry: Retry,
+}
+
+/// `[provenance]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Provenance {
+    pub(super) sha256: Option<String>,
+    pub(super) minisign_public_key: Option<String>,
 }
 
 /// `[network]`
@@ -39,6 +49,14 @@ pub(super) struct Network {
 pub(super) struct Limits {
     pub(super) memory_mib: Option<u32>,
     pub(super) call_seconds: Option<f64>,
+    pub(super) compute_seconds: Option<f64>,
+    pub(super) tables: Option<u32>,
+    pub(super) table_elements: Option<u32>,
+    pub(super) instances: Option<u32>,
+    pub(super) requests: Option<u32>,
+    pub(super) output_mib: Option<u32>,
+    pub(super) log_kib: Option<u32>,
+    pub(super) pages: Option<u64>,
     pub(super) request_seconds: Option<f64>,
     pub(super) response_mib: Option<u32>,
     pub(super) vendor_budgets: Option<bool>,

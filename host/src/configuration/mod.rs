@@ -10,14 +10,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use minisign_verify::PublicKey;
+use secrecy::SecretString;
+use zeroize::Zeroize as _;
+
 use crate::bundled;
 use crate::capability::{HttpLimits, Secrets};
 use crate::contract::api;
+use crate::limits::Limits;
 use crate::manifest::{Manifest, SettingKind, SettingSpec};
-use crate::plugin::{Limits, Source};
+use crate::plugin::{Digest, Provenance, Source};
 use crate::sync::RetryPolicy;
 
 pub use value::Value;
+
+/// Pages of one stream in one run. At the vendors' usual few hundred objects a page, tens of millions of them.
+const MOST_PAGES: u64 = 100_000;
 
 /// An integration as meant.
 #[derive(Clone, Debug)]
@@ -26,6 +34,8 @@ pub struct Configuration {
     pub name: String,
     /// The connector.
     pub source: Source,
+    /// What the connector must be.
+    pub provenance: Provenance,
     /// The streams to read; `None` is all of them.
     pub streams: Option<Vec<String>>,
     /// Values of settings, by name.
@@ -36,6 +46,8 @@ pub struct Configuration {
     pub ca_file: Option<PathBuf>,
     /// What a call may use.
     pub limits: Limits,
+    /// Pages of one stream in one run: an endless stream ends here.
+    pub pages: u64,
     /// What an exchange over HTTP may take.
     pub http: HttpLimits,
     /// How long to try again.
@@ -172,6 +184,20 @@ impl Configuration {
             Some(bundled) => Source::Bundled { name: bundled.name, bytes: bundled.bytes },
             None => Source::File(folder.join(&written.connector)),
         };
+        let provenance = Provenance {
+            sha256: match &written.provenance.sha256 {
+                Some(text) => Some(Digest::parse(text).ok_or_else(|| {
+                    key("sha256", "takes the 64 hexadecimal digits that `inspect` prints".to_owned())
+                })?),
+                None => None,
+            },
+            signed_by: match &written.provenance.minisign_public_key {
+                Some(text) => Some(PublicKey::from_base64(text.trim()).map_err(|_| {
+                    key("minisign-public-key", "takes the second line of a minisign `.pub` file".to_owned())
+                })?),
+                None => None,
+            },
+        };
         let defaults = (Limits::default(), HttpLimits::default(), RetryPolicy::default());
         let seconds = |key_name, value: Option<f64>, default: Duration| match value {
             None => Ok(default),
@@ -185,20 +211,38 @@ impl Configuration {
             Some(value @ 1..=2048) => Ok((value as usize) << 20),
             Some(_) => Err(key(key_name, "takes 1 to 2048 MiB".to_owned())),
         };
+        let kibibytes = |key_name, value: Option<u32>, default: usize| match value {
+            None => Ok(default),
+            Some(value @ 1..=65_536) => Ok((value as usize) << 10),
+            Some(_) => Err(key(key_name, "takes 1 to 65536 KiB".to_owned())),
+        };
+        let count = |key_name, value: Option<u32>, default: usize| match value {
+            None => Ok(default),
+            Some(value @ 1..=10_000_000) => Ok(value as usize),
+            Some(_) => Err(key(key_name, "takes a number from 1 to 10000000".to_owned())),
+        };
         let limits = written.limits;
         let retry = written.retry;
         Ok(Self {
             name: written.name,
             source,
+            provenance,
             streams: written.streams,
             settings,
             connect_to: written.network.connect_to,
             ca_file: written.network.ca_file.map(|path| folder.join(path)),
             limits: Limits {
                 call: seconds("call-seconds", limits.call_seconds, defaults.0.call)?,
+                compute: seconds("compute-seconds", limits.compute_seconds, defaults.0.compute)?,
                 memory: mebibytes("memory-mib", limits.memory_mib, defaults.0.memory)?,
-                output: defaults.0.output,
+                tables: count("tables", limits.tables, defaults.0.tables)?,
+                table_elements: count("table-elements", limits.table_elements, defaults.0.table_elements)?,
+                instances: count("instances", limits.instances, defaults.0.instances)?,
+                requests: limits.requests.unwrap_or(defaults.0.requests).max(1),
+                output: mebibytes("output-mib", limits.output_mib, defaults.0.output)?,
+                log: kibibytes("log-kib", limits.log_kib, defaults.0.log)?,
             },
+            pages: limits.pages.unwrap_or(MOST_PAGES).max(1),
             http: HttpLimits {
                 exchange: seconds("request-seconds", limits.request_seconds, defaults.1.exchange)?,
                 body: mebibytes("response-mib", limits.response_mib, defaults.1.body)?,
@@ -232,7 +276,9 @@ impl Configuration {
                 }
             };
             if spec.kind == SettingKind::Secret {
-                secrets.insert(spec.name.clone(), value.into());
+                let mut value = value;
+                secrets.insert(spec.name.clone(), SecretString::from(value.as_str()));
+                value.zeroize();
             } else {
                 public.push(api::Setting { name: spec.name.clone(), value });
             }

@@ -2,14 +2,16 @@
 
 use std::pin::Pin;
 
-use wasmtime::Store;
+use wasmtime::{Store, UpdateDeadline};
 
 use super::component::Connector;
+use super::engine::EPOCH_TICK;
 use super::fault::Fault;
-use super::state::{CallState, Limits};
+use super::state::CallState;
 use crate::capability::{Lent, Redactor};
 use crate::contract::ConnectorComponent;
 use crate::contract::api;
+use crate::limits::{Limit, LimitReached, Limits};
 
 /// A call of an export, on its way.
 pub(super) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
@@ -97,28 +99,39 @@ impl Connector {
     ) -> Result<T, Fault> {
         let CallContext { limits, mut lent } = context;
         let redactor: Redactor = lent.redactor();
-        lent.start(limits.call);
+        lent.start(&limits);
         let mut store = Store::new(&self.engine.wasmtime, CallState::new(limits, lent));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.output);
-        // With each tick of the epoch a guest that computes yields, so that others get their turn and the time-out
-        // below stops it as it stops one that waits in the host.
+        // With each tick of the epoch a guest that computes yields, so that others get their turn, and pays for it. The
+        // time-out below stops what waits in the host, where the epoch does not reach.
+        let most = limits.compute.as_millis().div_ceil(EPOCH_TICK.as_millis());
         store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
+        store.epoch_deadline_callback(move |mut context| {
+            let ticks = &mut context.data_mut().ticks;
+            *ticks = ticks.saturating_add(1);
+            if u128::from(*ticks) > most {
+                return Err(LimitReached::new(Limit::Compute, &limits, 0).into());
+            }
+            Ok(UpdateDeadline::Yield(1))
+        });
 
         let answer = tokio::time::timeout(limits.call, async {
             let guest = self.pre.instantiate_async(&mut store).await?;
             function(&guest, &mut store).await
         })
         .await;
-        tracing::trace!(memory = store.data().limiter.used(), "call ended");
+        let state = store.data();
+        tracing::trace!(memory = state.limiter.used(), ticks = state.ticks, "call ended");
+        state.lent.log_printed(&state.printed());
+        let stack = self.engine.stack;
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 tracing::debug!("guest failed: {}", redactor.text(&format!("{error:?}")));
-                Err(Fault::classify(&error, store.data(), &redactor))
+                Err(Fault::classify(&error, state, &limits, stack, &redactor))
             }
-            Err(_) => Err(Fault::Deadline { seconds: limits.call.as_secs() }),
+            Err(_) => Err(Fault::Limit(LimitReached::new(Limit::Call, &limits, stack))),
         }
     }
 }

@@ -1,73 +1,23 @@
-//! From a file to a [`Connector`]: read, digest, compile, compare with the contract, ask for its manifest.
+//! From an [`Artifact`] to a [`Connector`]: verify, compile, compare with the contract, ask for its manifest.
 
-use std::fmt;
-use std::path::PathBuf;
-
+use bytes::Bytes;
 use semver::Version;
-use sha2::{Digest as _, Sha256};
 use wasmtime::component::Component;
 
+use super::artifact::{Artifact, Digest, Provenance, ProvenanceError, ReadError, Source};
 use super::call::CallContext;
 use super::engine::Engine;
 use super::fault::Fault;
 use super::imports::{self, ContractMismatch, ImportName};
-use super::state::Limits;
 use crate::capability::Lent;
 use crate::contract::ConnectorComponentPre;
+use crate::limits::Limits;
 use crate::manifest::{Manifest, ManifestError};
 
-/// The largest file that is compiled, in bytes. The connectors we know of have less than one MiB.
-const LARGEST: u64 = 64 << 20;
-
 /// Describing itself is no work: a connector that takes longer, or more, is broken.
-const DESCRIBE: Limits =
-    Limits { call: std::time::Duration::from_secs(5), memory: 64 << 20, output: 4 << 20 };
-
-/// Where a component comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// Shipped inside the host.
-    Bundled {
-        /// Its name, as a configuration writes it.
-        name: &'static str,
-        /// The component.
-        bytes: &'static [u8],
-    },
-    /// A file.
-    File(PathBuf),
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bundled { name, .. } => write!(formatter, "bundled `{name}`"),
-            Self::File(path) => write!(formatter, "{}", path.display()),
-        }
-    }
-}
-
-/// SHA-256 of a component's bytes. Two components with the same digest are the same connector.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Digest([u8; 32]);
-
-impl Digest {
-    fn of(bytes: &[u8]) -> Self {
-        Self(Sha256::digest(bytes).into())
-    }
-}
-
-impl fmt::Display for Digest {
-    /// 64 hexadecimal digits; `{:#}` prints the first twelve.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = if formatter.alternate() { 6 } else { self.0.len() };
-        self.0.iter().take(shown).try_for_each(|byte| write!(formatter, "{byte:02x}"))
-    }
-}
-
-impl fmt::Debug for Digest {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "Digest({self})")
-    }
+fn describe_limits() -> Limits {
+    let time = std::time::Duration::from_secs(5);
+    Limits { call: time, compute: time, memory: 64 << 20, output: 4 << 20, ..Limits::default() }
 }
 
 /// A connector, compiled and described: ready to be called.
@@ -75,9 +25,7 @@ impl fmt::Debug for Digest {
 pub struct Connector {
     pub(super) engine: Engine,
     pub(super) pre: ConnectorComponentPre<super::state::CallState>,
-    source: Source,
-    digest: Digest,
-    size: usize,
+    artifact: Artifact,
     imports: Vec<ImportName>,
     contract: Version,
     manifest: Manifest,
@@ -87,20 +35,15 @@ pub struct Connector {
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// The file can't be read.
-    #[error("could not read the connector `{path}`: {error}")]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
-    /// It is larger than any connector.
-    #[error("`{source_name}` has {size} bytes, more than the {LARGEST} a connector may have")]
-    TooLarge {
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It is not what the operator trusts. It was not compiled.
+    #[error("refused the connector `{source_name}`: {error}")]
+    Provenance {
         /// Where it came from.
         source_name: String,
-        /// Its size in bytes.
-        size: u64,
+        /// What differs.
+        error: ProvenanceError,
     },
     /// It is not a component.
     #[error("`{source_name}` is not a WebAssembly component: {reason}")]
@@ -147,7 +90,7 @@ impl LoadError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::Unreadable { .. } => {
+            Self::Read(ReadError::Unreadable { .. }) => {
                 let bundled: Vec<_> =
                     crate::bundled::all().iter().map(|one| format!("`{}`", one.name)).collect();
                 format!(
@@ -155,7 +98,8 @@ impl LoadError {
                     bundled.join(", ")
                 )
             }
-            Self::TooLarge { .. } | Self::NotAComponent { .. } => {
+            Self::Provenance { error, .. } => error.hint(),
+            Self::Read(ReadError::TooLarge { .. }) | Self::NotAComponent { .. } => {
                 "build the connector for the target `wasm32-wasip2`; `wit/README.md` says how".to_owned()
             }
             Self::Contract { mismatch, .. } => mismatch.hint(),
@@ -167,17 +111,35 @@ impl LoadError {
 }
 
 impl Connector {
-    /// Loads, compiles and describes the component at `source`. Nothing is lent to it meanwhile.
+    /// Reads the component at `source`, and loads it.
     ///
     /// # Errors
     ///
-    /// [`LoadError`] says what the file is instead of a connector for this host.
-    pub async fn load(engine: &Engine, source: Source) -> Result<Self, LoadError> {
-        let bytes = read(&source)?;
-        let digest = Digest::of(&bytes);
-        let size = bytes.len();
-        let source_name = source.to_string();
-        let component = compile(engine, bytes, &source_name).await?;
+    /// As for [`Connector::load`].
+    pub async fn read_and_load(
+        engine: &Engine,
+        source: Source,
+        provenance: &Provenance,
+    ) -> Result<Self, LoadError> {
+        Self::load(engine, Artifact::read(source)?, provenance).await
+    }
+
+    /// Compiles a component and lets it describe itself, once it is what the operator trusts. Nothing is lent to it
+    /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// [`LoadError`] says what it is instead of a connector for this host.
+    pub async fn load(
+        engine: &Engine,
+        artifact: Artifact,
+        provenance: &Provenance,
+    ) -> Result<Self, LoadError> {
+        let source_name = artifact.source.to_string();
+        let untrusted = |error| LoadError::Provenance { source_name: source_name.clone(), error };
+        artifact.verify(provenance).map_err(untrusted)?;
+        let (digest, bytes) = (artifact.digest, artifact.bytes.clone());
+        let component = compile(engine, bytes, digest, &source_name).await?;
         let contract = |mismatch| LoadError::Contract { source_name: source_name.clone(), digest, mismatch };
         let (imports, version) = imports::examine(engine, &component).map_err(contract)?;
         let not_linkable = |error: wasmtime::Error| LoadError::NotAComponent {
@@ -193,14 +155,12 @@ impl Connector {
         let mut connector = Self {
             engine: engine.clone(),
             pre,
-            source,
-            digest,
-            size,
+            artifact,
             imports,
             contract: version,
             manifest: Manifest::default(),
         };
-        let context = CallContext { limits: DESCRIBE, lent: Lent::nothing() };
+        let context = CallContext { limits: describe_limits(), lent: Lent::nothing() };
         let described = connector
             .call(context, |guest, store| Box::pin(guest.iga_connector_connector().call_describe(store)))
             .await
@@ -216,22 +176,16 @@ impl Connector {
         &self.manifest
     }
 
-    /// Where it came from.
+    /// Its bytes, and where they came from.
     #[must_use]
-    pub fn source(&self) -> &Source {
-        &self.source
+    pub fn artifact(&self) -> &Artifact {
+        &self.artifact
     }
 
     /// Which bytes it is.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// Its size in bytes.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.size
+        self.artifact.digest
     }
 
     /// All that it asks of the host.
@@ -247,21 +201,13 @@ impl Connector {
     }
 }
 
-fn read(source: &Source) -> Result<Vec<u8>, LoadError> {
-    let path = match source {
-        Source::Bundled { bytes, .. } => return Ok(bytes.to_vec()),
-        Source::File(path) => path,
-    };
-    let unreadable = |error| LoadError::Unreadable { path: path.clone(), error };
-    let size = std::fs::metadata(path).map_err(unreadable)?.len();
-    if size > LARGEST {
-        return Err(LoadError::TooLarge { source_name: source.to_string(), size });
-    }
-    std::fs::read(path).map_err(unreadable)
-}
-
-/// Compiles off the runtime: it takes up to a few hundred milliseconds of all cores.
-async fn compile(engine: &Engine, bytes: Vec<u8>, source_name: &str) -> Result<Component, LoadError> {
+/// Compiles off the runtime, or takes it from the cache: it takes up to a few hundred milliseconds of all cores.
+async fn compile(
+    engine: &Engine,
+    bytes: Bytes,
+    digest: Digest,
+    source_name: &str,
+) -> Result<Component, LoadError> {
     let not_a_component =
         |reason: String| LoadError::NotAComponent { source_name: source_name.to_owned(), reason };
     // The preamble tells a component from a module, and both from anything else: a precompiled file, which
@@ -274,8 +220,18 @@ async fn compile(engine: &Engine, bytes: Vec<u8>, source_name: &str) -> Result<C
         _ if bytes.is_empty() => return Err(not_a_component("the file is empty".to_owned())),
         _ => return Err(not_a_component("it does not begin like WebAssembly".to_owned())),
     }
-    let wasmtime = engine.wasmtime.clone();
-    let compiled = tokio::task::spawn_blocking(move || Component::from_binary(&wasmtime, &bytes)).await;
+    let (wasmtime, cache) = (engine.wasmtime.clone(), engine.cache.clone());
+    let compiled = tokio::task::spawn_blocking(move || {
+        if let Some(component) = cache.as_ref().and_then(|cache| cache.load(&wasmtime, digest)) {
+            return Ok(component);
+        }
+        let component = Component::from_binary(&wasmtime, &bytes)?;
+        if let Some(cache) = cache {
+            cache.store(&wasmtime, digest, &component);
+        }
+        Ok::<_, wasmtime::Error>(component)
+    });
+    let compiled = compiled.await;
     match compiled {
         Ok(Ok(component)) => Ok(component),
         Ok(Err(error)) => Err(not_a_component(format!("{error:#}"))),

