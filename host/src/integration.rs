@@ -12,6 +12,7 @@ use crate::contract::api::{self, ErrorKind};
 use crate::limits::Limits;
 use crate::manifest::{Manifest, StreamSpec};
 use crate::plugin::{CallContext, Connector, Engine, Fault, LoadError};
+use crate::serving::Probation;
 use crate::sync::RetryPolicy;
 
 /// A connector that knows whom to call and as whom.
@@ -26,6 +27,8 @@ pub struct Integration {
     pub retry: RetryPolicy,
     /// Pages of one stream in one run.
     pub pages: u64,
+    /// Where its connector took over from another a short while ago.
+    pub probation: Option<Arc<Probation>>,
     settings: Vec<api::Setting>,
     grant: Grant,
     limits: Limits,
@@ -122,8 +125,22 @@ impl Integration {
     ///
     /// [`SetupError`] says which part of the configuration to change. Nothing was sent yet.
     pub async fn open(engine: &Engine, configuration: &Configuration) -> Result<Self, SetupError> {
-        let connector =
-            Connector::read_and_load(engine, configuration.source.clone(), &configuration.provenance).await?;
+        let (source, provenance) = (configuration.source.clone(), &configuration.provenance);
+        let connector = Connector::read_and_load(engine, source, provenance).await?;
+        Self::bind(connector, configuration, None)
+    }
+
+    /// Binds a connector to the settings. What counts against a vendor's rate limit goes on counting where it takes
+    /// over from `predecessor`.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] says which part of the configuration does not fit this connector.
+    pub fn bind(
+        connector: Connector,
+        configuration: &Configuration,
+        predecessor: Option<&Self>,
+    ) -> Result<Self, SetupError> {
         let manifest = connector.manifest();
         let settings = configuration.settings(manifest)?;
         let selected = select(manifest, configuration.streams.as_deref())?;
@@ -143,7 +160,10 @@ impl Integration {
         let http = HttpClient::new(egress, configuration.http, ca_pem.as_deref())?;
         let budgets = manifest.budgets.iter().filter(|_| configuration.budgets).map(|budget| {
             let window = Duration::from_secs(budget.per_seconds.into());
-            (budget.name.clone(), Arc::new(Budget::new(budget.requests, window)))
+            let before = predecessor.and_then(|before| before.grant.budgets.get(&budget.name));
+            let same = before.filter(|before| before.is(budget.requests, window)).cloned();
+            let budget_of = || Arc::new(Budget::new(budget.requests, window));
+            (budget.name.clone(), same.unwrap_or_else(budget_of))
         });
         let budgets: BTreeMap<_, _> = budgets.collect();
         let grant = Grant {
@@ -158,6 +178,7 @@ impl Integration {
             selected,
             retry: configuration.retry,
             pages: configuration.pages,
+            probation: None,
             settings: settings.public,
             grant,
             limits: configuration.limits,

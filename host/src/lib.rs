@@ -13,6 +13,7 @@
 //! - [`capability`]: everything a connector can reach: http, secrets, logging
 //! - [`configuration`]: an integration, as written in a file and as meant
 //! - [`integration`]: a connector with its settings and capabilities, ready to be called
+//! - [`serving`]: which connector serves an integration now
 //! - [`sync`]: a run: check, streams side by side, retry, checkpoints
 //! - [`store`]: what is kept
 //! - [`normal`]: the normal form as JSON, for the store and every export
@@ -30,5 +31,6 @@ pub mod manifest;
 pub mod normal;
 pub mod output;
 pub mod plugin;
+pub mod serving;
 pub mod store;
 pub mod sync;

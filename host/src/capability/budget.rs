@@ -24,6 +24,12 @@ impl Budget {
         Self { requests: requests.max(1) as usize, window, sent: Mutex::new(VecDeque::new()) }
     }
 
+    /// Whether it is that limit.
+    #[must_use]
+    pub fn is(&self, requests: u32, window: Duration) -> bool {
+        (self.requests, self.window) == (requests.max(1) as usize, window)
+    }
+
     /// Waits until one more request is within the budget, and counts it. Those who wait are served in order, and
     /// told for how long, once it is their turn.
     pub async fn spend(&self, waiting: &(dyn Fn(Duration) + Sync)) {

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use console::style;
 use duo_simulator::{Simulator, TenantOptions};
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use super::check::Checked;
 use super::exit::{Exit, Failure};
@@ -16,6 +17,7 @@ use crate::configuration::Configuration;
 use crate::integration::Integration;
 use crate::manifest::Manifest;
 use crate::plugin::{Engine, EngineOptions};
+use crate::serving::Serving;
 use crate::store::{EntityRow, Store};
 use crate::sync::{self, Event, Observer};
 
@@ -52,7 +54,8 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     ))?;
 
     let configuration = Configuration::load(&config)?;
-    let integration = Arc::new(Integration::open(&Engine::new(engine)?, &configuration).await?);
+    let serving = Arc::new(Serving::new(Integration::open(&Engine::new(engine)?, &configuration).await?));
+    let integration = serving.current();
     let connector = &integration.connector;
     step(&format!(
         "The connector `{}` {} is in the sandbox: {} KiB, sha256 {:#}",
@@ -64,7 +67,7 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
 
     let store = options.dir.join("duo.db");
     let observer = Demo { integration: Arc::clone(&integration), progress: Progress::new() };
-    let summary = sync::run(Arc::clone(&integration), store.clone(), Arc::new(observer)).await?;
+    let summary = sync::run(serving, store.clone(), Arc::new(observer), CancellationToken::new()).await?;
     step("This came:")?;
     terminal::data(&tables(&Store::open_read_only(&store)?, integration.manifest())?)?;
     terminal::data(&sync_command::text(&summary, integration.manifest(), &store))?;

@@ -104,7 +104,7 @@ impl From<StoreError> for Failure {
         let exit = match error {
             StoreError::Missing(_)
             | StoreError::NotAStore { .. }
-            | StoreError::Newer { .. }
+            | StoreError::OtherSchema { .. }
             | StoreError::AnotherTenant { .. }
             | StoreError::Unopenable { .. } => Exit::Usage,
             StoreError::Busy(_) | StoreError::Sqlite { .. } | StoreError::GivenUp(_) => Exit::Failed,
@@ -119,6 +119,7 @@ impl From<SyncError> for Failure {
         match error {
             SyncError::Call(error) => error.into(),
             SyncError::Store(error) => error.into(),
+            SyncError::Stopped => Self::new(Exit::Failed, error.into()),
         }
     }
 }

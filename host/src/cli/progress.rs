@@ -104,6 +104,7 @@ impl Observer for Progress {
                     let end = match summary.outcome {
                         StreamOutcome::Complete => style("complete").green(),
                         StreamOutcome::Incomplete { .. } => style("incomplete").red(),
+                        StreamOutcome::Stopped => style("stopped").yellow(),
                         StreamOutcome::Skipped { .. } => style("skipped").yellow(),
                     };
                     self.with_bar(&summary.stream, |bar| bar.abandon_with_message(end.to_string()));
@@ -111,6 +112,7 @@ impl Observer for Progress {
                     let state = match &summary.outcome {
                         StreamOutcome::Complete => "complete",
                         StreamOutcome::Incomplete { .. } => "incomplete",
+                        StreamOutcome::Stopped => "stopped",
                         StreamOutcome::Skipped { .. } => "skipped",
                     };
                     self.line(&format!("{}: {state}, {} pages", summary.stream, summary.pages));

@@ -1,10 +1,12 @@
 //! `connector-host sync`
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use console::style;
+use tokio_util::sync::CancellationToken;
 
 use super::advice::{Trouble, advice};
 use super::check::open;
@@ -13,7 +15,8 @@ use super::progress::Progress;
 use super::{ConfigOption, table, terminal};
 use crate::manifest::{ANY_PRIVILEGE, Manifest};
 use crate::plugin::EngineOptions;
-use crate::store::RelationCount;
+use crate::serving::Serving;
+use crate::store::{ConnectorUse, RelationCount};
 use crate::sync::{self, StreamOutcome, StreamWindow, Summary};
 
 #[derive(clap::Args)]
@@ -29,22 +32,23 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
-    let integration = Arc::new(open(&options.config, engine).await?);
+    let integration = open(&options.config, engine).await?;
+    let manifest = integration.manifest().clone();
     let path = options.store.unwrap_or_else(|| PathBuf::from(format!("{}.db", integration.name)));
-    let run = sync::run(Arc::clone(&integration), path.clone(), Arc::new(Progress::new()));
-    let summary = tokio::select! {
-        summary = run => summary?,
-        _ = tokio::signal::ctrl_c() => {
-            return Err(Failure::new(
-                Exit::Failed,
-                anyhow::anyhow!("stopped; every page read so far is kept, and `sync` goes on from there"),
-            ));
+    let stop = CancellationToken::new();
+    let serving = Arc::new(Serving::new(integration));
+    let run = sync::run(Arc::clone(&serving), path.clone(), Arc::new(Progress::new()), stop.clone());
+    tokio::spawn(async move {
+        // Where signals can't be heard, the system's own way of ending a process remains.
+        if tokio::signal::ctrl_c().await.is_ok() {
+            stop.cancel();
         }
-    };
+    });
+    let summary = run.await?;
     if options.json {
         terminal::json(&summary)?;
     } else {
-        terminal::data(&text(&summary, integration.manifest(), &path))?;
+        terminal::data(&text(&summary, &manifest, &path))?;
     }
     Ok(if summary.complete { Exit::Complete } else { Exit::Partial })
 }
@@ -57,6 +61,7 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
         let state = match &stream.outcome {
             StreamOutcome::Complete => style("complete").green(),
             StreamOutcome::Incomplete { .. } => style("incomplete").red(),
+            StreamOutcome::Stopped => style("stopped").yellow(),
             StreamOutcome::Skipped { .. } if stream.optional => style("skipped (optional)").dim(),
             StreamOutcome::Skipped { .. } => style("skipped").yellow(),
         };
@@ -121,7 +126,12 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
             let _ = writeln!(text, "  and {rest} more: the table `problem` of the store has them all");
         }
     }
+    if summary.stopped {
+        let _ =
+            writeln!(text, "\nStopped. Every page read so far is kept, and the next sync goes on from there");
+    }
     let resumed = if summary.resumed { ", going on with an interrupted run" } else { "" };
+    text.push_str(&swaps(&summary.connectors));
     let _ = writeln!(
         text,
         "\n{} requests in {:.1} s{resumed}. The data lies in {}",
@@ -157,4 +167,18 @@ fn by_declared_kind(counts: &[RelationCount], manifest: &Manifest) -> Vec<Relati
         }
     }
     rows
+}
+
+/// Which connectors read what, where it was more than one.
+fn swaps(connectors: &[ConnectorUse]) -> String {
+    let digests: BTreeSet<_> = connectors.iter().map(|one| &one.digest).collect();
+    if digests.len() < 2 {
+        return String::new();
+    }
+    let mut rows = table::new(&["Stream", "Connector", "SHA-256", "#Pages"]);
+    for one in connectors {
+        let digest = one.digest.chars().take(12).collect();
+        rows.add_row([one.stream.clone(), terminal::plain(&one.version), digest, table::number(one.pages)]);
+    }
+    format!("\nThe connector was swapped meanwhile:\n{rows}\n")
 }

@@ -12,13 +12,13 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use read::{EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
-pub use write::{RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
+pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use write::{PageReader, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
 
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
 /// Raised with each change of `schema.sql`.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// A store, open.
 pub struct Store {
@@ -42,9 +42,9 @@ pub enum StoreError {
         /// What it is instead.
         reason: String,
     },
-    /// It was written by a later release.
+    /// It was written by another release.
     #[error("the store `{path}` has schema {found}, and this release knows {SCHEMA_VERSION}")]
-    Newer {
+    OtherSchema {
         /// The file.
         path: PathBuf,
         /// Its schema.
@@ -98,7 +98,13 @@ impl StoreError {
             Self::AnotherTenant { .. } => {
                 Some("give this integration another `name`, or name another file with `--store`".to_owned())
             }
-            Self::Newer { .. } => Some("use the release that wrote it, or a later one".to_owned()),
+            Self::OtherSchema { found, .. } if *found > SCHEMA_VERSION => {
+                Some("use the release that wrote it, or a later one".to_owned())
+            }
+            Self::OtherSchema { .. } => Some(
+                "it was written by an earlier release: name another file with `--store`, and sync into that"
+                    .to_owned(),
+            ),
             Self::Sqlite { error, .. } => match error.sqlite_error_code() {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                     Some("another program is writing to it: wait for it to end".to_owned())
@@ -206,7 +212,7 @@ impl Store {
         }
         match pragma("user_version")? {
             SCHEMA_VERSION => Ok(()),
-            found => Err(StoreError::Newer { path: self.path.clone(), found }),
+            found => Err(StoreError::OtherSchema { path: self.path.clone(), found }),
         }
     }
 }

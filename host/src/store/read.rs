@@ -73,6 +73,16 @@ pub struct RelationCount {
     pub gone: u64,
 }
 
+/// Which connector read a stream of a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the columns of the view `run_connector` in `schema.sql`")]
+pub struct ConnectorUse {
+    pub stream: String,
+    pub version: String,
+    pub digest: String,
+    pub pages: u64,
+}
+
 /// An object that could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of `schema.sql`")]
@@ -107,6 +117,45 @@ impl EntityRow {
 }
 
 impl Store {
+    /// Which connector read which stream of a run.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn connectors_of(&self, run: RunId) -> Result<Vec<ConnectorUse>, StoreError> {
+        let find = || -> rusqlite::Result<Vec<ConnectorUse>> {
+            let mut statement = self.connection.prepare_cached(
+                "SELECT stream, version, digest, pages FROM run_connector WHERE run_id = ?1
+                 ORDER BY stream, first_page_at",
+            )?;
+            let rows = statement.query_map([run.0], |row| {
+                Ok(ConnectorUse {
+                    stream: row.get(0)?,
+                    version: row.get(1)?,
+                    digest: row.get(2)?,
+                    pages: count(row, 3)?,
+                })
+            })?;
+            rows.collect()
+        };
+        find().map_err(|error| self.sqlite(error))
+    }
+
+    /// Whether the connector with this digest read pages of `stream` in `run`.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn was_read_by(&self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
+        let found = self.connection.query_row(
+            "SELECT EXISTS (SELECT 1 FROM run_page p JOIN connector c ON c.id = p.connector_id
+                            WHERE p.run_id = ?1 AND p.stream = ?2 AND c.digest = ?3)",
+            params![run.0, stream, digest],
+            |row| row.get(0),
+        );
+        found.map_err(|error| self.sqlite(error))
+    }
+
     /// Calls `each` for every entity that is there, one row at a time.
     ///
     /// # Errors

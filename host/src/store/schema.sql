@@ -6,6 +6,8 @@
 --   SELECT identity, through FROM application_access WHERE application = 'X' AND can_sign_in;
 -- When was each application last used, and within which time do we know:
 --   SELECT application, last_success, window_from, window_to FROM application_usage;
+-- Which version of the connector read what:
+--   SELECT run_id, stream, version, digest, pages FROM run_connector;
 -- What changed in the last run:
 --   SELECT * FROM entity WHERE (SELECT max(id) FROM run) IN (changed_run, gone_run);
 
@@ -33,6 +35,31 @@ CREATE TABLE run (
     connector_version TEXT NOT NULL,
     connector_digest  TEXT NOT NULL
 ) STRICT;
+
+-- Every version of a connector that read anything.
+CREATE TABLE connector (
+    id      INTEGER PRIMARY KEY,
+    name    TEXT NOT NULL,
+    version TEXT NOT NULL,
+    -- SHA-256 of the component.
+    digest  TEXT NOT NULL,
+    UNIQUE (digest, version, name)
+) STRICT;
+
+-- Every page, and which connector read it: one may take over from another in the middle of a run.
+CREATE TABLE run_page (
+    id           INTEGER PRIMARY KEY,
+    run_id       INTEGER NOT NULL REFERENCES run,
+    stream       TEXT NOT NULL,
+    connector_id INTEGER NOT NULL REFERENCES connector,
+    committed_at TEXT NOT NULL,
+    entities     INTEGER NOT NULL,
+    relations    INTEGER NOT NULL,
+    usages       INTEGER NOT NULL,
+    problems     INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX run_page_stream ON run_page (run_id, stream);
 
 CREATE TABLE run_stream (
     run_id      INTEGER NOT NULL REFERENCES run,
@@ -68,6 +95,8 @@ CREATE TABLE entity (
     attributes     TEXT NOT NULL,
     -- The stream it comes from, which alone can say that it is gone.
     stream         TEXT NOT NULL,
+    -- Which connector read it last.
+    connector_id   INTEGER NOT NULL REFERENCES connector,
     first_seen_run INTEGER NOT NULL REFERENCES run,
     last_seen_run  INTEGER NOT NULL REFERENCES run,
     -- The last run in which name, fields or attributes were new or other than before.
@@ -90,6 +119,7 @@ CREATE TABLE relation (
     privilege_value    INTEGER NOT NULL CHECK (privilege_value IN (0, 1)),
     attributes         TEXT NOT NULL,
     stream             TEXT NOT NULL,
+    connector_id       INTEGER NOT NULL REFERENCES connector,
     first_seen_run     INTEGER NOT NULL REFERENCES run,
     last_seen_run      INTEGER NOT NULL REFERENCES run,
     -- The last run in which it was new, came back, or was other than before.
@@ -134,6 +164,16 @@ CREATE TABLE problem (
 ) STRICT;
 
 CREATE INDEX problem_run ON problem (run_id);
+
+-- Which version of the connector read what: run, stream, digest.
+CREATE VIEW run_connector AS
+    SELECT i.name AS integration, p.run_id, p.stream, c.name AS connector, c.version, c.digest,
+           count(*) AS pages, min(p.committed_at) AS first_page_at, max(p.committed_at) AS last_page_at
+    FROM run_page p
+    JOIN connector c ON c.id = p.connector_id
+    JOIN run r ON r.id = p.run_id
+    JOIN integration i ON i.id = r.integration_id
+    GROUP BY p.run_id, p.stream, p.connector_id;
 
 -- The fields that are asked for most, as columns.
 CREATE VIEW identity AS

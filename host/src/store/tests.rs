@@ -11,6 +11,11 @@ fn open() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+/// The connector of these tests.
+fn reader() -> PageReader {
+    PageReader { connector: "test".to_owned(), version: "1.0.0".to_owned(), digest: "0".repeat(64) }
+}
+
 fn start() -> RunStart<'static> {
     RunStart {
         integration: "acme",
@@ -93,7 +98,7 @@ fn more(cursor: &str) -> Progress {
 fn run(store: &mut Store, page: &Page) -> RunId {
     let run = store.begin_run(&start()).unwrap();
     store.begin_stream(run.id, "groups", true).unwrap();
-    store.commit_page(run.id, "groups", page).unwrap();
+    store.commit_page(run.id, "groups", page, &reader()).unwrap();
     store.finish_run(run.id, true).unwrap();
     run.id
 }
@@ -146,7 +151,7 @@ fn an_incomplete_stream_marks_nothing_as_gone() {
     run(&mut store, &page(vec![group("1", "one"), group("2", "two")], done()));
     let run = store.begin_run(&start()).unwrap();
     store.begin_stream(run.id, "groups", true).unwrap();
-    store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next"))).unwrap();
+    store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next")), &reader()).unwrap();
     store.end_stream(run.id, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
     store.finish_run(run.id, false).unwrap();
     assert_eq!(names(&store), ["one", "two"]);
@@ -158,7 +163,7 @@ fn a_stream_says_nothing_of_what_another_one_yields() {
     let first = store.begin_run(&start()).unwrap();
     for (stream, entity) in [("groups", group("1", "one")), ("applications", application("vpn"))] {
         store.begin_stream(first.id, stream, true).unwrap();
-        store.commit_page(first.id, stream, &page(vec![entity], done())).unwrap();
+        store.commit_page(first.id, stream, &page(vec![entity], done()), &reader()).unwrap();
     }
     store.finish_run(first.id, true).unwrap();
     run(&mut store, &page(vec![group("1", "one")], done()));
@@ -171,7 +176,9 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     let first = store.begin_run(&start()).unwrap();
     assert!(!first.resumed);
     assert_eq!(store.begin_stream(first.id, "groups", true).unwrap().cursor, None);
-    store.commit_page(first.id, "groups", &page(vec![group("1", "one")], more("v1:offset=1"))).unwrap();
+    store
+        .commit_page(first.id, "groups", &page(vec![group("1", "one")], more("v1:offset=1")), &reader())
+        .unwrap();
     drop(store);
 
     let mut store = Store::open(&folder.path().join("test.db")).unwrap();
@@ -180,7 +187,7 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     assert_eq!(second.id, first.id);
     let checkpoint = store.begin_stream(second.id, "groups", true).unwrap();
     assert_eq!((checkpoint.cursor.as_deref(), checkpoint.pages), (Some("v1:offset=1"), 1));
-    store.commit_page(second.id, "groups", &page(vec![group("2", "two")], done())).unwrap();
+    store.commit_page(second.id, "groups", &page(vec![group("2", "two")], done()), &reader()).unwrap();
     assert_eq!(names(&store), ["one", "two"], "what the interrupted run saw was seen");
     assert_eq!(store.begin_stream(second.id, "groups", true).unwrap().state, StreamState::Complete);
 }
@@ -214,7 +221,7 @@ fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
     let third = store.begin_run(&start()).unwrap();
     store.begin_stream(third.id, "groups", true).unwrap();
     store.forget_checkpoint(third.id, "groups", true).unwrap();
-    store.commit_page(third.id, "groups", &page(vec![group("2", "TWO")], done())).unwrap();
+    store.commit_page(third.id, "groups", &page(vec![group("2", "TWO")], done()), &reader()).unwrap();
     assert_eq!(names(&store), ["TWO"]);
 }
 
@@ -350,7 +357,7 @@ fn a_store_of_a_later_release_is_refused() {
     let (folder, store) = open();
     store.connection.pragma_update(None, "user_version", SCHEMA_VERSION + 1).unwrap();
     drop(store);
-    assert!(matches!(Store::open(&folder.path().join("test.db")), Err(StoreError::Newer { .. })));
+    assert!(matches!(Store::open(&folder.path().join("test.db")), Err(StoreError::OtherSchema { .. })));
 }
 
 #[cfg(unix)]

@@ -34,6 +34,17 @@ pub struct RunStart<'a> {
     pub scope: &'a str,
 }
 
+/// Which connector read a page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PageReader {
+    /// Its name.
+    pub connector: String,
+    /// Its version.
+    pub version: String,
+    /// Its SHA-256.
+    pub digest: String,
+}
+
 /// An interrupted run that is older, in hours, is not gone on with: what it has seen may be gone by now.
 const STALE_HOURS: i64 = 24;
 
@@ -220,18 +231,26 @@ impl Store {
     /// # Errors
     ///
     /// When SQLite fails; nothing of the page is kept then.
-    pub fn commit_page(&mut self, run: RunId, stream: &str, page: &Page) -> Result<(), StoreError> {
+    pub fn commit_page(
+        &mut self,
+        run: RunId,
+        stream: &str,
+        page: &Page,
+        reader: &PageReader,
+    ) -> Result<(), StoreError> {
         let path = self.path.clone();
         let mut commit = || -> rusqlite::Result<()> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let integration: i64 = transaction
                 .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
                 .query_row([run.0], |row| row.get(0))?;
-            let writer = PageWriter { transaction: &transaction, integration, run, stream };
+            let connector = connector_id(&transaction, reader)?;
+            let writer = PageWriter { transaction: &transaction, integration, run, stream, connector };
             writer.entities(&page.entities)?;
             writer.relations(&page.relations)?;
             writer.usages(&page.usages)?;
             writer.problems(page)?;
+            writer.page(page)?;
             writer.checkpoint(page)?;
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
                 writer.mark_gone()?;
@@ -297,28 +316,45 @@ impl Store {
     }
 }
 
+/// The row of a connector, made where it is not there.
+fn connector_id(transaction: &Transaction<'_>, reader: &PageReader) -> rusqlite::Result<i64> {
+    let row = params![reader.connector, reader.version, reader.digest];
+    let find = "SELECT id FROM connector WHERE name = ?1 AND version = ?2 AND digest = ?3";
+    let found = transaction.prepare_cached(find)?.query_row(row, |row| row.get(0)).optional()?;
+    match found {
+        Some(id) => Ok(id),
+        None => transaction.query_row(
+            "INSERT INTO connector (name, version, digest) VALUES (?1, ?2, ?3) RETURNING id",
+            row,
+            |row| row.get(0),
+        ),
+    }
+}
+
 /// One page on its way into the store.
 struct PageWriter<'a> {
     transaction: &'a Transaction<'a>,
     integration: i64,
     run: RunId,
     stream: &'a str,
+    connector: i64,
 }
 
 impl PageWriter<'_> {
     fn entities(&self, entities: &[Entity]) -> rusqlite::Result<()> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
-                                 stream, first_seen_run, last_seen_run, changed_run)
+                                 stream, connector_id, first_seen_run, last_seen_run, changed_run)
              VALUES (:integration, :entity_type, :source_type, :source_id, :name, :normal, :attributes,
-                     :stream, :run, :run, :run)
+                     :stream, :connector, :run, :run, :run)
              ON CONFLICT DO UPDATE SET
                  changed_run = CASE
                      WHEN gone_run IS NULL AND name = excluded.name AND normal = excluded.normal
                           AND attributes = excluded.attributes THEN changed_run
                      ELSE excluded.changed_run END,
                  name = excluded.name, normal = excluded.normal, attributes = excluded.attributes,
-                 stream = excluded.stream, last_seen_run = excluded.last_seen_run, gone_run = NULL",
+                 stream = excluded.stream, connector_id = excluded.connector_id,
+                 last_seen_run = excluded.last_seen_run, gone_run = NULL",
         )?;
         for entity in entities {
             statement.execute(named_params! {
@@ -330,6 +366,7 @@ impl PageWriter<'_> {
                 ":normal": normal::fields(&entity.normal).to_string(),
                 ":attributes": normal::attributes(&entity.attributes).to_string(),
                 ":stream": self.stream,
+                ":connector": self.connector,
                 ":run": self.run.0,
             })?;
         }
@@ -340,18 +377,19 @@ impl PageWriter<'_> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
                                    privilege, child_entity_type, child_source_type, child_source_id,
-                                   privilege_value, attributes, stream, first_seen_run, last_seen_run,
-                                   changed_run)
+                                   privilege_value, attributes, stream, connector_id, first_seen_run,
+                                   last_seen_run, changed_run)
              VALUES (:integration, :parent_entity_type, :parent_source_type, :parent_source_id,
                      :privilege, :child_entity_type, :child_source_type, :child_source_id,
-                     :privilege_value, :attributes, :stream, :run, :run, :run)
+                     :privilege_value, :attributes, :stream, :connector, :run, :run, :run)
              ON CONFLICT DO UPDATE SET
                  changed_run = CASE
                      WHEN gone_run IS NULL AND privilege_value = excluded.privilege_value
                           AND attributes = excluded.attributes THEN changed_run
                      ELSE excluded.changed_run END,
                  privilege_value = excluded.privilege_value, attributes = excluded.attributes,
-                 stream = excluded.stream, last_seen_run = excluded.last_seen_run, gone_run = NULL",
+                 stream = excluded.stream, connector_id = excluded.connector_id,
+                 last_seen_run = excluded.last_seen_run, gone_run = NULL",
         )?;
         for relation in relations {
             statement.execute(named_params! {
@@ -366,6 +404,7 @@ impl PageWriter<'_> {
                 ":privilege_value": relation.privilege_value,
                 ":attributes": normal::attributes(&relation.attributes).to_string(),
                 ":stream": self.stream,
+                ":connector": self.connector,
                 ":run": self.run.0,
             })?;
         }
@@ -427,6 +466,26 @@ impl PageWriter<'_> {
                 problem.message
             ])?;
         }
+        Ok(())
+    }
+
+    /// Which connector read how much.
+    fn page(&self, page: &Page) -> rusqlite::Result<()> {
+        let mut statement = self.transaction.prepare_cached(
+            "INSERT INTO run_page (run_id, stream, connector_id, committed_at, entities, relations, usages, problems)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        )?;
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        statement.execute(params![
+            self.run.0,
+            self.stream,
+            self.connector,
+            now(),
+            count(page.entities.len()),
+            count(page.relations.len()),
+            count(page.usages.len()),
+            count(page.problems.len()),
+        ])?;
         Ok(())
     }
 

@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::contract::api::{self, Access, ErrorKind};
 use crate::integration::{CallError, Integration};
 use crate::manifest::StreamSpec;
+use crate::serving::{AfterFault, Serving};
 use crate::store::{RunStart, Store, StoreError, StreamState};
 
 pub use event::{Event, Observer};
@@ -35,6 +37,9 @@ pub enum SyncError {
     /// What came can't be kept.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Somebody stopped it before it began to read.
+    #[error("stopped before anything was read")]
+    Stopped,
 }
 
 impl SyncError {
@@ -44,6 +49,7 @@ impl SyncError {
         match self {
             Self::Call(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::Stopped => None,
         }
     }
 }
@@ -69,19 +75,27 @@ pub async fn check(
     Ok(report)
 }
 
-/// Reads all selected streams into the store at `path`.
+/// Reads all selected streams into the store at `path`. The connector may be swapped meanwhile: the next page is
+/// read by the one that serves then.
+///
+/// Once `stop` is cancelled, the pages in flight are kept if they come within a few seconds, and the run ends; the next
+/// one goes on from there.
 ///
 /// # Errors
 ///
 /// [`SyncError`] when there is nothing to report. A stream that fails alone is part of the [`Summary`].
 pub async fn run(
-    integration: Arc<Integration>,
+    serving: Arc<Serving>,
     path: PathBuf,
     observer: Arc<dyn Observer>,
+    stop: CancellationToken,
 ) -> Result<Summary, SyncError> {
     let started = Instant::now();
     let requests = Arc::new(AtomicU64::new(0));
-    let report = check(&integration, integration.retry, observer.as_ref(), &requests).await?;
+    let (integration, report) = tokio::select! {
+        checked = check_serving(&serving, observer.as_ref(), &requests) => checked?,
+        () = stop.cancelled() => return Err(SyncError::Stopped),
+    };
     observer.event(Event::Checked { report: &report });
 
     // Only now: a run that can't begin leaves no trace.
@@ -125,7 +139,9 @@ pub async fn run(
             continue;
         }
         let reader = stream::Reader {
+            serving: Arc::clone(&serving),
             integration: Arc::clone(&integration),
+            stop: stop.clone(),
             store: store.clone(),
             observer: Arc::clone(&observer),
             requests: Arc::clone(&requests),
@@ -152,14 +168,19 @@ pub async fn run(
     };
     summaries.sort_by_key(order);
     let complete = summaries.iter().all(StreamSummary::is_complete_enough);
-    let (entities, relations, problems, problem_count) = store
+    let stopped = summaries.iter().any(|summary| summary.outcome == StreamOutcome::Stopped);
+    let (entities, relations, problems, problem_count, connectors) = store
         .with(move |store| {
-            store.finish_run(run.id, complete)?;
+            // A run that was stopped is gone on with, like one that was killed.
+            if !stopped {
+                store.finish_run(run.id, complete)?;
+            }
             Ok((
                 store.entity_counts(run.id)?,
                 store.relation_counts(run.id)?,
                 store.problems(run.id, summary::PROBLEMS_SHOWN)?,
                 store.problem_count(run.id)?,
+                store.connectors_of(run.id)?,
             ))
         })
         .await?;
@@ -171,7 +192,9 @@ pub async fn run(
         digest: integration.connector.digest().to_string(),
         resumed: run.resumed,
         complete,
+        stopped,
         streams: summaries,
+        connectors,
         entities,
         relations,
         problems,
@@ -179,6 +202,24 @@ pub async fn run(
         requests: crate::capability::requests_sent(&requests),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// The first check of a run, and who answered it.
+async fn check_serving(
+    serving: &Serving,
+    observer: &dyn Observer,
+    requests: &Arc<AtomicU64>,
+) -> Result<(Arc<Integration>, api::Report), CallError> {
+    loop {
+        let integration = serving.current();
+        match check(&integration, integration.retry, observer, requests).await {
+            Ok(report) => return Ok((integration, report)),
+            Err(CallError::Fault(fault))
+                if fault.is_the_connectors()
+                    && serving.fault(&integration, &fault.to_string()) == AfterFault::Again => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 /// Why a stream is not even tried: `check` found that it may not be read. Another reason may pass, so those

@@ -3,6 +3,9 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
 
 use super::summary::StreamWindow;
 use super::{Event, Keeper, Observer, StreamOutcome, StreamSummary, SyncError, retry};
@@ -13,14 +16,21 @@ use crate::integration::{CallError, Integration};
 use crate::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
 use crate::normal;
 use crate::plugin::Digest;
-use crate::store::{RunId, StreamState};
+use crate::serving::{AfterFault, Serving};
+use crate::store::{PageReader, RunId, StreamState};
 
 /// The longest cursor or bookmark, in bytes; see the contract.
 const LONGEST_CURSOR: usize = 4096;
+/// How long a page in flight is waited for when the run is stopped.
+const DRAIN: Duration = Duration::from_secs(5);
 
 /// Reads one stream.
 pub(super) struct Reader {
+    /// Who reads the next page.
+    pub(super) serving: Arc<Serving>,
+    /// Who read the last one.
     pub(super) integration: Arc<Integration>,
+    pub(super) stop: CancellationToken,
     pub(super) store: Keeper,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) requests: Arc<AtomicU64>,
@@ -30,9 +40,47 @@ pub(super) struct Reader {
     pub(super) spec: StreamSpec,
 }
 
+/// Where a walk is, and where it can start over.
+struct Walk {
+    position: Position,
+    /// Where it began.
+    start: Position,
+    /// Where to start over when a cursor is refused: after the bookmark, then at the beginning. Each once, because a
+    /// cursor that never lasts would send us round for ever.
+    restarts: Vec<Position>,
+    cursors: CursorsSeen,
+}
+
+impl Walk {
+    fn new(cursor: Option<String>, bookmark: Option<String>) -> Self {
+        let start = bookmark.map_or(Position::Beginning, Position::After);
+        let restarts = vec![Position::Beginning, start.clone()];
+        let position = cursor.map_or_else(|| start.clone(), Position::At);
+        Self { position, start, restarts, cursors: CursorsSeen::default() }
+    }
+
+    /// Starts over where it first began.
+    fn begin_again(&mut self) {
+        let restarts = vec![Position::Beginning, self.start.clone()];
+        (self.position, self.restarts) = (self.start.clone(), restarts);
+        self.cursors = CursorsSeen::default();
+    }
+
+    /// Starts over after a cursor was refused; `false` where that was tried.
+    fn restart(&mut self) -> bool {
+        if matches!(self.position, Position::After(_)) || self.start == Position::Beginning {
+            self.restarts.truncate(1);
+        }
+        let Some(restart) = self.restarts.pop() else { return false };
+        self.position = restart;
+        self.cursors = CursorsSeen::default();
+        true
+    }
+}
+
 impl Reader {
     /// Reads to the end, or to what ends it early. An error ends the whole run.
-    pub(super) async fn read(self) -> Result<StreamSummary, SyncError> {
+    pub(super) async fn read(mut self) -> Result<StreamSummary, SyncError> {
         self.observer.event(Event::StreamStarted { stream: &self.spec });
         let (run, name) = (self.run, self.spec.name.clone());
         let checkpoint = {
@@ -44,68 +92,134 @@ impl Reader {
         if checkpoint.state == StreamState::Complete {
             return Ok(summary);
         }
-        // Where to start over when a cursor is refused: after the bookmark, then at the beginning. Each once, because
-        // a cursor that never lasts would send us round for ever.
-        let mut restarts = vec![Position::Beginning];
-        restarts.extend(checkpoint.bookmark.map(Position::After));
-        let mut position = match (checkpoint.cursor, restarts.last()) {
-            (Some(cursor), _) => Position::At(cursor),
-            (None, Some(start)) => start.clone(),
-            (None, None) => Position::Beginning,
-        };
-        let mut cursors = CursorsSeen::default();
+        let mut walk = Walk::new(checkpoint.cursor, checkpoint.bookmark);
         loop {
-            let page = match self.page(&position).await {
-                Ok(page) => page,
-                Err(CallError::Connector(error)) if error.kind == ErrorKind::InvalidPosition => {
-                    if matches!(position, Position::After(_)) {
-                        restarts.truncate(1);
+            if self.take_over().await? == Trust::Lost {
+                walk.begin_again();
+                self.start_over(&walk, &mut summary, "a connector that was rolled back read a part of it")
+                    .await?;
+            }
+            let page = tokio::select! {
+                page = self.page(&walk.position) => page,
+                () = drained(&self.stop) => return Ok(stopped(summary)),
+            };
+            let broken = match page {
+                Ok(page) => {
+                    match self.examine(&page).and_then(|()| walk.cursors.advance(&walk.position, &page)) {
+                        Ok(()) => {
+                            if let Some(position) = self.keep(page, &mut summary).await? {
+                                walk.position = position;
+                            } else {
+                                return Ok(summary);
+                            }
+                            None
+                        }
+                        Err(reason) => Some(format!("the connector broke the contract: {reason}")),
                     }
-                    let Some(restart) = restarts.pop() else {
+                }
+                Err(CallError::Connector(error)) if error.kind == ErrorKind::InvalidPosition => {
+                    if !walk.restart() {
                         return self.end(summary, CallError::Connector(error)).await;
-                    };
-                    position = restart;
-                    summary.pages = 0;
-                    cursors = CursorsSeen::default();
-                    tracing::warn!(stream = self.spec.name, "starting over: {}", plain(&error.message));
-                    let (name, whole) = (self.spec.name.clone(), matches!(position, Position::Beginning));
-                    self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?;
-                    continue;
+                    }
+                    self.start_over(&walk, &mut summary, &error.message).await?;
+                    None
+                }
+                Err(CallError::Fault(fault)) if fault.is_the_connectors() => {
+                    if self.serving.fault(&self.integration, &fault.to_string()) == AfterFault::Final {
+                        return self.end(summary, fault.into()).await;
+                    }
+                    None
                 }
                 Err(error) => return self.end(summary, error).await,
             };
-            let examined = self.examine(&page).and_then(|()| cursors.advance(&position, &page.progress));
-            if let Err(reason) = examined {
-                let outcome = StreamOutcome::Incomplete {
-                    reason: format!("the connector broke the contract: {reason}"),
-                    hint: Some("this is a bug in the connector: report it to its author".to_owned()),
-                };
+            if let Some(reason) = broken
+                && self.serving.fault(&self.integration, &reason) == AfterFault::Final
+            {
+                let hint = Some("this is a bug in the connector: report it to its author".to_owned());
+                return self.end_with(summary, StreamOutcome::Incomplete { reason, hint }).await;
+            }
+            if let Some(outcome) = self.endless(&summary) {
                 return self.end_with(summary, outcome).await;
             }
-            let objects = page.entities.len() + page.usages.len() + page.problems.len();
-            let (total, progress) = (page.total, page.progress.clone());
-            summary.window = page.window.map(StreamWindow::new).or(summary.window);
-            let name = self.spec.name.clone();
-            self.store.with(move |store| store.commit_page(run, &name, &page)).await?;
-            summary.pages += 1;
-            summary.total = total.or(summary.total);
-            self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
-            match progress {
-                Progress::More(_) if summary.pages >= self.integration.pages => {
-                    let outcome = StreamOutcome::Incomplete {
-                        reason: format!("it has more than the limit of {} pages (`pages`)", self.integration.pages),
-                        hint: Some(
-                            "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector goes \
-                             on without end: report it to its author"
-                                .to_owned(),
-                        ),
-                    };
-                    return self.end_with(summary, outcome).await;
-                }
-                Progress::More(cursor) => position = Position::At(cursor),
-                Progress::Done(_) => return Ok(summary),
+            if self.stop.is_cancelled() {
+                return Ok(stopped(summary));
             }
         }
+    }
+
+    /// Lets the connector that serves now read the next page, if it takes the cursors of the last one. Else that one
+    /// finishes the stream, unless it was rolled back: then what it read of this stream is not to be trusted either.
+    async fn take_over(&mut self) -> Result<Trust, SyncError> {
+        let current = self.serving.current();
+        if Arc::ptr_eq(&current, &self.integration) {
+            return Ok(Trust::Kept);
+        }
+        let failed = self.integration.probation.as_ref().is_some_and(|probation| probation.has_failed());
+        let spec = current.manifest().stream(&self.spec.name).cloned();
+        let Some(spec) = spec.filter(|spec| failed || spec.cursor_version == self.spec.cursor_version) else {
+            return Ok(Trust::Kept);
+        };
+        let before = std::mem::replace(&mut self.integration, current);
+        self.spec = spec;
+        let digest = before.connector.digest();
+        tracing::info!(
+            integration = before.name,
+            stream = self.spec.name,
+            "{:#} takes over from {digest:#}",
+            self.integration.connector.digest()
+        );
+        let (run, name, digest) = (self.run, self.spec.name.clone(), digest.to_string());
+        let read = failed && self.store.with(move |store| store.was_read_by(run, &name, &digest)).await?;
+        Ok(if read { Trust::Lost } else { Trust::Kept })
+    }
+
+    /// Forgets the checkpoint, so that the walk starts over.
+    async fn start_over(
+        &self,
+        walk: &Walk,
+        summary: &mut StreamSummary,
+        reason: &str,
+    ) -> Result<(), SyncError> {
+        summary.pages = 0;
+        tracing::warn!(stream = self.spec.name, "starting over: {}", plain(reason));
+        let (run, name) = (self.run, self.spec.name.clone());
+        let whole = matches!(walk.position, Position::Beginning);
+        Ok(self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?)
+    }
+
+    /// Keeps a page. Where the next one begins; `None` where it was the last.
+    async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<Option<Position>, SyncError> {
+        let objects = page.entities.len() + page.usages.len() + page.problems.len();
+        let (total, progress) = (page.total, page.progress.clone());
+        summary.window = page.window.map(StreamWindow::new).or(summary.window);
+        let manifest = self.integration.manifest();
+        let reader = PageReader {
+            connector: manifest.name.clone(),
+            version: manifest.version.clone(),
+            digest: self.integration.connector.digest().to_string(),
+        };
+        let (run, name) = (self.run, self.spec.name.clone());
+        self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
+        summary.pages += 1;
+        summary.total = total.or(summary.total);
+        self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
+        Ok(match progress {
+            Progress::More(cursor) => Some(Position::At(cursor)),
+            Progress::Done(_) => None,
+        })
+    }
+
+    /// How a stream ends that has more pages than it may have.
+    fn endless(&self, summary: &StreamSummary) -> Option<StreamOutcome> {
+        let most = self.integration.pages;
+        (summary.pages >= most).then(|| StreamOutcome::Incomplete {
+            reason: format!("it has more than the limit of {most} pages (`pages`)"),
+            hint: Some(
+                "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector goes on without \
+                 end: report it to its author"
+                    .to_owned(),
+            ),
+        })
     }
 
     /// One page, asked for until there is an answer.
@@ -205,16 +319,34 @@ impl Reader {
     }
 }
 
+/// Whether what a connector read of a stream before another took over may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Kept,
+    Lost,
+}
+
+/// Waits until the run is stopped, and then a little for the page in flight.
+async fn drained(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+fn stopped(mut summary: StreamSummary) -> StreamSummary {
+    summary.outcome = StreamOutcome::Stopped;
+    summary
+}
+
 /// The cursors of a walk, by their digests: one that comes back would lead round for ever.
 #[derive(Default)]
 struct CursorsSeen(HashSet<Digest>);
 
 impl CursorsSeen {
-    fn advance(&mut self, position: &Position, progress: &Progress) -> Result<(), String> {
+    fn advance(&mut self, position: &Position, page: &Page) -> Result<(), String> {
         if let Position::At(cursor) = position {
             self.0.insert(Digest::of(cursor.as_bytes()));
         }
-        match progress {
+        match &page.progress {
             Progress::More(next) if self.0.contains(&Digest::of(next.as_bytes())) => {
                 Err("its cursor does not advance: it was there before".to_owned())
             }

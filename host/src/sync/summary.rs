@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::contract::api::Window;
 use crate::manifest::StreamSpec;
-use crate::store::{EntityCount, RelationCount, StoredProblem};
+use crate::store::{ConnectorUse, EntityCount, RelationCount, StoredProblem};
 
 /// Problems that a summary lists; the store has them all.
 pub(super) const PROBLEMS_SHOWN: u32 = 20;
@@ -27,8 +27,12 @@ pub struct Summary {
     pub resumed: bool,
     /// Whether every selected stream is complete, optional ones that were skipped aside.
     pub complete: bool,
+    /// Whether it was stopped: the next run goes on from there.
+    pub stopped: bool,
     /// Each selected stream, in the manifest's order.
     pub streams: Vec<StreamSummary>,
+    /// Which connector read which stream.
+    pub connectors: Vec<ConnectorUse>,
     /// Entities by source type.
     pub entities: Vec<EntityCount>,
     /// Relations by kind.
@@ -94,6 +98,8 @@ pub enum StreamOutcome {
         /// What to do about it.
         hint: Option<String>,
     },
+    /// Somebody stopped the run; the next one goes on from there.
+    Stopped,
     /// It may not be read.
     Skipped {
         /// Why.
@@ -108,7 +114,7 @@ impl StreamOutcome {
     #[must_use]
     pub fn reason(&self) -> Option<&str> {
         match self {
-            Self::Complete => None,
+            Self::Complete | Self::Stopped => None,
             Self::Incomplete { reason, .. } | Self::Skipped { reason, .. } => Some(reason),
         }
     }
@@ -117,7 +123,7 @@ impl StreamOutcome {
     #[must_use]
     pub fn hint(&self) -> Option<&str> {
         match self {
-            Self::Complete => None,
+            Self::Complete | Self::Stopped => None,
             Self::Incomplete { hint, .. } | Self::Skipped { hint, .. } => hint.as_deref(),
         }
     }
@@ -142,7 +148,7 @@ impl StreamSummary {
         match self.outcome {
             StreamOutcome::Complete => true,
             StreamOutcome::Skipped { .. } => self.optional,
-            StreamOutcome::Incomplete { .. } => false,
+            StreamOutcome::Incomplete { .. } | StreamOutcome::Stopped => false,
         }
     }
 }
