@@ -14,7 +14,9 @@
 //! - [`configuration`]: an integration, as written in a file and as meant
 //! - [`integration`]: a connector with its settings and capabilities, ready to be called
 //! - [`serving`]: which connector serves an integration now
+//! - [`registry`]: the connectors there are, and how one takes over from another
 //! - [`sync`]: a run: check, streams side by side, retry, checkpoints
+//! - `daemon`: integrations on their schedules, connectors swapped while they run
 //! - [`store`]: what is kept
 //! - [`normal`]: the normal form as JSON, for the store and every export
 //! - [`output`]: one file a format
@@ -25,12 +27,15 @@ pub mod capability;
 pub mod cli;
 pub mod configuration;
 pub mod contract;
+#[cfg(unix)]
+pub mod daemon;
 pub mod integration;
 pub mod limits;
 pub mod manifest;
 pub mod normal;
 pub mod output;
 pub mod plugin;
+pub mod registry;
 pub mod serving;
 pub mod store;
 pub mod sync;

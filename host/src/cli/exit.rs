@@ -81,6 +81,25 @@ impl From<LoadError> for Failure {
     }
 }
 
+#[cfg(unix)]
+impl From<crate::daemon::DaemonError> for Failure {
+    fn from(error: crate::daemon::DaemonError) -> Self {
+        Self::hinted(Exit::Failed, error, None)
+    }
+}
+
+#[cfg(unix)]
+impl From<crate::daemon::ClientError> for Failure {
+    fn from(error: crate::daemon::ClientError) -> Self {
+        let exit = match error {
+            crate::daemon::ClientError::Refused(_) => Exit::Usage,
+            _ => Exit::Failed,
+        };
+        let hint = error.hint();
+        Self::hinted(exit, error, hint)
+    }
+}
+
 impl From<EngineError> for Failure {
     fn from(error: EngineError) -> Self {
         Self::hinted(Exit::Failed, error, None)

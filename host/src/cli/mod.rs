@@ -5,11 +5,17 @@
 mod advice;
 mod check;
 mod completions;
+#[cfg(unix)]
+mod connector;
 mod demo;
 mod exit;
 mod export;
 mod inspect;
 mod progress;
+#[cfg(unix)]
+mod serve;
+#[cfg(unix)]
+mod status;
 mod sync;
 mod table;
 mod terminal;
@@ -72,6 +78,22 @@ enum Command {
     /// Checks first, then reads the streams side by side. Each page is kept as it comes: an interrupted run
     /// goes on where it was.
     Sync(sync::Options),
+    /// Run a folder of integrations, each on its schedule
+    ///
+    /// Reads `integrations/*.toml`, keeps the data in `data/NAME.db`, and serves connectors from `connectors/*.wasm`
+    /// beside the bundled ones. Changed files take effect by themselves, also in the middle of a run. SIGTERM ends it
+    /// once the pages in flight are kept, SIGHUP makes it read everything anew.
+    #[cfg(unix)]
+    Serve(serve::Options),
+    /// Show what `serve` is doing
+    #[cfg(unix)]
+    Status(status::Options),
+    /// Make `serve` run an integration now
+    #[cfg(unix)]
+    Run(status::RunOptions),
+    /// Show, install, activate and roll back the connectors of `serve`
+    #[cfg(unix)]
+    Connector(connector::Options),
     /// Write a store's contents in a format others read
     Export(export::Options),
     /// Print completions for a shell
@@ -91,13 +113,31 @@ struct ConfigOption {
     streams: Vec<String>,
 }
 
+/// Which daemon.
+#[cfg(unix)]
+#[derive(Args)]
+struct DirOption {
+    /// The folder of `serve`, with `integrations`, `connectors` and `data`
+    #[arg(long, value_name = "DIR", default_value = ".", env = "CONNECTOR_HOST_DIR")]
+    dir: PathBuf,
+}
+
+#[cfg(unix)]
+impl DirOption {
+    fn folders(&self) -> crate::daemon::Folders {
+        crate::daemon::Folders::new(self.dir.clone())
+    }
+}
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
     // Secrets are in memory from here on: no core dump, and no debugger of the same user.
     harden();
     let cli = Cli::parse();
-    start_log(cli.verbose);
+    // Nobody watches a daemon but its log.
+    let verbose = if matches!(cli.command, Command::Serve(_)) { cli.verbose.max(1) } else { cli.verbose };
+    start_log(verbose);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Failed, error.into()).report(),
@@ -109,6 +149,14 @@ pub fn main() -> ExitCode {
             Command::Inspect(options) => inspect::run(options, &engine).await,
             Command::Check(options) => check::run(options, &engine).await,
             Command::Sync(options) => sync::run(options, &engine).await,
+            #[cfg(unix)]
+            Command::Serve(options) => serve::run(options, &engine).await,
+            #[cfg(unix)]
+            Command::Status(options) => status::run(options).await,
+            #[cfg(unix)]
+            Command::Run(options) => status::run_now(options).await,
+            #[cfg(unix)]
+            Command::Connector(options) => connector::run(options).await,
             Command::Export(options) => export::run(&options),
             Command::Completions(options) => completions::run(&options),
         }

@@ -19,11 +19,21 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) provenance: Provenance,
     #[serde(default)]
+    pub(super) schedule: Schedule,
+    #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) retry: Retry,
+}
+
+/// `[schedule]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Schedule {
+    pub(super) interval: Option<String>,
+    pub(super) cron: Option<String>,
 }
 
 /// `[provenance]`

@@ -1,9 +1,10 @@
 //! An integration, as the operator configures it.
 //!
-//! `file` is what stands in the TOML file, `value` where a setting's value comes from. This module turns both
+//! `file` is what stands in the TOML file, `value` where a setting's value comes from, `schedule` when it runs by itself. This module turns both
 //! into what is meant: paths resolved, limits filled in, settings held against the manifest.
 
 mod file;
+mod schedule;
 mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,6 +23,8 @@ use crate::manifest::{Manifest, SettingKind, SettingSpec};
 use crate::plugin::{Digest, Provenance, Source};
 use crate::sync::RetryPolicy;
 
+use file::Schedule as Schedules;
+pub use schedule::Schedule;
 pub use value::Value;
 
 /// Pages of one stream in one run. At the vendors' usual few hundred objects a page, tens of millions of them.
@@ -50,6 +53,8 @@ pub struct Configuration {
     pub pages: u64,
     /// What an exchange over HTTP may take.
     pub http: HttpLimits,
+    /// When it runs by itself.
+    pub schedule: Schedule,
     /// How long to try again.
     pub retry: RetryPolicy,
     /// Whether to keep to the vendor's rate limits.
@@ -198,6 +203,9 @@ impl Configuration {
                 None => None,
             },
         };
+        let Schedules { interval, cron } = &written.schedule;
+        let schedule = Schedule::parse(interval.as_deref(), cron.as_deref())
+            .map_err(|(name, reason)| key(name, reason))?;
         let defaults = (Limits::default(), HttpLimits::default(), RetryPolicy::default());
         let seconds = |key_name, value: Option<f64>, default: Duration| match value {
             None => Ok(default),
@@ -253,6 +261,7 @@ impl Configuration {
                 first: seconds("first-seconds", retry.first_seconds, defaults.2.first)?,
                 longest: seconds("longest-seconds", retry.longest_seconds, defaults.2.longest)?,
             },
+            schedule,
             budgets: limits.vendor_budgets.unwrap_or(true),
         })
     }

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use read::{
+    ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, StoredRun, UsageRow,
+};
 pub use write::{PageReader, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
 
 /// `iga` and a zero, in SQLite's header: tells our files from others.

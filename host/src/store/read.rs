@@ -1,6 +1,7 @@
 //! What is there.
 
-use rusqlite::{Row, params};
+use chrono::{DateTime, Utc};
+use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
 use super::write::RunId;
@@ -73,6 +74,15 @@ pub struct RelationCount {
     pub gone: u64,
 }
 
+/// A run, as the store has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredRun {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Whether it came to its end.
+    pub finished: bool,
+}
+
 /// Which connector read a stream of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `run_connector` in `schema.sql`")]
@@ -117,6 +127,24 @@ impl EntityRow {
 }
 
 impl Store {
+    /// The last run of an integration.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn last_run(&self, integration: &str) -> Result<Option<StoredRun>, StoreError> {
+        let found = self.connection.query_row(
+            "SELECT r.started_at, r.finished_at IS NOT NULL
+             FROM run r JOIN integration i ON i.id = r.integration_id
+             WHERE i.name = ?1 ORDER BY r.id DESC LIMIT 1",
+            [integration],
+            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
+        );
+        let found = found.optional().map_err(|error| self.sqlite(error))?;
+        Ok(found
+            .and_then(|(started, finished)| Some(StoredRun { started_at: started.parse().ok()?, finished })))
+    }
+
     /// Which connector read which stream of a run.
     ///
     /// # Errors

@@ -162,6 +162,9 @@ impl Reader {
         let before = std::mem::replace(&mut self.integration, current);
         self.spec = spec;
         let digest = before.connector.digest();
+        if digest == self.integration.connector.digest() {
+            return Ok(Trust::Kept);
+        }
         tracing::info!(
             integration = before.name,
             stream = self.spec.name,

@@ -1,0 +1,134 @@
+//! `connector-host connector`: which connectors serve, told to and asked of the daemon.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use console::style;
+
+use super::exit::{Exit, Failure};
+use super::{DirOption, table, terminal};
+use crate::daemon::Client;
+use crate::registry::{ConnectorStatus, Swapped};
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show which connectors serve, which could, and which were refused and why
+    List {
+        #[command(flatten)]
+        dir: DirOption,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try a component beside the connector that serves, and let it take over
+    ///
+    /// It is held against what the integrations trust, compiled, compared with the contract and with their settings,
+    /// and asked to check each of them. If it passes, it reads the next page of whatever is running; if not, nothing
+    /// changes.
+    Install {
+        /// The component, a .wasm file; its signature, if any, lies beside it as FILE.minisig
+        file: PathBuf,
+        /// The name to serve under [default: the file's name]
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        access: AccessOption,
+        #[command(flatten)]
+        dir: DirOption,
+    },
+    /// Let an installed connector take over
+    Activate {
+        /// The beginning of its SHA-256
+        digest: String,
+        #[command(flatten)]
+        access: AccessOption,
+        #[command(flatten)]
+        dir: DirOption,
+    },
+    /// Let the connector that served before take over again
+    Rollback {
+        /// Name of the connector
+        name: String,
+        #[command(flatten)]
+        dir: DirOption,
+    },
+}
+
+#[derive(clap::Args)]
+struct AccessOption {
+    /// Accept hosts and secrets that the connector which serves does not ask for
+    #[arg(long)]
+    accept_new_access: bool,
+}
+
+pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+    let swapped = match options.command {
+        Command::List { dir, json } => {
+            let connectors = Client::new(&dir.folders())?.status().await?.connectors;
+            if json {
+                terminal::json(&connectors)?;
+            } else {
+                terminal::data(&text(&connectors))?;
+            }
+            return Ok(Exit::Complete);
+        }
+        Command::Install { file, name, access, dir } => {
+            let path = file.canonicalize().with_context(|| format!("could not find `{}`", file.display()))?;
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let client = Client::new(&dir.folders())?;
+            client.install(path, name.unwrap_or(stem), access.accept_new_access).await?
+        }
+        Command::Activate { digest, access, dir } => {
+            Client::new(&dir.folders())?.activate(digest, access.accept_new_access).await?
+        }
+        Command::Rollback { name, dir } => Client::new(&dir.folders())?.roll_back(&name).await?,
+    };
+    terminal::data(&told(&swapped))?;
+    Ok(Exit::Complete)
+}
+
+fn told(swapped: &Swapped) -> String {
+    let short = |digest: &str| digest.chars().take(12).collect::<String>();
+    let before = swapped.previous.as_deref().map(|before| format!(", in place of {}", short(before)));
+    let integrations = match swapped.integrations.as_slice() {
+        [] => "no integration uses it".to_owned(),
+        some => format!("it serves `{}`", some.join("`, `")),
+    };
+    format!(
+        "{} `{}` {} ({}) took over{}; {integrations}\n",
+        style("==>").cyan().bold(),
+        swapped.connector,
+        terminal::plain(&swapped.version),
+        short(&swapped.digest),
+        before.unwrap_or_default(),
+    )
+}
+
+fn text(connectors: &[ConnectorStatus]) -> String {
+    if connectors.is_empty() {
+        return "No connector serves: no integration uses one\n".to_owned();
+    }
+    let mut rows = table::new(&["Connector", "Version", "State", "SHA-256", "Why"]);
+    for connector in connectors {
+        let state = match connector.state.as_str() {
+            "active" => style("active").green().to_string(),
+            "refused" => style("refused").red().to_string(),
+            other => other.to_owned(),
+        };
+        rows.add_row([
+            connector.connector.clone(),
+            terminal::plain(&connector.version),
+            state,
+            connector.digest.chars().take(12).collect(),
+            terminal::plain(connector.reason.as_deref().unwrap_or_default()),
+        ]);
+    }
+    format!("{rows}\n")
+}

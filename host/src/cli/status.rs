@@ -1,0 +1,103 @@
+//! `connector-host status` and `connector-host run`: ask the daemon.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Local, Utc};
+use console::style;
+
+use super::exit::{Exit, Failure};
+use super::{DirOption, table, terminal};
+use crate::daemon::{Client, IntegrationState, IntegrationStatus, RunOutcome, Status};
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    dir: DirOption,
+    /// Print one JSON document
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RunOptions {
+    /// Name of the integration
+    integration: String,
+    #[command(flatten)]
+    dir: DirOption,
+}
+
+pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
+    let status = Client::new(&options.dir.folders())?.status().await?;
+    if options.json {
+        terminal::json(&status)?;
+    } else {
+        terminal::data(&text(&status))?;
+    }
+    Ok(Exit::Complete)
+}
+
+pub(super) async fn run_now(options: RunOptions) -> Result<Exit, Failure> {
+    Client::new(&options.dir.folders())?.sync(&options.integration).await?;
+    terminal::tell(&format!("`{}` runs; `connector-host status` shows how far it is\n", options.integration));
+    Ok(Exit::Complete)
+}
+
+fn text(status: &Status) -> String {
+    let mut text = String::new();
+    if status.integrations.is_empty() {
+        text.push_str("No integration: write a configuration into the folder `integrations`\n");
+    } else {
+        let mut rows = table::new(&["Integration", "State", "Connector", "Last run", "Next run"]);
+        for integration in &status.integrations {
+            rows.add_row([
+                integration.name.clone(),
+                state(integration),
+                terminal::plain(integration.connector.as_deref().unwrap_or_default()),
+                last_run(integration),
+                integration.next_run.map(clock).unwrap_or_default(),
+            ]);
+        }
+        let _ = writeln!(text, "{rows}");
+    }
+    for integration in &status.integrations {
+        if let Some(message) = &integration.message {
+            let _ = writeln!(text, "\n{}: {}", style(&integration.name).bold(), terminal::plain(message));
+            if let Some(hint) = &integration.hint {
+                let _ = writeln!(text, "  {}", terminal::plain_lines(hint).replace('\n', "\n  "));
+            }
+        }
+    }
+    if let Some(message) = &status.connector_message {
+        let _ = writeln!(text, "\n{}", style(terminal::plain(message)).yellow());
+    }
+    text
+}
+
+fn state(integration: &IntegrationStatus) -> String {
+    match (integration.state, integration.progress) {
+        (IntegrationState::Running, Some(progress)) => {
+            let (pages, objects) = (table::number(progress.pages), table::number(progress.objects));
+            style(format!("running: {objects} objects, {pages} pages")).cyan().to_string()
+        }
+        (IntegrationState::Running, None) => style("running").cyan().to_string(),
+        (IntegrationState::Waiting, _) => "waiting".to_owned(),
+        (IntegrationState::Unusable, _) => style("unusable").red().to_string(),
+    }
+}
+
+fn last_run(integration: &IntegrationStatus) -> String {
+    let Some(run) = &integration.last_run else { return String::new() };
+    let outcome = match run.outcome {
+        RunOutcome::Complete => style("complete").green(),
+        RunOutcome::Partial => style("partial").yellow(),
+        RunOutcome::Stopped => style("stopped").yellow(),
+        RunOutcome::Failed => style("failed").red(),
+    };
+    let seconds = (run.ended_at - run.started_at).num_milliseconds() as f64 / 1000.0;
+    format!("{outcome}, {}, {seconds:.1} s, {} requests", clock(run.ended_at), table::number(run.requests))
+}
+
+/// A time in the zone of the person.
+fn clock(time: DateTime<Utc>) -> String {
+    time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
+}

@@ -1,0 +1,333 @@
+//! The daemon: a folder of integrations, each run on its schedule, and a folder of connectors, swapped while they run.
+//!
+//! `worker` cares for one integration, `watch` notices changed files, `control` answers the command line over a Unix
+//! socket (`client` is its other end), `status` is what they say to each other.
+
+mod client;
+mod control;
+mod status;
+mod watch;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::configuration::Configuration;
+use crate::plugin::{Digest, Engine};
+use crate::registry::{InstalledError, Refusal, Registry};
+use crate::serving::RolledBack;
+use crate::store::{Store, StoredRun};
+use worker::{Bound, Worker};
+
+pub use client::{Client, ClientError};
+pub use status::{IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Status};
+
+/// Files that an editor or a copy writes in several steps are looked at after a moment's rest.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// Where everything lies: `integrations/*.toml`, `connectors/*.wasm`, `data/*.db`.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    root: PathBuf,
+}
+
+impl Folders {
+    /// Below `root`.
+    #[must_use]
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    fn integrations(&self) -> PathBuf {
+        self.root.join("integrations")
+    }
+
+    fn connectors(&self) -> PathBuf {
+        self.root.join("connectors")
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.join("data")
+    }
+
+    /// The socket that the command line talks to.
+    fn socket(&self) -> PathBuf {
+        self.data().join("control.sock")
+    }
+}
+
+/// The daemon could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// A folder or file is not usable.
+    #[error("could not {what} `{path}`: {error}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Another one runs.
+    #[error("another `serve` is at work in `{0}`")]
+    Busy(PathBuf),
+    /// The folder of connectors is not usable.
+    #[error(transparent)]
+    Registry(#[from] InstalledError),
+    /// Changes can't be watched.
+    #[error("could not watch `{path}` for changes: {error}")]
+    Watch {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: String,
+    },
+}
+
+/// The daemon.
+pub struct Daemon {
+    folders: Folders,
+    registry: Registry,
+    workers: Mutex<BTreeMap<String, Arc<Worker>>>,
+    /// Files that can't be used, and why.
+    unusable: Mutex<BTreeMap<PathBuf, Problem>>,
+    connector_message: Mutex<Option<String>>,
+    tasks: Mutex<JoinSet<()>>,
+    /// Held while the folders are read, by one at a time.
+    reloading: tokio::sync::Mutex<()>,
+    stop: CancellationToken,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No change under these locks can panic half way.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Daemon {
+    /// Runs until `stop` is cancelled, and then until the pages in flight are kept. `reload` makes it read its folders
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`DaemonError`] when it can't begin. An integration that can't be used is shown, and the others run.
+    pub async fn run(
+        engine: Engine,
+        folders: Folders,
+        stop: CancellationToken,
+        mut reload: mpsc::Receiver<()>,
+    ) -> Result<(), DaemonError> {
+        for folder in [folders.integrations(), folders.connectors(), folders.data()] {
+            make_private(&folder)?;
+        }
+        let _alone = alone(&folders.data())?;
+        let (failed_sender, mut failed) = mpsc::unbounded_channel();
+        let registry = Registry::open(engine, &folders.connectors(), failed_sender)?;
+        let daemon = Arc::new(Self {
+            registry,
+            workers: Mutex::default(),
+            unusable: Mutex::default(),
+            connector_message: Mutex::default(),
+            tasks: Mutex::default(),
+            reloading: Default::default(),
+            stop: stop.clone(),
+            folders,
+        });
+        let control = control::listen(&daemon)?;
+        let (_watcher, mut changed) =
+            watch::watch(&[daemon.folders.integrations(), daemon.folders.connectors()])?;
+        tracing::info!("serving `{}`", daemon.folders.root.display());
+        daemon.reload(false).await;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                // Secrets may have changed where the configuration did not.
+                Some(()) = reload.recv() => daemon.reload(true).await,
+                Some(()) = changed.recv() => {
+                    tokio::time::sleep(SETTLED).await;
+                    while changed.try_recv().is_ok() {}
+                    daemon.reload(false).await;
+                }
+                Some(rolled_back) = failed.recv() => daemon.settle(&rolled_back).await,
+            }
+        }
+        tracing::info!("stopping: the pages in flight are kept");
+        let mut tasks = std::mem::take(&mut *lock(&daemon.tasks));
+        while tasks.join_next().await.is_some() {}
+        control.abort();
+        // The next one makes it anew.
+        let _ = std::fs::remove_file(daemon.folders.socket());
+        tracing::info!("stopped");
+        Ok(())
+    }
+
+    /// Reads the folders: new integrations begin, changed ones are changed, removed ones end; connectors that were
+    /// dropped are tried. `anew` sets up integrations whose text is the same, too.
+    async fn reload(self: &Arc<Self>, anew: bool) {
+        let _one_at_a_time = self.reloading.lock().await;
+        let mut unusable = BTreeMap::new();
+        let mut seen = BTreeMap::new();
+        for path in configurations(&self.folders.integrations()) {
+            let configuration = match Configuration::load(&path) {
+                Ok(configuration) => configuration,
+                Err(error) => {
+                    let problem = Problem { error: error.to_string(), hint: error.hint() };
+                    unusable.insert(path, problem);
+                    continue;
+                }
+            };
+            let name = configuration.name.clone();
+            if let Some(other) = seen.get(&name) {
+                let other: &PathBuf = other;
+                let error = format!("the name `{name}` is taken by `{}`", other.display());
+                unusable.insert(path, Problem { error, hint: Some("give it another `name`".to_owned()) });
+                continue;
+            }
+            seen.insert(name, path.clone());
+            let text = Digest::of(&std::fs::read(&path).unwrap_or_default());
+            if let Err(problem) = self.apply(configuration, &path, text, anew).await {
+                unusable.insert(path, problem);
+            }
+        }
+        // An integration whose file can't be read goes on as it was; one whose file is gone ends.
+        lock(&self.workers).retain(|name, worker| {
+            let keep = seen.contains_key(name) || unusable.contains_key(&worker.file);
+            if !keep {
+                tracing::info!(integration = name, "its file is gone: it ends");
+                worker.stop();
+                self.registry.unseat(name);
+            }
+            keep
+        });
+        for (path, problem) in &unusable {
+            let known = lock(&self.unusable).get(path).is_some_and(|known| known.error == problem.error);
+            if !known {
+                tracing::error!("`{}` can't be used: {}", path.display(), problem.error);
+            }
+            for worker in lock(&self.workers).values().filter(|worker| worker.file == *path) {
+                worker.complain(problem.error.clone(), problem.hint.clone());
+            }
+        }
+        *lock(&self.unusable) = unusable;
+        for tried in self.registry.try_dropped().await {
+            if let Err(refusal) = tried {
+                self.tell_refusal(&refusal);
+            }
+        }
+    }
+
+    /// Begins an integration, or changes it.
+    async fn apply(
+        self: &Arc<Self>,
+        configuration: Configuration,
+        file: &Path,
+        text: Digest,
+        anew: bool,
+    ) -> Result<(), Problem> {
+        let name = configuration.name.clone();
+        let known = lock(&self.workers).get(&name).cloned();
+        if !anew && known.as_ref().is_some_and(|worker| worker.has(text)) {
+            return Ok(());
+        }
+        let seated = self.registry.seat(&configuration).await;
+        let serving = seated.map_err(|error| Problem { error: error.to_string(), hint: error.hint() })?;
+        let bound = Bound { configuration, serving, text };
+        if let Some(worker) = known {
+            tracing::info!(integration = name, "its configuration changed");
+            worker.reconfigure(bound);
+            return Ok(());
+        }
+        let store = self.folders.data().join(format!("{name}.db"));
+        let last_run = last_run(&store, &name).await;
+        let worker = Arc::new(Worker::new(bound, file.to_owned(), store, last_run, self.stop.child_token()));
+        tracing::info!(integration = name, "it is there");
+        lock(&self.workers).insert(name, Arc::clone(&worker));
+        lock(&self.tasks).spawn(worker.work());
+        Ok(())
+    }
+
+    /// A connector failed its probation.
+    async fn settle(&self, rolled_back: &RolledBack) {
+        let RolledBack { connector, digest, reason } = rolled_back;
+        let message = match self.registry.settle(rolled_back).await {
+            Ok(swapped) => {
+                format!("`{connector}` {digest:#} failed and was rolled back to {}: {reason}", swapped.digest)
+            }
+            Err(error) => format!("`{connector}` {digest:#} failed, and could not be rolled back: {error}"),
+        };
+        tracing::error!("{message}");
+        *lock(&self.connector_message) = Some(message);
+    }
+
+    fn tell_refusal(&self, refusal: &Refusal) {
+        let message = format!("a connector was refused: {refusal}");
+        tracing::error!("{message}");
+        *lock(&self.connector_message) = Some(message);
+    }
+
+    fn status(&self) -> Status {
+        let mut integrations: Vec<_> = lock(&self.workers).values().map(|worker| worker.status()).collect();
+        for (path, problem) in lock(&self.unusable).iter() {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if !lock(&self.workers).values().any(|worker| worker.file == *path) {
+                integrations.push(IntegrationStatus {
+                    name,
+                    state: IntegrationState::Unusable,
+                    connector: None,
+                    message: Some(problem.error.clone()),
+                    hint: problem.hint.clone(),
+                    progress: None,
+                    last_run: None,
+                    next_run: None,
+                });
+            }
+        }
+        integrations.sort_by(|a, b| a.name.cmp(&b.name));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            integrations,
+            connectors: self.registry.list(),
+            connector_message: lock(&self.connector_message).clone(),
+        }
+    }
+}
+
+/// The configurations in a folder, in the order of their names.
+fn configurations(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut paths: Vec<_> =
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+    paths.sort();
+    paths
+}
+
+/// The last run of an integration, before this program began.
+async fn last_run(store: &Path, integration: &str) -> Option<StoredRun> {
+    let (store, integration) = (store.to_owned(), integration.to_owned());
+    let read = move || Store::open_read_only(&store).ok()?.last_run(&integration).ok()?;
+    tokio::task::spawn_blocking(read).await.ok()?
+}
+
+fn make_private(folder: &Path) -> Result<(), DaemonError> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder);
+    made.map_err(|error| DaemonError::File { what: "make", path: folder.to_owned(), error })
+}
+
+/// A lock that one daemon holds as long as it lives.
+fn alone(data: &Path) -> Result<File, DaemonError> {
+    let path = data.join("serve.lock");
+    let opened = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = opened.map_err(|error| DaemonError::File { what: "open", path, error })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(DaemonError::Busy(data.to_owned())),
+    }
+}

@@ -1,0 +1,119 @@
+//! What the daemon tells of itself, and how it is told over the control socket.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::registry::ConnectorStatus;
+
+/// Everything.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the host.
+    pub version: String,
+    /// The integrations, by name.
+    pub integrations: Vec<IntegrationStatus>,
+    /// The connectors.
+    pub connectors: Vec<ConnectorStatus>,
+    /// What last went wrong with a connector: a candidate that was refused, one that was rolled back.
+    pub connector_message: Option<String>,
+}
+
+/// One integration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct IntegrationStatus {
+    /// Its name; that of its file where the file can't be read.
+    pub name: String,
+    /// What it does now.
+    pub state: IntegrationState,
+    /// The connector that serves it: name, version, digest.
+    pub connector: Option<String>,
+    /// Why it can't run, or why the last run was not complete.
+    pub message: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// The run that is under way.
+    pub progress: Option<Progress>,
+    /// The last run that ended.
+    pub last_run: Option<LastRun>,
+    /// When the next one is due.
+    pub next_run: Option<DateTime<Utc>>,
+}
+
+/// What an integration does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum IntegrationState {
+    /// It waits for its time.
+    Waiting,
+    /// It runs.
+    Running,
+    /// Its configuration or its connector can't be used.
+    Unusable,
+}
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Progress {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// Pages kept.
+    pub pages: u64,
+    /// Objects in them.
+    pub objects: u64,
+}
+
+/// A run that ended.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LastRun {
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: DateTime<Utc>,
+    /// How.
+    pub outcome: RunOutcome,
+    /// Requests sent.
+    pub requests: u64,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// Every selected stream is complete, optional ones aside.
+    Complete,
+    /// A stream is incomplete, or was skipped.
+    Partial,
+    /// It was stopped, and the next one goes on from there.
+    Stopped,
+    /// There is nothing to show for it.
+    Failed,
+}
+
+/// `POST /connectors/install`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct InstallRequest {
+    /// Where the component lies, absolute.
+    pub(super) path: std::path::PathBuf,
+    /// Under which name it shall serve.
+    pub(super) name: String,
+    /// Whether new hosts and secrets are fine.
+    pub(super) accept_new_access: bool,
+}
+
+/// `POST /connectors/activate`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct ActivateRequest {
+    /// The beginning of a digest.
+    pub(super) digest: String,
+    /// Whether new hosts and secrets are fine.
+    pub(super) accept_new_access: bool,
+}
+
+/// What went wrong, in any answer that is not a success.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Problem {
+    /// What.
+    pub error: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}

@@ -1,0 +1,265 @@
+//! One integration: waits for its time, runs, and tells how it went.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::status::{IntegrationState, IntegrationStatus, LastRun, Progress, RunOutcome};
+use crate::configuration::Configuration;
+use crate::plugin::Digest;
+use crate::serving::Serving;
+use crate::store::StoredRun;
+use crate::sync::{self, Event, Observer, Summary, SyncError};
+
+/// A run that failed altogether is tried again after so long, if it is not due before.
+const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
+
+/// An integration under the daemon's care.
+pub(super) struct Worker {
+    name: String,
+    /// Its configuration.
+    pub(super) file: PathBuf,
+    store: PathBuf,
+    state: Mutex<State>,
+    /// Somebody wants it to run now, or changed when it is due.
+    wake: Notify,
+    stop: CancellationToken,
+}
+
+struct State {
+    bound: Bound,
+    run_now: bool,
+    running: Option<(DateTime<Utc>, Arc<Counter>)>,
+    /// The beginning of the last run, from which the next one is counted.
+    last_begun: Option<DateTime<Utc>>,
+    last_run: Option<LastRun>,
+    next_run: Option<DateTime<Utc>>,
+    message: Option<String>,
+    hint: Option<String>,
+}
+
+/// What the configuration came to.
+#[derive(Clone)]
+pub(super) struct Bound {
+    pub(super) configuration: Configuration,
+    pub(super) serving: Arc<Serving>,
+    /// Of the configuration's text.
+    pub(super) text: Digest,
+}
+
+impl Worker {
+    /// For an integration with this last run; one that was interrupted is gone on with at once.
+    pub(super) fn new(
+        bound: Bound,
+        file: PathBuf,
+        store: PathBuf,
+        last_run: Option<StoredRun>,
+        stop: CancellationToken,
+    ) -> Self {
+        let state = State {
+            run_now: last_run.is_some_and(|run| !run.finished),
+            running: None,
+            last_begun: last_run.map(|run| run.started_at),
+            last_run: None,
+            next_run: None,
+            message: None,
+            hint: None,
+            bound: bound.clone(),
+        };
+        let name = bound.configuration.name;
+        Self { name, file, store, state: Mutex::new(state), wake: Notify::new(), stop }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // No change of it can panic half way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether it was configured by this text.
+    pub(super) fn has(&self, text: Digest) -> bool {
+        self.state().bound.text == text
+    }
+
+    /// The next run uses this configuration; one that is under way goes on with the one it began with.
+    pub(super) fn reconfigure(&self, bound: Bound) {
+        self.state().bound = bound;
+        self.wake.notify_one();
+    }
+
+    /// The configuration in the file can't be used: what was read before goes on.
+    pub(super) fn complain(&self, message: String, hint: Option<String>) {
+        let mut state = self.state();
+        (state.message, state.hint) = (Some(message), hint);
+    }
+
+    /// Runs now, or once more where it is running.
+    pub(super) fn run_now(&self) {
+        self.state().run_now = true;
+        self.wake.notify_one();
+    }
+
+    /// No more runs; the one under way keeps its pages in flight and ends.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) fn status(&self) -> IntegrationStatus {
+        let state = self.state();
+        let connector = &state.bound.serving.current().connector;
+        let manifest = connector.manifest();
+        IntegrationStatus {
+            name: self.name.clone(),
+            state: match state.running {
+                Some(_) => IntegrationState::Running,
+                None => IntegrationState::Waiting,
+            },
+            connector: Some(format!("{} {} ({:#})", manifest.name, manifest.version, connector.digest())),
+            message: state.message.clone(),
+            hint: state.hint.clone(),
+            progress: state.running.as_ref().map(|(started_at, counter)| counter.progress(*started_at)),
+            last_run: state.last_run.clone(),
+            next_run: state.next_run.filter(|_| state.running.is_none()),
+        }
+    }
+
+    /// Runs the integration when it is due, until it is stopped.
+    pub(super) async fn work(self: Arc<Self>) {
+        while !self.stop.is_cancelled() {
+            let due = self.due();
+            let now = Utc::now();
+            if due > now {
+                let pause = (due - now).to_std().unwrap_or_default();
+                tokio::select! {
+                    () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => {}
+                    () = self.wake.notified() => {}
+                    () = self.stop.cancelled() => {}
+                }
+                continue;
+            }
+            self.run().await;
+        }
+    }
+
+    /// When the next run is due, and remembers it to be shown.
+    fn due(&self) -> DateTime<Utc> {
+        let mut state = self.state();
+        let now = Utc::now();
+        if std::mem::take(&mut state.run_now) {
+            return now;
+        }
+        let mut due = match state.next_run {
+            // A time of a pattern that has come; later ones follow from the run.
+            Some(due) if due <= now => due,
+            _ => state.bound.configuration.schedule.next(state.last_begun, now),
+        };
+        let failed = state.last_run.as_ref().filter(|run| run.outcome == RunOutcome::Failed);
+        if let Some(again) = failed.map(|run| run.ended_at + AFTER_FAILURE) {
+            due = if again > now { due.min(again) } else { now };
+        }
+        state.next_run = Some(due);
+        due
+    }
+
+    async fn run(&self) {
+        let (started_at, counter) = (Utc::now(), Arc::new(Counter::default()));
+        let serving = {
+            let mut state = self.state();
+            state.running = Some((started_at, Arc::clone(&counter)));
+            state.last_begun = Some(started_at);
+            Arc::clone(&state.bound.serving)
+        };
+        tracing::info!(integration = self.name, "a run begins");
+        let observer = Arc::new(Told { name: self.name.clone(), counter });
+        let ended = sync::run(serving, self.store.clone(), observer, self.stop.clone()).await;
+        let (outcome, requests, message, hint) = told(&ended);
+        tracing::info!(
+            integration = self.name,
+            requests,
+            ?outcome,
+            "a run ended{}",
+            match &message {
+                Some(message) => format!(": {message}"),
+                None => String::new(),
+            }
+        );
+        let mut state = self.state();
+        state.running = None;
+        state.next_run = None;
+        state.last_run = Some(LastRun { started_at, ended_at: Utc::now(), outcome, requests });
+        (state.message, state.hint) = (message, hint);
+    }
+}
+
+/// How a run ended: outcome, requests, what to say, what to do.
+fn told(ended: &Result<Summary, SyncError>) -> (RunOutcome, u64, Option<String>, Option<String>) {
+    let summary = match ended {
+        Ok(summary) => summary,
+        Err(SyncError::Stopped) => return (RunOutcome::Stopped, 0, None, None),
+        Err(error) => return (RunOutcome::Failed, 0, Some(error.to_string()), error.hint()),
+    };
+    let outcome = match (summary.stopped, summary.complete) {
+        (true, _) => RunOutcome::Stopped,
+        (false, true) => RunOutcome::Complete,
+        (false, false) => RunOutcome::Partial,
+    };
+    let wanting: Vec<_> = summary.streams.iter().filter(|stream| !stream.is_complete_enough()).collect();
+    let reasons = wanting
+        .iter()
+        .filter_map(|stream| Some(format!("`{}`: {}", stream.stream, stream.outcome.reason()?)));
+    let message = reasons.collect::<Vec<_>>().join("; ");
+    let hint = wanting.iter().find_map(|stream| stream.outcome.hint()).map(str::to_owned);
+    (outcome, summary.requests, (!message.is_empty()).then_some(message), hint)
+}
+
+/// How far a run is.
+#[derive(Default)]
+struct Counter {
+    pages: AtomicU64,
+    objects: AtomicU64,
+}
+
+impl Counter {
+    fn progress(&self, started_at: DateTime<Utc>) -> Progress {
+        let (pages, objects) = (self.pages.load(Ordering::Relaxed), self.objects.load(Ordering::Relaxed));
+        Progress { started_at, pages, objects }
+    }
+}
+
+/// Counts pages, and logs what an operator wants to see.
+struct Told {
+    name: String,
+    counter: Arc<Counter>,
+}
+
+impl Observer for Told {
+    fn event(&self, event: Event<'_>) {
+        let integration = self.name.as_str();
+        match event {
+            Event::PageKept { objects, .. } => {
+                self.counter.pages.fetch_add(1, Ordering::Relaxed);
+                self.counter.objects.fetch_add(objects, Ordering::Relaxed);
+            }
+            Event::RunStarted { resumed: true } => {
+                tracing::info!(integration, "it goes on with a run that was interrupted");
+            }
+            Event::Waiting { stream, wait } => {
+                let seconds = wait.duration.as_secs_f32();
+                let reason = crate::capability::plain(&wait.reason);
+                tracing::warn!(integration, stream, "waiting {seconds:.1} s before it tries again: {reason}");
+            }
+            Event::Throttled { stream, duration } => {
+                let seconds = duration.as_secs_f32();
+                tracing::debug!(integration, stream, "keeping to the vendor's rate limit for {seconds:.0} s");
+            }
+            Event::Checked { .. }
+            | Event::RunStarted { .. }
+            | Event::StreamStarted { .. }
+            | Event::StreamEnded { .. } => {}
+        }
+    }
+}

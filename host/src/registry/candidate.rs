@@ -1,0 +1,200 @@
+//! A candidate is tried beside the connector that serves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::{Consent, InstalledError, Seat};
+use crate::integration::{CallError, Integration, SetupError};
+use crate::manifest::{HostRule, Manifest, SettingKind};
+use crate::plugin::{Artifact, Connector, Digest, Engine, LoadError, Provenance, ProvenanceError};
+use crate::sync::{self, Event, Observer, RetryPolicy};
+
+/// Why a candidate does not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// It serves already.
+    #[error("the connector `{connector}` is {digest:#} already")]
+    AlreadyActive {
+        /// The connector.
+        connector: String,
+        /// Its digest.
+        digest: Digest,
+    },
+    /// It was refused, and nobody asked for it by its digest since.
+    #[error("{digest:#} was refused before: {reason}")]
+    RefusedBefore {
+        /// Its digest.
+        digest: Digest,
+        /// Why.
+        reason: String,
+    },
+    /// An integration does not trust it.
+    #[error("`{integration}` does not trust it: {error}")]
+    Provenance {
+        /// The integration.
+        integration: String,
+        /// What differs.
+        error: ProvenanceError,
+    },
+    /// It is no connector for this host.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It is another connector.
+    #[error("it calls itself `{found}`, and it would replace `{expected}`")]
+    Name {
+        /// The name it has.
+        found: String,
+        /// The name it would serve under.
+        expected: String,
+    },
+    /// It wants more than the one it would replace.
+    #[error("it wants what the one that serves does not have: {}", .0.join(", "))]
+    NewAccess(Vec<String>),
+    /// It does not fit the settings of an integration.
+    #[error("the settings of `{integration}` do not fit it: {error}")]
+    Settings {
+        /// The integration.
+        integration: String,
+        /// What does not fit.
+        error: Box<SetupError>,
+    },
+    /// Its `check` failed, where that of the one that serves does not.
+    #[error("its `check` for `{integration}` failed: {error}")]
+    Check {
+        /// The integration.
+        integration: String,
+        /// How.
+        error: CallError,
+    },
+    /// No connector has that digest.
+    #[error("there is no installed connector `{0}`")]
+    Unknown(String),
+    /// Several have it.
+    #[error("more than one installed connector begins with `{0}`")]
+    Ambiguous(String),
+    /// Nothing served before.
+    #[error("there is no connector to go back to from the `{0}` that serves")]
+    NoPrevious(String),
+    /// It can't be kept.
+    #[error(transparent)]
+    Installed(#[from] InstalledError),
+}
+
+impl Refusal {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::RefusedBefore { .. } => {
+                Some("`connector activate DIGEST` tries it again in spite of that".to_owned())
+            }
+            Self::Provenance { error, .. } => Some(error.hint()),
+            Self::Load(error) => Some(error.hint()),
+            Self::Name { expected, .. } => Some(format!("install a component whose manifest says `{expected}`")),
+            Self::NewAccess(_) => Some(
+                "if that is what you expect of the new version, install or activate it with `--accept-new-access`"
+                    .to_owned(),
+            ),
+            Self::Settings { error, .. } => error.hint(),
+            Self::Check { error, .. } => error.hint(),
+            Self::Unknown(_) | Self::Ambiguous(_) => Some("`connector list` shows all of them".to_owned()),
+            Self::AlreadyActive { .. } | Self::NoPrevious(_) | Self::Installed(_) => None,
+        }
+    }
+
+    /// Whether the candidate is to blame, so that it is not worth trying again by itself.
+    pub(super) fn is_the_candidates(&self) -> bool {
+        match self {
+            Self::Load(_) | Self::Name { .. } | Self::NewAccess(_) => true,
+            Self::Check { error: CallError::Fault(fault), .. } => fault.is_the_connectors(),
+            _ => false,
+        }
+    }
+}
+
+/// Tries `artifact` for all `seats`, beside `active`. What comes back is ready to serve them.
+pub(super) async fn try_beside(
+    engine: &Engine,
+    name: &str,
+    artifact: Artifact,
+    active: Option<&Connector>,
+    seats: &BTreeMap<String, Seat>,
+    consent: Consent,
+) -> Result<(Connector, Vec<(String, Integration)>), Refusal> {
+    // Before it is compiled.
+    for (integration, seat) in seats {
+        artifact
+            .verify(&seat.configuration.provenance)
+            .map_err(|error| Refusal::Provenance { integration: integration.clone(), error })?;
+    }
+    let connector = Connector::load(engine, artifact, &Provenance::default()).await?;
+    let manifest = connector.manifest();
+    if manifest.name != name {
+        return Err(Refusal::Name { found: manifest.name.clone(), expected: name.to_owned() });
+    }
+    if let Some(active) = active.filter(|_| !consent.new_access) {
+        let new: Vec<_> = access(manifest).difference(&access(active.manifest())).cloned().collect();
+        if !new.is_empty() {
+            return Err(Refusal::NewAccess(new));
+        }
+    }
+    let integrations = bind(&connector, seats)?;
+    for (integration, bound) in &integrations {
+        if let Err(error) = check(bound).await {
+            // Where the one that serves fares no better, it is the vendor or the settings.
+            let serving = seats.get(integration).map(|seat| seat.serving.current());
+            let same = match (&error, serving) {
+                (CallError::Connector(error), Some(serving)) => {
+                    let before = check(&serving).await;
+                    matches!(before, Err(CallError::Connector(before)) if before.kind == error.kind)
+                }
+                _ => false,
+            };
+            if !same {
+                return Err(Refusal::Check { integration: integration.clone(), error });
+            }
+        }
+    }
+    Ok((connector, integrations))
+}
+
+/// Binds `connector` to the settings of all `seats`.
+pub(super) fn bind(
+    connector: &Connector,
+    seats: &BTreeMap<String, Seat>,
+) -> Result<Vec<(String, Integration)>, Refusal> {
+    let bind = |(integration, seat): (&String, &Seat)| {
+        let before = seat.serving.current();
+        Integration::bind(connector.clone(), &seat.configuration, Some(&before))
+            .map(|bound| (integration.clone(), bound))
+            .map_err(|error| Refusal::Settings { integration: integration.clone(), error: Box::new(error) })
+    };
+    seats.iter().map(bind).collect()
+}
+
+/// Asks a connector what it may read, as somebody who waits for the answer does.
+async fn check(integration: &Integration) -> Result<(), CallError> {
+    let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
+    sync::check(integration, policy, &Silent, &Arc::new(AtomicU64::new(0))).await.map(drop)
+}
+
+struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: Event<'_>) {}
+}
+
+/// The hosts and the secrets that a manifest asks for, in words.
+fn access(manifest: &Manifest) -> BTreeSet<String> {
+    let hosts = manifest.hosts.iter().map(|host| match host {
+        HostRule::Name(name) => format!("the host `{name}`"),
+        HostRule::Setting(name) => {
+            // The pattern is the rule: a wider one opens more.
+            let pattern = manifest.setting(name).and_then(|setting| setting.pattern.as_ref());
+            format!("the host in `{name}` ({})", pattern.map_or("", |pattern| pattern.as_str()))
+        }
+    });
+    let secrets = manifest.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+    hosts.chain(secrets.map(|setting| format!("the secret `{}`", setting.name))).collect()
+}

@@ -1,0 +1,446 @@
+//! The connectors that serve, and how one takes over from another while integrations run.
+//!
+//! A candidate is verified, compiled, described, held against the connector it would replace and against the settings
+//! of every integration it would serve, and asked to `check` each. Only then does it take over, at the next page of
+//! whatever is running. What fails on the way never serves. `installed` keeps it all on disk.
+
+mod candidate;
+mod installed;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use chrono::Utc;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::bundled;
+use crate::configuration::Configuration;
+use crate::integration::{Integration, SetupError};
+use crate::plugin::{Artifact, Connector, Engine, LoadError, Provenance, Source};
+use crate::serving::{Probation, RolledBack, Serving};
+use installed::{Installed, State, Version};
+
+pub use candidate::Refusal;
+pub use installed::InstalledError;
+
+/// The folder, within the one of connectors, of what was installed.
+const INSTALLED: &str = "installed";
+
+/// The connectors that serve.
+pub struct Registry {
+    engine: Engine,
+    folder: PathBuf,
+    installed: Installed,
+    /// Held while something is swapped, one at a time: it takes as long as `check` takes.
+    swapping: tokio::sync::Mutex<()>,
+    /// Held for moments.
+    slots: Mutex<BTreeMap<String, Slot>>,
+    failed: mpsc::UnboundedSender<RolledBack>,
+}
+
+/// A connector that serves, and whom.
+struct Slot {
+    active: Connector,
+    seats: BTreeMap<String, Seat>,
+}
+
+/// An integration that is served.
+#[derive(Clone)]
+struct Seat {
+    configuration: Configuration,
+    serving: Arc<Serving>,
+}
+
+/// How a swap was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consent {
+    /// Somebody asked for exactly these bytes: that they were refused before does not matter.
+    pub explicit: bool,
+    /// New hosts and new secrets are fine.
+    pub new_access: bool,
+}
+
+/// A connector took over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Swapped {
+    /// Its name.
+    pub connector: String,
+    /// Its version.
+    pub version: String,
+    /// Its digest.
+    pub digest: String,
+    /// The one before it.
+    pub previous: Option<String>,
+    /// The integrations that it serves.
+    pub integrations: Vec<String>,
+}
+
+/// A connector as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectorStatus {
+    /// Its name.
+    pub connector: String,
+    /// Its own word for its version.
+    pub version: String,
+    /// Its digest.
+    pub digest: String,
+    /// `active`, `previous`, `installed` or `refused`.
+    pub state: String,
+    /// Why it was refused.
+    pub reason: Option<String>,
+}
+
+impl Registry {
+    /// The registry over `folder`. `failed` hears of connectors that are rolled back by themselves.
+    ///
+    /// # Errors
+    ///
+    /// When the folder can't be made.
+    pub fn open(
+        engine: Engine,
+        folder: &Path,
+        failed: mpsc::UnboundedSender<RolledBack>,
+    ) -> Result<Self, InstalledError> {
+        let installed = Installed::open(folder.join(INSTALLED))?;
+        let (swapping, slots) = Default::default();
+        Ok(Self { engine, folder: folder.to_owned(), installed, swapping, slots, failed })
+    }
+
+    fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
+        // Nothing between lock and unlock can leave half a change.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives an integration its connector: the active one of the name that its configuration has.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name, or it does not fit the configuration.
+    pub async fn seat(&self, configuration: &Configuration) -> Result<Arc<Serving>, SeatError> {
+        let _one_at_a_time = self.swapping.lock().await;
+        let name = connector_name(&configuration.source)
+            .ok_or_else(|| SeatError::NotAName(configuration.source.to_string()))?;
+        let active = self.slots().get(&name).map(|slot| slot.active.clone());
+        let active = match active {
+            Some(active) => active,
+            None => {
+                let artifact = self.find(&name).ok_or_else(|| SeatError::Unknown(name.clone()))?;
+                Connector::load(&self.engine, artifact, &configuration.provenance).await?
+            }
+        };
+        let untrusted = |error| LoadError::Provenance { source_name: name.clone(), error };
+        active.artifact().verify(&configuration.provenance).map_err(untrusted)?;
+        if active.manifest().name != name {
+            return Err(SeatError::AnotherName { name, found: active.manifest().name.clone() });
+        }
+        let integration = Integration::bind(active.clone(), configuration, None)?;
+        let seat =
+            Seat { configuration: configuration.clone(), serving: Arc::new(Serving::new(integration)) };
+        let mut slots = self.slots();
+        let slot = slots.entry(name).or_insert_with(|| Slot { active, seats: BTreeMap::new() });
+        slot.seats.insert(configuration.name.clone(), seat.clone());
+        Ok(seat.serving)
+    }
+
+    /// Takes the seat of an integration away.
+    pub fn unseat(&self, integration: &str) {
+        for slot in self.slots().values_mut() {
+            slot.seats.remove(integration);
+        }
+    }
+
+    /// The connector that serves under `name` after a start: the one that was activated last, else the file that lies in
+    /// the folder, else the bundled one.
+    fn find(&self, name: &str) -> Option<Artifact> {
+        let state = self.installed.state(name);
+        if let Some(active) = &state.active {
+            if let Some(artifact) = self.installed.load(active) {
+                return Some(artifact);
+            }
+            tracing::warn!(
+                connector = name,
+                "the active connector {active} is gone from its folder, or not what it was"
+            );
+        }
+        let refused = |artifact: &Artifact| {
+            state.versions.get(&artifact.digest.to_string()).is_some_and(|version| version.refused.is_some())
+        };
+        let dropped = Artifact::read(Source::File(self.dropped(name))).ok();
+        dropped.filter(|artifact| !refused(artifact)).or_else(|| {
+            let bundled = bundled::find(name)?;
+            Artifact::read(Source::Bundled { name: bundled.name, bytes: bundled.bytes }).ok()
+        })
+    }
+
+    /// Where somebody drops a connector called `name`.
+    fn dropped(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.wasm"))
+    }
+
+    /// Tries the files that lie in the folder, where they are not what serves and were not refused before. Tells how
+    /// each went.
+    pub async fn try_dropped(&self) -> Vec<Result<Swapped, Refusal>> {
+        let mut tried = Vec::new();
+        let names: Vec<String> = self.slots().keys().cloned().collect();
+        for name in names {
+            let Ok(artifact) = Artifact::read(Source::File(self.dropped(&name))) else { continue };
+            let digest = artifact.digest.to_string();
+            let state = self.installed.state(&name);
+            let is_active =
+                self.slots().get(&name).is_some_and(|slot| slot.active.digest() == artifact.digest);
+            if is_active || state.versions.contains_key(&digest) {
+                continue;
+            }
+            tried.push(self.swap(&name, artifact, Consent { explicit: false, new_access: false }).await);
+        }
+        tried
+    }
+
+    /// Tries `artifact` as the connector called `name`, and lets it take over.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal`] says what it failed; then nothing has changed.
+    pub async fn swap(&self, name: &str, artifact: Artifact, consent: Consent) -> Result<Swapped, Refusal> {
+        let _one_at_a_time = self.swapping.lock().await;
+        let digest = artifact.digest;
+        let (active, seats) = match self.slots().get(name) {
+            Some(slot) => (Some(slot.active.clone()), slot.seats.clone()),
+            None => (None, BTreeMap::new()),
+        };
+        if active.as_ref().is_some_and(|active| active.digest() == digest) {
+            return Err(Refusal::AlreadyActive { connector: name.to_owned(), digest });
+        }
+        let mut state = self.installed.state(name);
+        let known = state.versions.get(&digest.to_string()).and_then(|version| version.refused.clone());
+        if let Some(reason) = known.filter(|_| !consent.explicit) {
+            return Err(Refusal::RefusedBefore { digest, reason });
+        }
+        let tried =
+            candidate::try_beside(&self.engine, name, artifact, active.as_ref(), &seats, consent).await;
+        let (connector, integrations) = match tried {
+            Ok(tried) => tried,
+            Err(refusal) => {
+                if refusal.is_the_candidates() {
+                    let version = Version {
+                        version: String::new(),
+                        installed_at: Utc::now(),
+                        refused: Some(refusal.to_string()),
+                    };
+                    state.versions.entry(digest.to_string()).or_insert(version).refused =
+                        Some(refusal.to_string());
+                    self.save(name, &state);
+                }
+                return Err(refusal);
+            }
+        };
+        let probation = active.as_ref().map(|_| Probation::begin(name, digest, self.failed.clone()));
+        self.publish(name, connector, active.as_ref(), integrations, state, probation)
+    }
+
+    /// Remembers who serves now, and lets it take over.
+    fn publish(
+        &self,
+        name: &str,
+        connector: Connector,
+        before: Option<&Connector>,
+        integrations: Vec<(String, Integration)>,
+        mut state: State,
+        probation: Option<Arc<Probation>>,
+    ) -> Result<Swapped, Refusal> {
+        let digest = connector.digest();
+        let version = |connector: &Connector| Version {
+            version: connector.manifest().version.clone(),
+            installed_at: Utc::now(),
+            refused: None,
+        };
+        for kept in before.into_iter().chain([&connector]) {
+            self.installed.keep(kept.artifact())?;
+            let known = state.versions.entry(kept.digest().to_string()).or_insert_with(|| version(kept));
+            known.version.clone_from(&kept.manifest().version);
+        }
+        if let Some(known) = state.versions.get_mut(&digest.to_string()) {
+            known.refused = None;
+        }
+        state.active = Some(digest.to_string());
+        state.previous = before.map(|before| before.digest().to_string());
+        self.installed.save(name, &state)?;
+
+        let swapped = Swapped {
+            connector: name.to_owned(),
+            version: connector.manifest().version.clone(),
+            digest: digest.to_string(),
+            previous: state.previous,
+            integrations: integrations.iter().map(|(integration, _)| integration.clone()).collect(),
+        };
+        let mut slots = self.slots();
+        let slot = slots
+            .entry(name.to_owned())
+            .or_insert_with(|| Slot { active: connector.clone(), seats: BTreeMap::new() });
+        slot.active = connector;
+        for (integration, mut bound) in integrations {
+            bound.probation.clone_from(&probation);
+            if let Some(seat) = slot.seats.get(&integration) {
+                seat.serving.replace(bound);
+            }
+        }
+        tracing::info!(connector = name, "{:#} took over, version {}", digest, swapped.version);
+        Ok(swapped)
+    }
+
+    /// Lets the installed connector whose digest begins with `digest` take over.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Registry::swap`], or when no connector or several have that digest.
+    pub async fn activate(&self, digest: &str, new_access: bool) -> Result<Swapped, Refusal> {
+        let found: Vec<ConnectorStatus> =
+            self.list().into_iter().filter(|one| one.digest.starts_with(digest)).collect();
+        match found.as_slice() {
+            [one] => {
+                let unknown = || Refusal::Unknown(digest.to_owned());
+                let artifact = self.installed.load(&one.digest).ok_or_else(unknown)?;
+                self.swap(&one.connector, artifact, Consent { explicit: true, new_access }).await
+            }
+            [] => Err(Refusal::Unknown(digest.to_owned())),
+            _ => Err(Refusal::Ambiguous(digest.to_owned())),
+        }
+    }
+
+    /// Lets the connector that served before take over again, without asking it to `check`: it did serve. The one that
+    /// serves now is not taken from the folder again.
+    ///
+    /// # Errors
+    ///
+    /// When there is none, or it no longer fits the settings.
+    pub async fn roll_back(&self, name: &str, reason: &str) -> Result<Swapped, Refusal> {
+        let _one_at_a_time = self.swapping.lock().await;
+        let no_previous = || Refusal::NoPrevious(name.to_owned());
+        let mut state = self.installed.state(name);
+        let previous = state.previous.as_deref().and_then(|digest| self.installed.load(digest));
+        let artifact = previous.ok_or_else(no_previous)?;
+        let (active, seats) = match self.slots().get(name) {
+            Some(slot) => (slot.active.clone(), slot.seats.clone()),
+            None => return Err(no_previous()),
+        };
+        let connector = Connector::load(&self.engine, artifact, &Provenance::default()).await?;
+        let integrations = candidate::bind(&connector, &seats)?;
+        if let Some(failed) = state.versions.get_mut(&active.digest().to_string()) {
+            failed.refused = Some(reason.to_owned());
+        }
+        let refused = active.digest();
+        // Without a probation: it proved itself, and there is nothing better to go back to.
+        let mut swapped = self.publish(name, connector, Some(&active), integrations, state, None)?;
+        // Nobody rolls back to what was just rolled back.
+        let mut state = self.installed.state(name);
+        state.previous = None;
+        if let Some(failed) = state.versions.get_mut(&refused.to_string()) {
+            failed.refused = Some(reason.to_owned());
+        }
+        self.save(name, &state);
+        swapped.previous = Some(refused.to_string());
+        Ok(swapped)
+    }
+
+    /// A connector failed its probation: makes what its integrations did already, going back to the one before, last.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Registry::roll_back`].
+    pub async fn settle(&self, failed: &RolledBack) -> Result<Swapped, Refusal> {
+        let active = self.slots().get(&failed.connector).map(|slot| slot.active.digest());
+        if active != Some(failed.digest) {
+            return Err(Refusal::Unknown(failed.digest.to_string()));
+        }
+        self.roll_back(&failed.connector, &failed.reason).await
+    }
+
+    /// All connectors there are, by name.
+    #[must_use]
+    pub fn list(&self) -> Vec<ConnectorStatus> {
+        let mut rows = Vec::new();
+        for (name, slot) in self.slots().iter() {
+            let state = self.installed.state(name);
+            let active = slot.active.digest().to_string();
+            let row = |digest: &str, version: &str, word: &str, reason: Option<String>| ConnectorStatus {
+                connector: name.clone(),
+                version: version.to_owned(),
+                digest: digest.to_owned(),
+                state: word.to_owned(),
+                reason,
+            };
+            rows.push(row(&active, &slot.active.manifest().version, "active", None));
+            for (digest, version) in state.versions.iter().filter(|(digest, _)| **digest != active) {
+                let word = match &version.refused {
+                    Some(_) => "refused",
+                    None if state.previous.as_deref() == Some(digest) => "previous",
+                    None => "installed",
+                };
+                rows.push(row(digest, &version.version, word, version.refused.clone()));
+            }
+        }
+        rows
+    }
+
+    fn save(&self, name: &str, state: &State) {
+        if let Err(error) = self.installed.save(name, state) {
+            tracing::warn!("{error}");
+        }
+    }
+}
+
+/// The name that a configuration calls its connector by.
+fn connector_name(source: &Source) -> Option<String> {
+    match source {
+        Source::Bundled { name, .. } => Some((*name).to_owned()),
+        Source::File(path) => {
+            let name = path.file_name()?.to_str()?;
+            let plain = |char: char| char.is_ascii_alphanumeric() || char == '-';
+            name.chars().all(plain).then(|| name.to_owned())
+        }
+    }
+}
+
+/// An integration that gets no connector.
+#[derive(Debug, thiserror::Error)]
+pub enum SeatError {
+    /// Its configuration names a path.
+    #[error("`connector` is `{0}`, and this program takes connectors by name")]
+    NotAName(String),
+    /// There is none of that name.
+    #[error("there is no connector `{0}`")]
+    Unknown(String),
+    /// The component of that name is another connector.
+    #[error("the connector `{name}` calls itself `{found}`")]
+    AnotherName {
+        /// The name of its file.
+        name: String,
+        /// The name in its manifest.
+        found: String,
+    },
+    /// It can't be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// It does not fit the configuration.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+}
+
+impl SeatError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotAName(_) | Self::Unknown(_) => Some(
+                "put NAME.wasm into the folder of connectors and write `connector = \"NAME\"`, or name a bundled \
+                 connector"
+                    .to_owned(),
+            ),
+            Self::AnotherName { found, .. } => Some(format!("call its file `{found}.wasm`")),
+            Self::Load(error) => Some(error.hint()),
+            Self::Setup(error) => error.hint(),
+        }
+    }
+}
