@@ -2,7 +2,7 @@
 //! middle of it: calls in flight keep the one they began with.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -87,13 +87,16 @@ pub struct Serving {
     current: ArcSwap<Integration>,
     /// The one before it, while that may come back.
     predecessor: ArcSwap<Option<Arc<Integration>>>,
+    /// Those that were rolled back.
+    rolled_back: Mutex<Vec<Digest>>,
 }
 
 impl Serving {
     /// By this one.
     #[must_use]
     pub fn new(integration: Integration) -> Self {
-        Self { current: ArcSwap::from_pointee(integration), predecessor: ArcSwap::from_pointee(None) }
+        let (current, predecessor) = (ArcSwap::from_pointee(integration), ArcSwap::from_pointee(None));
+        Self { current, predecessor, rolled_back: Mutex::default() }
     }
 
     /// The one that serves now.
@@ -105,10 +108,21 @@ impl Serving {
             Some(predecessor) if failed => {
                 // Another thread may have done the same, or swapped in a third one: that one stays.
                 self.current.compare_and_swap(&current, Arc::clone(predecessor));
+                let mut rolled_back = self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner);
+                if !rolled_back.contains(&current.connector.digest()) {
+                    rolled_back.push(current.connector.digest());
+                }
                 self.current.load_full()
             }
             _ => current,
         }
+    }
+
+    /// Those that served and were rolled back by themselves: what they read is not to be trusted.
+    #[must_use]
+    pub fn rolled_back(&self) -> Vec<Digest> {
+        let _ = self.current();
+        self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// `next` takes over at the next page. Where it is on probation, it can be rolled back to the one before.

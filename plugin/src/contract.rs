@@ -2,7 +2,7 @@
 //! too: they are plain records.
 
 #[expect(missing_docs, reason = "generated; the documentation is in `wit/`")]
-pub(crate) mod bindings {
+pub mod bindings {
     wit_bindgen::generate!({
         path: "../wit",
         world: "connector-component",

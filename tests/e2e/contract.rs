@@ -50,9 +50,24 @@ async fn the_documentation_of_the_bundled_connector() {
 async fn the_help() {
     let setup = Setup::new(tenant(10)).await;
     let mut text = String::new();
-    for command in ["", "demo", "inspect", "check", "sync", "export", "completions"] {
-        let arguments: Vec<_> =
-            [command, "--help"].into_iter().filter(|argument| !argument.is_empty()).collect();
+    for command in [
+        "",
+        "demo",
+        "inspect",
+        "check",
+        "sync",
+        "serve",
+        "status",
+        "run",
+        "connector",
+        "connector list",
+        "connector install",
+        "connector activate",
+        "connector rollback",
+        "export",
+        "completions",
+    ] {
+        let arguments: Vec<_> = command.split_whitespace().chain(["--help"]).collect();
         let ended = ended(setup.command(&arguments).env("COLUMNS", "100"));
         assert_eq!(ended.code, 0);
         text.push_str(&format!("$ connector-host {}\n{}\n", arguments.join(" "), ended.stdout));

@@ -2,12 +2,13 @@
 //!
 //! `harness` starts both; each other module is about one promise of the README.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod any_answer;
 mod bad_input;
 mod collection;
 mod contract;
+mod daemon;
 mod harness;
 mod interruption;
 mod network;
@@ -15,5 +16,7 @@ mod output;
 mod permissions;
 mod sandbox;
 mod secrets;
+mod serve;
 mod signing;
+mod swap;
 mod synchronization;

@@ -140,20 +140,28 @@ impl Daemon {
             stop: stop.clone(),
             folders,
         });
-        let control = control::listen(&daemon)?;
         let (_watcher, mut changed) =
             watch::watch(&[daemon.folders.integrations(), daemon.folders.connectors()])?;
         tracing::info!("serving `{}`", daemon.folders.root.display());
-        daemon.reload(false).await;
+        daemon.read_integrations(false).await;
+        let control = control::listen(&daemon)?;
+        let mut next = Some(false);
         loop {
+            // What takes its time, a candidate's `check` for one, does not keep the program from ending.
+            if let Some(anew) = next.take() {
+                tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = daemon.reload(anew) => {}
+                }
+            }
             tokio::select! {
                 () = stop.cancelled() => break,
                 // Secrets may have changed where the configuration did not.
-                Some(()) = reload.recv() => daemon.reload(true).await,
+                Some(()) = reload.recv() => next = Some(true),
                 Some(()) = changed.recv() => {
                     tokio::time::sleep(SETTLED).await;
                     while changed.try_recv().is_ok() {}
-                    daemon.reload(false).await;
+                    next = Some(false);
                 }
                 Some(rolled_back) = failed.recv() => daemon.settle(&rolled_back).await,
             }
@@ -168,9 +176,19 @@ impl Daemon {
         Ok(())
     }
 
-    /// Reads the folders: new integrations begin, changed ones are changed, removed ones end; connectors that were
-    /// dropped are tried. `anew` sets up integrations whose text is the same, too.
+    /// Reads the folders: the integrations, as below, and connectors that were dropped are tried.
     async fn reload(self: &Arc<Self>, anew: bool) {
+        self.read_integrations(anew).await;
+        for tried in self.registry.try_dropped().await {
+            if let Err(refusal) = tried {
+                self.tell_refusal(&refusal);
+            }
+        }
+    }
+
+    /// New integrations begin, changed ones are changed, removed ones end. `anew` sets up those whose text is the same,
+    /// too.
+    async fn read_integrations(self: &Arc<Self>, anew: bool) {
         let _one_at_a_time = self.reloading.lock().await;
         let mut unusable = BTreeMap::new();
         let mut seen = BTreeMap::new();
@@ -216,11 +234,6 @@ impl Daemon {
             }
         }
         *lock(&self.unusable) = unusable;
-        for tried in self.registry.try_dropped().await {
-            if let Err(refusal) = tried {
-                self.tell_refusal(&refusal);
-            }
-        }
     }
 
     /// Begins an integration, or changes it.

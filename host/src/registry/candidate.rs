@@ -65,7 +65,7 @@ pub enum Refusal {
         /// The integration.
         integration: String,
         /// How.
-        error: CallError,
+        error: Box<CallError>,
     },
     /// No connector has that digest.
     #[error("there is no installed connector `{0}`")]
@@ -107,7 +107,9 @@ impl Refusal {
     pub(super) fn is_the_candidates(&self) -> bool {
         match self {
             Self::Load(_) | Self::Name { .. } | Self::NewAccess(_) => true,
-            Self::Check { error: CallError::Fault(fault), .. } => fault.is_the_connectors(),
+            Self::Check { error, .. } => {
+                matches!(&**error, CallError::Fault(fault) if fault.is_the_connectors())
+            }
             _ => false,
         }
     }
@@ -152,7 +154,7 @@ pub(super) async fn try_beside(
                 _ => false,
             };
             if !same {
-                return Err(Refusal::Check { integration: integration.clone(), error });
+                return Err(Refusal::Check { integration: integration.clone(), error: Box::new(error) });
             }
         }
     }

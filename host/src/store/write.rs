@@ -281,6 +281,27 @@ impl Store {
         forget().map_err(|error| StoreError::Sqlite { path, error })
     }
 
+    /// Makes a stream that ended be read again in the same run, from where it began.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn reopen_stream(&mut self, run: RunId, stream: &str) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        let mut reopen = || -> rusqlite::Result<()> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute(
+                "UPDATE run_stream SET state = 'running', reason = NULL, cursor = NULL, bookmark = NULL, pages = 0
+                 WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream],
+            )?;
+            transaction
+                .execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", params![run.0, stream])?;
+            transaction.commit()
+        };
+        reopen().map_err(|error| StoreError::Sqlite { path, error })
+    }
+
     /// Ends a stream that is not complete, and says why.
     ///
     /// # Errors

@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use crate::contract::api::{self, Access, ErrorKind};
 use crate::integration::{CallError, Integration};
 use crate::manifest::StreamSpec;
+use crate::plugin::Digest;
 use crate::serving::{AfterFault, Serving};
-use crate::store::{RunStart, Store, StoreError, StreamState};
+use crate::store::{RunId, RunStart, Store, StoreError, StreamState};
 
 pub use event::{Event, Observer};
 pub use retry::RetryPolicy;
@@ -125,42 +126,34 @@ pub async fn run(
         .await?;
     observer.event(Event::RunStarted { resumed: run.resumed });
 
-    let mut tasks = JoinSet::new();
+    let streams = Streams {
+        serving: Arc::clone(&serving),
+        integration: Arc::clone(&integration),
+        store: store.clone(),
+        observer: Arc::clone(&observer),
+        requests: Arc::clone(&requests),
+        stop,
+        run: run.id,
+        account: report.account.clone(),
+    };
     let mut summaries: Vec<StreamSummary> = Vec::new();
-    let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+    let mut wanted = Vec::new();
     for spec in integration.selected.clone() {
-        if let Some(outcome) = refusal(&report, &spec) {
-            let reason = outcome.reason().unwrap_or_default().to_owned();
-            let name = spec.name.clone();
-            store.with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &reason)).await?;
-            let summary = StreamSummary::new(&spec, outcome);
-            observer.event(Event::StreamEnded { summary: &summary });
-            summaries.push(summary);
+        let Some(outcome) = refusal(&report, &spec) else {
+            wanted.push(spec);
             continue;
-        }
-        let reader = stream::Reader {
-            serving: Arc::clone(&serving),
-            integration: Arc::clone(&integration),
-            stop: stop.clone(),
-            store: store.clone(),
-            observer: Arc::clone(&observer),
-            requests: Arc::clone(&requests),
-            run: run.id,
-            account: report.account.clone(),
-            spec,
         };
-        let places = Arc::clone(&places);
-        tasks.spawn(async move {
-            // The semaphore is never closed.
-            let _place = places.acquire_owned().await;
-            reader.read().await
-        });
-    }
-    while let Some(ended) = tasks.join_next().await {
-        // What ends one stream this way ends all: dropping the set stops the others between two pages.
-        let summary = ended.map_err(|error| StoreError::GivenUp(error.to_string()))??;
+        let reason = outcome.reason().unwrap_or_default().to_owned();
+        let name = spec.name.clone();
+        store.with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &reason)).await?;
+        let summary = StreamSummary::new(&spec, outcome);
         observer.event(Event::StreamEnded { summary: &summary });
         summaries.push(summary);
+    }
+    let mut distrusted = Vec::new();
+    while !wanted.is_empty() {
+        summaries.extend(streams.read(wanted).await?);
+        wanted = streams.take_back(&mut summaries, &mut distrusted).await?;
     }
 
     let order = |summary: &StreamSummary| {
@@ -202,6 +195,89 @@ pub async fn run(
         requests: crate::capability::requests_sent(&requests),
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// The streams of a run, and all they are read with.
+struct Streams {
+    serving: Arc<Serving>,
+    integration: Arc<Integration>,
+    store: Keeper,
+    observer: Arc<dyn Observer>,
+    requests: Arc<AtomicU64>,
+    stop: CancellationToken,
+    run: RunId,
+    account: Option<String>,
+}
+
+impl Streams {
+    /// Reads these, side by side.
+    async fn read(&self, specs: Vec<StreamSpec>) -> Result<Vec<StreamSummary>, SyncError> {
+        let mut tasks = JoinSet::new();
+        let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
+        for spec in specs {
+            let reader = stream::Reader {
+                serving: Arc::clone(&self.serving),
+                integration: Arc::clone(&self.integration),
+                stop: self.stop.clone(),
+                store: self.store.clone(),
+                observer: Arc::clone(&self.observer),
+                requests: Arc::clone(&self.requests),
+                run: self.run,
+                account: self.account.clone(),
+                spec,
+            };
+            let places = Arc::clone(&places);
+            tasks.spawn(async move {
+                // The semaphore is never closed.
+                let _place = places.acquire_owned().await;
+                reader.read().await
+            });
+        }
+        let mut summaries = Vec::new();
+        while let Some(ended) = tasks.join_next().await {
+            // What ends one stream this way ends all: dropping the set stops the others between two pages.
+            let summary = ended.map_err(|error| StoreError::GivenUp(error.to_string()))??;
+            self.observer.event(Event::StreamEnded { summary: &summary });
+            summaries.push(summary);
+        }
+        Ok(summaries)
+    }
+
+    /// Takes back the streams that a connector read, in part at least, which was rolled back since: they are read
+    /// again. `distrusted` are those that were dealt with.
+    async fn take_back(
+        &self,
+        summaries: &mut Vec<StreamSummary>,
+        distrusted: &mut Vec<Digest>,
+    ) -> Result<Vec<StreamSpec>, SyncError> {
+        let mut again = Vec::new();
+        for digest in self.serving.rolled_back() {
+            if distrusted.contains(&digest) {
+                continue;
+            }
+            distrusted.push(digest);
+            let complete = summaries.iter().filter(|summary| summary.outcome == StreamOutcome::Complete);
+            for name in complete.map(|summary| summary.stream.clone()).collect::<Vec<_>>() {
+                let (run, stream, digest) = (self.run, name.clone(), digest.to_string());
+                let read = move |store: &mut Store| {
+                    let read = store.was_last_read_by(run, &stream, &digest)?;
+                    if read {
+                        store.reopen_stream(run, &stream)?;
+                    }
+                    Ok(read)
+                };
+                if self.store.with(read).await? {
+                    tracing::warn!(
+                        stream = name,
+                        "it is read again: a connector that was rolled back read it"
+                    );
+                    summaries.retain(|summary| summary.stream != name);
+                    again.extend(self.integration.selected.iter().find(|spec| spec.name == name).cloned());
+                }
+            }
+        }
+        Ok(again)
+    }
 }
 
 /// The first check of a run, and who answered it.

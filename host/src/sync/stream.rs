@@ -94,7 +94,7 @@ impl Reader {
         }
         let mut walk = Walk::new(checkpoint.cursor, checkpoint.bookmark);
         loop {
-            if self.take_over().await? == Trust::Lost {
+            if self.take_over(&walk.position).await? == Trust::Lost {
                 walk.begin_again();
                 self.start_over(&walk, &mut summary, "a connector that was rolled back read a part of it")
                     .await?;
@@ -147,16 +147,19 @@ impl Reader {
         }
     }
 
-    /// Lets the connector that serves now read the next page, if it takes the cursors of the last one. Else that one
-    /// finishes the stream, unless it was rolled back: then what it read of this stream is not to be trusted either.
-    async fn take_over(&mut self) -> Result<Trust, SyncError> {
+    /// Lets the connector that serves now read the next page, if there is no cursor yet or it takes that of the last one.
+    /// Else that one finishes the stream, unless it was rolled back: then what it read of this stream is not to be
+    /// trusted either.
+    async fn take_over(&mut self, position: &Position) -> Result<Trust, SyncError> {
         let current = self.serving.current();
         if Arc::ptr_eq(&current, &self.integration) {
             return Ok(Trust::Kept);
         }
         let failed = self.integration.probation.as_ref().is_some_and(|probation| probation.has_failed());
         let spec = current.manifest().stream(&self.spec.name).cloned();
-        let Some(spec) = spec.filter(|spec| failed || spec.cursor_version == self.spec.cursor_version) else {
+        let no_cursor = failed || !matches!(position, Position::At(_));
+        let Some(spec) = spec.filter(|spec| no_cursor || spec.cursor_version == self.spec.cursor_version)
+        else {
             return Ok(Trust::Kept);
         };
         let before = std::mem::replace(&mut self.integration, current);

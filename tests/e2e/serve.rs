@@ -1,0 +1,125 @@
+//! The daemon: schedules, several integrations, changed files, signals.
+
+use std::time::Duration;
+
+use duo_simulator::Fault;
+use nix::sys::signal::Signal;
+
+use crate::daemon::Daemon;
+use crate::harness::{Setup, tenant};
+
+fn configuration(setup: &Setup, name: &str, more: &str) -> String {
+    let configuration = setup.configuration().replace("name = \"duo\"", &format!("name = \"{name}\""));
+    format!("{configuration}[limits]\nvendor-budgets = false\n{more}")
+}
+
+fn runs(setup: &Setup, name: &str) -> i64 {
+    let store = rusqlite::Connection::open(setup.path("data").join(format!("{name}.db")));
+    store.and_then(|store| store.query_row("SELECT count(*) FROM run", [], |row| row.get(0))).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn integrations_run_side_by_side_on_their_own_schedules() {
+    let setup = Setup::new(tenant(10)).await;
+    let often = configuration(&setup, "often", "[schedule]\ninterval = \"1s\"\n");
+    let nightly = configuration(&setup, "nightly", "[schedule]\ncron = \"0 3 1 1 *\"\n");
+    let daily = configuration(&setup, "daily", "");
+    let daemon = Daemon::start(&setup, &[("often", often), ("nightly", nightly), ("daily", daily)]);
+    daemon.wait("three runs of the one", |_| runs(&setup, "often") >= 3);
+    daemon.wait("one run of the other", |_| runs(&setup, "daily") == 1);
+    assert_eq!(runs(&setup, "nightly"), 0, "its time has not come");
+    assert!(daemon.integration("nightly")["next_run"].as_str().unwrap().contains("-01-01T"));
+    assert_eq!(daemon.run(&["run", "nightly"]).code, 0);
+    assert_eq!(daemon.wait_for_the_end("nightly")["last_run"]["outcome"], "complete");
+    let ended = daemon.run(&["run", "never"]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("there is no integration `never`"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_files_take_effect_and_a_broken_one_is_shown() {
+    let setup = Setup::new(tenant(10)).await;
+    let daemon = Daemon::start(&setup, &[("one", configuration(&setup, "one", ""))]);
+    daemon.wait_for_the_end("one");
+    let file = |name: &str| setup.path("integrations").join(name);
+
+    std::fs::write(file("two.toml"), configuration(&setup, "two", "")).unwrap();
+    daemon.wait("the new one", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 2);
+    std::fs::write(file("one.toml"), "name = \"one\"\nconnector = ").unwrap();
+    daemon.wait("the complaint", |daemon| !daemon.integration("one")["message"].is_null());
+    assert_eq!(daemon.integration("one")["state"], "waiting", "what was read before goes on");
+    std::fs::write(file("three.toml"), "name = \"three\"\nconnector = \"none\"\n").unwrap();
+    daemon.wait("the unusable one", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 3);
+    assert_eq!(daemon.integration("three")["state"], "unusable");
+    assert_eq!(daemon.integration("three")["message"], "there is no connector `none`");
+    std::fs::remove_file(file("two.toml")).unwrap();
+    std::fs::remove_file(file("three.toml")).unwrap();
+    daemon.wait("the end of two", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 1);
+
+    // SIGHUP reads everything again; a good file takes the complaint away with its next run.
+    std::fs::write(file("one.toml"), configuration(&setup, "one", "[schedule]\ninterval = \"1s\"\n"))
+        .unwrap();
+    daemon.signal(Signal::SIGHUP);
+    daemon.wait("runs by the new schedule", |_| runs(&setup, "one") >= 3);
+    assert!(daemon.integration("one")["message"].is_null());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
+    let setup = Setup::new(tenant(3000)).await;
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(400)), 1000);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    // The first request is `check`'s.
+    let pages = || setup.simulator.recorded().iter().filter(|one| one.query.contains("limit=300")).count();
+    daemon.wait("a page on its way", |_| pages() >= 3);
+    let (status, took) = daemon.terminate();
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    let asked = pages();
+    assert!(asked < 10, "it was over too soon to test anything");
+    let store = rusqlite::Connection::open(setup.path("data/duo.db")).unwrap();
+    let kept = |store: &rusqlite::Connection| -> (i64, bool) {
+        let sql = "SELECT (SELECT pages FROM run_stream WHERE stream = 'users' AND run_id = 1),
+                          (SELECT finished_at IS NOT NULL FROM run WHERE id = 1)";
+        store.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+    };
+    assert_eq!(kept(&store), (asked as i64, false), "every page that was asked for was kept");
+
+    let daemon = Daemon::again(&setup);
+    let ended = daemon.wait_for_the_end("duo");
+    assert_eq!(ended["last_run"]["outcome"], "complete");
+    assert_eq!(kept(&store), (10, true), "the same run went on");
+    assert_eq!(pages(), 10, "and asked for nothing twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_daemon_a_folder_and_nobody_else_may_talk_to_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let setup = Setup::new(tenant(10)).await;
+    let before = setup.run(&["status"]);
+    assert_eq!(before.code, 1);
+    assert!(before.stderr.contains("no `serve` answers at"), "{before:?}");
+    let daemon = Daemon::start(&setup, &[]);
+    for path in ["data", "data/control.sock"] {
+        let mode = std::fs::metadata(setup.path(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode & 0o077, 0, "{path} {mode:o}");
+    }
+    let second = setup.run(&["serve"]);
+    assert_eq!(second.code, 1);
+    assert!(second.stderr.contains("another `serve` is at work"), "{second:?}");
+    assert!(daemon.run(&["status"]).stdout.contains("No integration"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_secret_is_in_the_log_or_the_folder_of_the_daemon() {
+    let setup = Setup::new(tenant(50)).await;
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    daemon.wait_for_the_end("duo");
+    let secret = &setup.simulator.options().secret_key;
+    assert!(!daemon.log().contains(secret.as_str()));
+    assert!(!daemon.status().to_string().contains(secret.as_str()));
+    for file in ["data/duo.db", "connectors/installed/duo.json"] {
+        let bytes = std::fs::read(setup.path(file)).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
+    }
+}

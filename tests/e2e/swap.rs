@@ -1,0 +1,261 @@
+//! A connector is swapped while it runs: no page is lost, none is read twice, no call fails; what does not hold never
+//! serves, or is rolled back by itself.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use duo_simulator::Fault;
+use serde_json::Value;
+
+use crate::daemon::{Daemon, variant};
+use crate::harness::{Setup, row, tenant};
+
+/// The configuration, without the vendor's rate limit: it would stretch the test to minutes.
+fn configuration(setup: &Setup) -> String {
+    format!("{}[limits]\nvendor-budgets = false\n", setup.configuration())
+}
+
+/// Requests for pages of users, so far.
+fn pages_asked(setup: &Setup) -> usize {
+    let recorded = setup.simulator.recorded();
+    recorded.iter().filter(|one| one.path == "/admin/v1/users" && one.query.contains("limit=300")).count()
+}
+
+/// What a store holds, line by line.
+fn contents(setup: &Setup, store: &str) -> BTreeMap<String, Vec<String>> {
+    let ended = setup.run(&["export", "--store", store, "--out", "exported"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(setup.path("exported").join(name)).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        (name.to_owned(), lines)
+    };
+    BTreeMap::from([read("entities.ndjson"), read("relations.ndjson")])
+}
+
+/// Pages of users by the version that read them.
+fn versions(store: &Path) -> BTreeMap<String, u64> {
+    let store = rusqlite::Connection::open(store).unwrap();
+    let mut statement = store
+        .prepare("SELECT version, pages FROM run_connector WHERE stream = 'users' AND run_id = 1")
+        .unwrap();
+    let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())));
+    rows.unwrap().map(Result::unwrap).collect()
+}
+
+fn install(daemon: &Daemon<'_>, file: &Path, more: &[&str]) -> crate::harness::Ended {
+    let file = file.to_str().unwrap();
+    daemon.run(&[&["connector", "install", file, "--name", "duo"], more].concat())
+}
+
+/// Version and state of the connectors.
+fn connectors(daemon: &Daemon<'_>) -> Vec<(String, String)> {
+    let status = daemon.status();
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut rows: Vec<_> = status["connectors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| (text(&row["version"]), text(&row["state"])))
+        .collect();
+    rows.sort();
+    rows
+}
+
+fn rows(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(version, state)| ((*version).to_owned(), (*state).to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn swapped_twice_and_rolled_back_in_the_middle_of_20_000_users() {
+    let setup = Setup::new(tenant(20_000)).await;
+    let v2 = variant(&setup.path(""), "0.2.0", "works", 1);
+    let broken = variant(&setup.path(""), "0.3.0", "traps", 1);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(60)), 1000);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+
+    daemon.wait_for_pages("duo", 15);
+    let ended = install(&daemon, &v2, &[]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert!(ended.stdout.contains("`duo` 0.2.0") && ended.stdout.contains("it serves `duo`"), "{ended:?}");
+    let pages = daemon.integration("duo")["progress"]["pages"].as_u64().unwrap();
+    daemon.wait_for_pages("duo", pages + 10);
+    // It answers `check`, so it takes over; then it traps on every page.
+    assert_eq!(install(&daemon, &broken, &[]).code, 0);
+    daemon.wait("the roll-back", |daemon| {
+        let message = daemon.status()["connector_message"].clone();
+        message.as_str().is_some_and(|message| message.contains("was rolled back"))
+    });
+    let ended = daemon.wait_for_the_end("duo");
+
+    assert_eq!(ended["last_run"]["outcome"], "complete", "no call failed: {ended}");
+    assert_eq!(ended["message"], Value::Null);
+    assert!(ended["connector"].as_str().unwrap().starts_with("duo 0.2.0 "), "{ended}");
+    let expected = [("0.1.0", "installed"), ("0.2.0", "active"), ("0.3.0", "refused")];
+    assert_eq!(connectors(&daemon), rows(&expected));
+    let reason = row(&daemon.status()["connectors"], "version", "0.3.0")["reason"].clone();
+    assert!(reason.as_str().unwrap().contains("this version can't read"), "{reason}");
+
+    let versions = versions(&setup.path("data/duo.db"));
+    assert_eq!(versions.values().sum::<u64>(), 67, "no page lost, none twice: {versions:?}");
+    assert_eq!(
+        versions.keys().collect::<Vec<_>>(),
+        ["0.1.0", "0.2.0"],
+        "both read, and the broken one nothing"
+    );
+    assert_eq!(pages_asked(&setup), 67, "and none was asked for twice");
+    setup.sync(0);
+    assert_eq!(contents(&setup, "data/duo.db"), contents(&setup, "duo.db"), "exactly the tenant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_connector_read_before_it_was_rolled_back_is_read_again() {
+    let setup = Setup::new(tenant(3000)).await;
+    let forgets = variant(&setup.path(""), "0.4.0", "forgets", 1);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(150)), 1000);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait_for_pages("duo", 1);
+    assert_eq!(install(&daemon, &forgets, &[]).code, 0);
+    let ended = daemon.wait_for_the_end("duo");
+    assert_eq!(ended["last_run"]["outcome"], "complete", "{ended} {}", daemon.log());
+    let status = daemon.status();
+    let message = status["connector_message"].as_str().unwrap();
+    assert!(message.contains("the connector broke the contract"), "{message}");
+    setup.sync(0);
+    assert_eq!(contents(&setup, "data/duo.db"), contents(&setup, "duo.db"), "exactly the tenant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
+    let setup = Setup::new(tenant(3000)).await;
+    let other_cursors = variant(&setup.path(""), "0.5.0", "works", 2);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(150)), 1000);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait_for_pages("duo", 3);
+    assert_eq!(install(&daemon, &other_cursors, &[]).code, 0);
+    let ended = daemon.wait_for_the_end("duo");
+    assert_eq!(ended["last_run"]["outcome"], "complete", "{ended}");
+    assert_eq!(versions(&setup.path("data/duo.db")), BTreeMap::from([("0.1.0".to_owned(), 10)]));
+    // The next run is the new one's.
+    assert_eq!(daemon.run(&["run", "duo"]).code, 0);
+    let first = ended["last_run"]["started_at"].clone();
+    daemon.wait("the second run", |daemon| daemon.integration("duo")["last_run"]["started_at"] != first);
+    let store = rusqlite::Connection::open(setup.path("data/duo.db")).unwrap();
+    let read_by: String = store
+        .query_row("SELECT group_concat(DISTINCT version) FROM run_connector WHERE run_id = 2", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert_eq!(read_by, "0.5.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
+    let setup = Setup::new(tenant(10)).await;
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait_for_the_end("duo");
+    let folder = setup.path("");
+    for (version, does, said, hint) in [
+        (
+            "0.6.0",
+            "checks",
+            "its `check` for `duo` failed: the connector panicked",
+            "report it to its author",
+        ),
+        (
+            "0.7.0",
+            "wants",
+            "it wants what the one that serves does not have: the secret `another-key`",
+            "--accept-new-access",
+        ),
+        ("0.8.0", "renames", "it calls itself `another`, and it would replace `duo`", "manifest says `duo`"),
+    ] {
+        let ended = install(&daemon, &variant(&folder, version, does, 1), &[]);
+        assert_eq!(ended.code, 2, "{ended:?}");
+        assert!(ended.stderr.contains(said) && ended.stderr.contains(hint), "{ended:?}");
+        assert!(daemon.integration("duo")["connector"].as_str().unwrap().starts_with("duo 0.1.0 "));
+    }
+    // A file that was dropped is tried in the same way; what was refused is not tried again by itself.
+    std::fs::write(setup.path("connectors/duo.wasm"), b"\0asm\x0d\0\x01\0and no more").unwrap();
+    daemon.wait("the refusal", |daemon| {
+        daemon.status()["connector_message"]
+            .as_str()
+            .is_some_and(|message| message.contains("is not a WebAssembly component"))
+    });
+    // With consent the one that wants more serves.
+    let wants = variant(&folder, "0.7.0", "wants", 1);
+    assert_eq!(install(&daemon, &wants, &["--accept-new-access"]).code, 0);
+    assert!(daemon.integration("duo")["connector"].as_str().unwrap().starts_with("duo 0.7.0 "));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installed_activated_rolled_back_and_remembered() {
+    let setup = Setup::new(tenant(10)).await;
+    let folder = setup.path("");
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait_for_the_end("duo");
+    let serving = |daemon: &Daemon<'_>| {
+        let row = daemon.integration("duo");
+        row["connector"].as_str().unwrap().split(' ').nth(1).unwrap().to_owned()
+    };
+    assert_eq!(daemon.run(&["connector", "rollback", "duo"]).code, 2, "there is nothing to go back to");
+    // A file that appears in the folder is a candidate.
+    std::fs::copy(variant(&folder, "0.2.0", "works", 1), setup.path("connectors/duo.wasm")).unwrap();
+    daemon.wait("the dropped one", |daemon| serving(daemon) == "0.2.0");
+    assert_eq!(install(&daemon, &variant(&folder, "0.3.0", "works", 1), &[]).code, 0);
+    assert_eq!(serving(&daemon), "0.3.0");
+    assert_eq!(daemon.run(&["connector", "rollback", "duo"]).code, 0);
+    assert_eq!(serving(&daemon), "0.2.0");
+
+    let digest_of = |version: &str| {
+        row(&daemon.status()["connectors"], "version", version)["digest"].as_str().unwrap()[..12].to_owned()
+    };
+    let (first, third) = (digest_of("0.1.0"), digest_of("0.3.0"));
+    assert_eq!(
+        daemon.run(&["connector", "activate", &third]).code,
+        0,
+        "by hand, what was rolled back may serve"
+    );
+    assert_eq!(daemon.run(&["connector", "activate", &first]).code, 0);
+    assert_eq!(serving(&daemon), "0.1.0");
+    assert_eq!(daemon.run(&["connector", "activate", "ffff"]).code, 2);
+    daemon.terminate();
+
+    // A restart remembers, although another file lies in the folder.
+    let daemon = Daemon::again(&setup);
+    assert_eq!(serving(&daemon), "0.1.0");
+    let ended = daemon.run(&["connector", "list"]);
+    assert_eq!(ended.stdout.matches("active").count(), 1, "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_integration_refuses_every_other_connector() {
+    let setup = Setup::new(tenant(10)).await;
+    let pinned = connector_host::plugin::Digest::of(connector_host::bundled::all()[0].bytes);
+    let configuration = format!("{}[provenance]\nsha256 = \"{pinned}\"\n", configuration(&setup));
+    let daemon = Daemon::start(&setup, &[("duo", configuration)]);
+    daemon.wait_for_the_end("duo");
+    let ended = install(&daemon, &variant(&setup.path(""), "0.2.0", "works", 1), &[]);
+    assert_eq!(ended.code, 2);
+    assert!(ended.stderr.contains("`duo` does not trust it: its SHA-256 is"), "{ended:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_of_the_vendor_are_not_the_connector_s() {
+    let setup = Setup::new(tenant(10)).await;
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    let first = daemon.wait_for_the_end("duo")["last_run"]["started_at"].clone();
+    assert_eq!(install(&daemon, &variant(&setup.path(""), "0.2.0", "works", 1), &[]).code, 0);
+    // `check` succeeds, and then everything fails that phones and tokens ask for.
+    for path in ["/admin/v1/phones", "/admin/v1/tokens"] {
+        setup.simulator.inject_at(path, Fault::ServerError(500), 1000);
+    }
+    assert_eq!(daemon.run(&["run", "duo"]).code, 0);
+    daemon.wait("the second run", |daemon| daemon.integration("duo")["last_run"]["started_at"] != first);
+    let row = daemon.integration("duo");
+    assert_eq!(row["last_run"]["outcome"], "partial", "{row}");
+    assert!(row["connector"].as_str().unwrap().starts_with("duo 0.2.0 "), "{row}");
+    assert_eq!(daemon.status()["connector_message"], Value::Null);
+}
