@@ -1,6 +1,7 @@
 //! The import `secrets`: what the manifest declares and the operator set, and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -8,17 +9,26 @@ use super::{Lent, Redactor};
 use crate::contract::secrets::{self, SecretError};
 
 /// The secrets of an integration, by the name of their setting. Prints none of them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Secrets {
     declared: BTreeSet<String>,
     values: BTreeMap<String, SecretString>,
+    /// Made once: it costs as much as a fresh instance.
+    redactor: Redactor,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Secrets").field("declared", &self.declared).finish_non_exhaustive()
+    }
 }
 
 impl Secrets {
     /// `declared` are all secret settings of the manifest, `values` those that are set.
     #[must_use]
     pub fn new(declared: BTreeSet<String>, values: BTreeMap<String, SecretString>) -> Self {
-        Self { declared, values }
+        let redactor = Redactor::new(values.values().map(ExposeSecret::expose_secret));
+        Self { declared, values, redactor }
     }
 
     /// No secrets.
@@ -30,7 +40,7 @@ impl Secrets {
     /// Blanks out these secrets.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
-        Redactor::new(self.values.values().map(ExposeSecret::expose_secret))
+        self.redactor.clone()
     }
 
     fn get(&self, name: &str) -> Result<&SecretString, SecretError> {

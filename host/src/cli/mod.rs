@@ -44,7 +44,7 @@ struct Cli {
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
     /// The stack a connector gets, in KiB
-    #[arg(long, value_name = "KIB", global = true, default_value_t = 512, hide_default_value = true,
+    #[arg(long, value_name = "KIB", global = true, default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(16..=16_384))]
     stack_kib: u32,
 }
