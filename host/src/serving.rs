@@ -135,7 +135,11 @@ impl Serving {
     /// The connector of `used` failed: trapped, or broke the contract.
     #[must_use]
     pub fn fault(&self, used: &Arc<Integration>, reason: &str) -> AfterFault {
-        let on_probation = used.probation.as_ref().is_some_and(|probation| probation.fault(reason));
-        if on_probation { AfterFault::Again } else { AfterFault::Final }
+        let Some(probation) = used.probation.as_ref().filter(|probation| probation.fault(reason)) else {
+            return AfterFault::Final;
+        };
+        // Without another to go back to there is no use in asking again.
+        let alone = probation.has_failed() && Arc::ptr_eq(&self.current(), used);
+        if alone { AfterFault::Final } else { AfterFault::Again }
     }
 }

@@ -10,7 +10,7 @@ use crate::harness::{Ended, PROGRAM, Setup, ended, row, tenant, workspace};
 const SECRET: &str = "s3cretThatNoGuestMayLeakAnywhere00000001";
 
 /// The hostile component.
-fn guest() -> PathBuf {
+pub(crate) fn guest() -> PathBuf {
     component_build::build(
         &workspace().join("tests/guests/hostile"),
         "hostile",

@@ -123,3 +123,20 @@ async fn no_secret_is_in_the_log_or_the_folder_of_the_daemon() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hostile_integration_harms_no_other() {
+    let setup = Setup::new(tenant(300)).await;
+    std::fs::create_dir_all(setup.path("connectors")).unwrap();
+    std::fs::copy(crate::sandbox::guest(), setup.path("connectors/hostile.wasm")).unwrap();
+    let hostile = "name = \"hostile\"\nconnector = \"hostile\"\n[settings]\nhost = \"good.example.com\"\n\
+                   key = { env = \"TEST_SECRET_KEY\" }\n[limits]\ncall-seconds = 2\ncompute-seconds = 0.5\n\
+                   memory-mib = 64\npages = 50\n";
+    let daily = configuration(&setup, "duo", "[schedule]\ninterval = \"1s\"\n");
+    let daemon = Daemon::start(&setup, &[("hostile", hostile.to_owned()), ("duo", daily)]);
+    let ended = daemon.wait_for_the_end("hostile");
+    assert_eq!(ended["last_run"]["outcome"], "partial", "{ended}");
+    daemon.wait("runs of the other one", |_| runs(&setup, "duo") >= 2);
+    assert_eq!(daemon.integration("duo")["message"], serde_json::Value::Null);
+    assert!(!daemon.log().contains(&setup.simulator.options().secret_key));
+}

@@ -206,7 +206,7 @@ async fn installed_activated_rolled_back_and_remembered() {
     daemon.wait("the dropped one", |daemon| serving(daemon) == "0.2.0");
     assert_eq!(install(&daemon, &variant(&folder, "0.3.0", "works", 1), &[]).code, 0);
     assert_eq!(serving(&daemon), "0.3.0");
-    assert_eq!(daemon.run(&["connector", "rollback", "duo"]).code, 0);
+    assert_eq!(daemon.run(&["connector", "rollback"]).code, 0);
     assert_eq!(serving(&daemon), "0.2.0");
 
     let digest_of = |version: &str| {

@@ -54,8 +54,8 @@ enum Command {
     },
     /// Let the connector that served before take over again
     Rollback {
-        /// Name of the connector
-        name: String,
+        /// Name of the connector; needed where there are several
+        name: Option<String>,
         #[command(flatten)]
         dir: DirOption,
     },
@@ -88,10 +88,30 @@ pub(super) async fn run(options: Options) -> Result<Exit, Failure> {
         Command::Activate { digest, access, dir } => {
             Client::new(&dir.folders())?.activate(digest, access.accept_new_access).await?
         }
-        Command::Rollback { name, dir } => Client::new(&dir.folders())?.roll_back(&name).await?,
+        Command::Rollback { name, dir } => {
+            let client = Client::new(&dir.folders())?;
+            let name = match name {
+                Some(name) => name,
+                None => only_one(&client.status().await?.connectors)?,
+            };
+            client.roll_back(&name).await?
+        }
     };
     terminal::data(&told(&swapped))?;
     Ok(Exit::Complete)
+}
+
+/// The name of the connector, where there is but one.
+fn only_one(connectors: &[ConnectorStatus]) -> Result<String, Failure> {
+    let mut names: Vec<_> = connectors.iter().map(|connector| connector.connector.clone()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [name] => Ok(name.clone()),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("name the connector to roll back: there are {} of them", names.len()),
+        )),
+    }
 }
 
 fn told(swapped: &Swapped) -> String {

@@ -90,19 +90,25 @@ async fn install(
     };
     let artifact = read.map_err(gone)?.map_err(|error| Refusal::from(LoadError::from(error)))?;
     let consent = Consent { explicit: true, new_access: request.accept_new_access };
-    Ok(Json(daemon.registry.swap(&request.name, artifact, consent).await?))
+    let swapped = daemon.registry.swap(&request.name, artifact, consent).await?;
+    daemon.forget_message();
+    Ok(Json(swapped))
 }
 
 async fn activate(
     State(daemon): State<Arc<Daemon>>,
     Json(request): Json<ActivateRequest>,
 ) -> Result<Json<Swapped>, Refused> {
-    Ok(Json(daemon.registry.activate(&request.digest, request.accept_new_access).await?))
+    let swapped = daemon.registry.activate(&request.digest, request.accept_new_access).await?;
+    daemon.forget_message();
+    Ok(Json(swapped))
 }
 
 async fn roll_back(
     State(daemon): State<Arc<Daemon>>,
     Path(name): Path<String>,
 ) -> Result<Json<Swapped>, Refused> {
-    Ok(Json(daemon.registry.roll_back(&name, "rolled back by hand").await?))
+    let swapped = daemon.registry.roll_back(&name, "rolled back by hand").await?;
+    daemon.forget_message();
+    Ok(Json(swapped))
 }

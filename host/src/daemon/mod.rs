@@ -180,8 +180,9 @@ impl Daemon {
     async fn reload(self: &Arc<Self>, anew: bool) {
         self.read_integrations(anew).await;
         for tried in self.registry.try_dropped().await {
-            if let Err(refusal) = tried {
-                self.tell_refusal(&refusal);
+            match tried {
+                Ok(_) => self.forget_message(),
+                Err(refusal) => self.tell_refusal(&refusal),
             }
         }
     }
@@ -270,13 +271,20 @@ impl Daemon {
     async fn settle(&self, rolled_back: &RolledBack) {
         let RolledBack { connector, digest, reason } = rolled_back;
         let message = match self.registry.settle(rolled_back).await {
-            Ok(swapped) => {
-                format!("`{connector}` {digest:#} failed and was rolled back to {}: {reason}", swapped.digest)
+            Ok(None) => return,
+            Ok(Some(swapped)) => {
+                let before: String = swapped.digest.chars().take(12).collect();
+                format!("`{connector}` {digest:#} failed and was rolled back to {before}: {reason}")
             }
             Err(error) => format!("`{connector}` {digest:#} failed, and could not be rolled back: {error}"),
         };
         tracing::error!("{message}");
         *lock(&self.connector_message) = Some(message);
+    }
+
+    /// Somebody dealt with what was wrong.
+    fn forget_message(&self) {
+        *lock(&self.connector_message) = None;
     }
 
     fn tell_refusal(&self, refusal: &Refusal) {

@@ -10,6 +10,7 @@ mod installed;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,9 @@ pub use installed::InstalledError;
 
 /// The folder, within the one of connectors, of what was installed.
 const INSTALLED: &str = "installed";
+
+/// A file that is the same after so long was written to its end.
+const AT_REST: Duration = Duration::from_millis(200);
 
 /// The connectors that serve.
 pub struct Registry {
@@ -185,7 +189,7 @@ impl Registry {
         let mut tried = Vec::new();
         let names: Vec<String> = self.slots().keys().cloned().collect();
         for name in names {
-            let Ok(artifact) = Artifact::read(Source::File(self.dropped(&name))) else { continue };
+            let Some(artifact) = self.read_at_rest(&name).await else { continue };
             let digest = artifact.digest.to_string();
             let state = self.installed.state(&name);
             let is_active =
@@ -196,6 +200,19 @@ impl Registry {
             tried.push(self.swap(&name, artifact, Consent { explicit: false, new_access: false }).await);
         }
         tried
+    }
+
+    /// The file that lies in the folder, once it no longer grows. `None` where it does: its next change is noticed too.
+    async fn read_at_rest(&self, name: &str) -> Option<Artifact> {
+        let path = self.dropped(name);
+        let read = || {
+            let path = path.clone();
+            tokio::task::spawn_blocking(move || Artifact::read(Source::File(path)).ok())
+        };
+        let first = read().await.ok()??;
+        tokio::time::sleep(AT_REST).await;
+        let second = read().await.ok()??;
+        (first.digest == second.digest).then_some(second)
     }
 
     /// Tries `artifact` as the connector called `name`, and lets it take over.
@@ -345,16 +362,17 @@ impl Registry {
     }
 
     /// A connector failed its probation: makes what its integrations did already, going back to the one before, last.
+    /// `None` where another one took over meanwhile.
     ///
     /// # Errors
     ///
     /// As for [`Registry::roll_back`].
-    pub async fn settle(&self, failed: &RolledBack) -> Result<Swapped, Refusal> {
+    pub async fn settle(&self, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
         let active = self.slots().get(&failed.connector).map(|slot| slot.active.digest());
         if active != Some(failed.digest) {
-            return Err(Refusal::Unknown(failed.digest.to_string()));
+            return Ok(None);
         }
-        self.roll_back(&failed.connector, &failed.reason).await
+        self.roll_back(&failed.connector, &failed.reason).await.map(Some)
     }
 
     /// All connectors there are, by name.
