@@ -73,7 +73,7 @@ async fn swapped_twice_and_rolled_back_in_the_middle_of_20_000_users() {
     let setup = Setup::new(tenant(20_000)).await;
     let v2 = variant(&setup.path(""), "0.2.0", "works", 1);
     let broken = variant(&setup.path(""), "0.3.0", "traps", 1);
-    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(60)), 1000);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(200)), 1000);
     let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
 
     daemon.wait_for_pages("duo", 15);
@@ -114,7 +114,7 @@ async fn swapped_twice_and_rolled_back_in_the_middle_of_20_000_users() {
 async fn what_a_connector_read_before_it_was_rolled_back_is_read_again() {
     let setup = Setup::new(tenant(3000)).await;
     let forgets = variant(&setup.path(""), "0.4.0", "forgets", 1);
-    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(150)), 1000);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(500)), 1000);
     let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
     daemon.wait_for_pages("duo", 1);
     assert_eq!(install(&daemon, &forgets, &[]).code, 0);
@@ -131,7 +131,7 @@ async fn what_a_connector_read_before_it_was_rolled_back_is_read_again() {
 async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
     let setup = Setup::new(tenant(3000)).await;
     let other_cursors = variant(&setup.path(""), "0.5.0", "works", 2);
-    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(150)), 1000);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(500)), 1000);
     let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
     daemon.wait_for_pages("duo", 3);
     assert_eq!(install(&daemon, &other_cursors, &[]).code, 0);
@@ -177,6 +177,8 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
         assert!(ended.stderr.contains(said) && ended.stderr.contains(hint), "{ended:?}");
         assert!(daemon.integration("duo")["connector"].as_str().unwrap().starts_with("duo 0.1.0 "));
     }
+    let ended = daemon.run(&["connector", "install", folder.join("0.8.0-renames-1.wasm").to_str().unwrap()]);
+    assert!(ended.stderr.contains("is no name of a connector"), "{ended:?}");
     // A file that was dropped is tried in the same way; what was refused is not tried again by itself.
     std::fs::write(setup.path("connectors/duo.wasm"), b"\0asm\x0d\0\x01\0and no more").unwrap();
     daemon.wait("the refusal", |daemon| {
@@ -184,9 +186,11 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
             .as_str()
             .is_some_and(|message| message.contains("is not a WebAssembly component"))
     });
-    // With consent the one that wants more serves.
-    let wants = variant(&folder, "0.7.0", "wants", 1);
-    assert_eq!(install(&daemon, &wants, &["--accept-new-access"]).code, 0);
+    // With consent the one that wants more serves: it was kept.
+    let wants = std::fs::read(variant(&folder, "0.7.0", "wants", 1)).unwrap();
+    let digest = connector_host::plugin::Digest::of(&wants).to_string();
+    assert_eq!(daemon.run(&["connector", "activate", &digest]).code, 2);
+    assert_eq!(daemon.run(&["connector", "activate", &digest, "--accept-new-access"]).code, 0);
     assert!(daemon.integration("duo")["connector"].as_str().unwrap().starts_with("duo 0.7.0 "));
 }
 

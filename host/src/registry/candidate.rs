@@ -13,6 +13,9 @@ use crate::sync::{self, Event, Observer, RetryPolicy};
 /// Why a candidate does not serve.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    /// That is no name.
+    #[error("`{0}` is no name of a connector")]
+    NotAName(String),
     /// It serves already.
     #[error("the connector `{connector}` is {digest:#} already")]
     AlreadyActive {
@@ -99,6 +102,7 @@ impl Refusal {
             Self::Settings { error, .. } => error.hint(),
             Self::Check { error, .. } => error.hint(),
             Self::Unknown(_) | Self::Ambiguous(_) => Some("`connector list` shows all of them".to_owned()),
+            Self::NotAName(_) => Some("a name has letters, digits and hyphens: say it with `--name`".to_owned()),
             Self::AlreadyActive { .. } | Self::NoPrevious(_) | Self::Installed(_) => None,
         }
     }
@@ -125,11 +129,7 @@ pub(super) async fn try_beside(
     consent: Consent,
 ) -> Result<(Connector, Vec<(String, Integration)>), Refusal> {
     // Before it is compiled.
-    for (integration, seat) in seats {
-        artifact
-            .verify(&seat.configuration.provenance)
-            .map_err(|error| Refusal::Provenance { integration: integration.clone(), error })?;
-    }
+    verify(&artifact, seats)?;
     let connector = Connector::load(engine, artifact, &Provenance::default()).await?;
     let manifest = connector.manifest();
     if manifest.name != name {
@@ -159,6 +159,14 @@ pub(super) async fn try_beside(
         }
     }
     Ok((connector, integrations))
+}
+
+/// Holds `artifact` against what each integration trusts.
+pub(super) fn verify(artifact: &Artifact, seats: &BTreeMap<String, Seat>) -> Result<(), Refusal> {
+    seats.iter().try_for_each(|(integration, seat)| {
+        let verified = artifact.verify(&seat.configuration.provenance);
+        verified.map_err(|error| Refusal::Provenance { integration: integration.clone(), error })
+    })
 }
 
 /// Binds `connector` to the settings of all `seats`.

@@ -222,6 +222,9 @@ impl Registry {
     /// [`Refusal`] says what it failed; then nothing has changed.
     pub async fn swap(&self, name: &str, artifact: Artifact, consent: Consent) -> Result<Swapped, Refusal> {
         let _one_at_a_time = self.swapping.lock().await;
+        if !is_name(name) {
+            return Err(Refusal::NotAName(name.to_owned()));
+        }
         let digest = artifact.digest;
         let (active, seats) = match self.slots().get(name) {
             Some(slot) => (Some(slot.active.clone()), slot.seats.clone()),
@@ -236,7 +239,8 @@ impl Registry {
             return Err(Refusal::RefusedBefore { digest, reason });
         }
         let tried =
-            candidate::try_beside(&self.engine, name, artifact, active.as_ref(), &seats, consent).await;
+            candidate::try_beside(&self.engine, name, artifact.clone(), active.as_ref(), &seats, consent)
+                .await;
         let (connector, integrations) = match tried {
             Ok(tried) => tried,
             Err(refusal) => {
@@ -249,6 +253,10 @@ impl Registry {
                     state.versions.entry(digest.to_string()).or_insert(version).refused =
                         Some(refusal.to_string());
                     self.save(name, &state);
+                    // So that somebody can activate it in spite of that.
+                    if !matches!(refusal, Refusal::Load(_)) {
+                        self.installed.keep(&artifact)?;
+                    }
                 }
                 return Err(refusal);
             }
@@ -333,6 +341,9 @@ impl Registry {
     ///
     /// When there is none, or it no longer fits the settings.
     pub async fn roll_back(&self, name: &str, reason: &str) -> Result<Swapped, Refusal> {
+        if !is_name(name) {
+            return Err(Refusal::NotAName(name.to_owned()));
+        }
         let _one_at_a_time = self.swapping.lock().await;
         let no_previous = || Refusal::NoPrevious(name.to_owned());
         let mut state = self.installed.state(name);
@@ -342,6 +353,7 @@ impl Registry {
             Some(slot) => (slot.active.clone(), slot.seats.clone()),
             None => return Err(no_previous()),
         };
+        candidate::verify(&artifact, &seats)?;
         let connector = Connector::load(&self.engine, artifact, &Provenance::default()).await?;
         let integrations = candidate::bind(&connector, &seats)?;
         if let Some(failed) = state.versions.get_mut(&active.digest().to_string()) {
@@ -415,10 +427,14 @@ fn connector_name(source: &Source) -> Option<String> {
         Source::Bundled { name, .. } => Some((*name).to_owned()),
         Source::File(path) => {
             let name = path.file_name()?.to_str()?;
-            let plain = |char: char| char.is_ascii_alphanumeric() || char == '-';
-            name.chars().all(plain).then(|| name.to_owned())
+            is_name(name).then(|| name.to_owned())
         }
     }
+}
+
+/// Whether it can be the name of a connector, and of its file.
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-')
 }
 
 /// An integration that gets no connector.
