@@ -219,7 +219,7 @@ impl Daemon {
         lock(&self.workers).retain(|name, worker| {
             let keep = seen.contains_key(name) || unusable.contains_key(&worker.file);
             if !keep {
-                tracing::info!(integration = name, "its file is gone: it ends");
+                tracing::info!(integration = name, "its file is gone: no more runs");
                 worker.stop();
                 self.registry.unseat(name);
             }
@@ -261,7 +261,7 @@ impl Daemon {
         let store = self.folders.data().join(format!("{name}.db"));
         let last_run = last_run(&store, &name).await;
         let worker = Arc::new(Worker::new(bound, file.to_owned(), store, last_run, self.stop.child_token()));
-        tracing::info!(integration = name, "it is there");
+        tracing::info!(integration = name, "set up");
         lock(&self.workers).insert(name, Arc::clone(&worker));
         lock(&self.tasks).spawn(worker.work());
         Ok(())
