@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use tokio::sync::mpsc;
 
+use crate::capability::plain;
 use crate::integration::Integration;
 use crate::plugin::Digest;
 
@@ -61,8 +62,9 @@ impl Probation {
         let faults = self.faults.fetch_add(1, Ordering::Relaxed) + 1;
         tracing::warn!(
             connector = self.connector,
-            "fault {faults} of {MOST_FAULTS} since {:#} took over: {reason}",
-            self.digest
+            "fault {faults} of {MOST_FAULTS} since {:#} took over: {}",
+            self.digest,
+            plain(reason)
         );
         if faults >= MOST_FAULTS && self.failed.set(reason.to_owned()).is_ok() {
             let (connector, digest) = (self.connector.clone(), self.digest);

@@ -16,8 +16,8 @@ const BLANK: &str = "[redacted]";
 /// Secrets shorter than this are not searched for: blanking out every `a` would help nobody.
 const SHORTEST: usize = 4;
 
-/// Blanks out secrets, as they are and as base64, hexadecimal, URLs and JSON write them, also with white space in between,
-/// such as line breaks.
+/// Blanks out secrets, as they are and as base64, hexadecimal, URLs and JSON write them, in upper and lower case, also
+/// with line breaks, white space or invisible characters in between.
 #[derive(Clone, Default)]
 pub struct Redactor {
     patterns: Option<Arc<AhoCorasick>>,
@@ -33,9 +33,7 @@ impl Redactor {
             patterns.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
             patterns.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
             patterns.extend(base64_of(secret.as_bytes()));
-            let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
-            patterns.push(hex.to_ascii_uppercase());
-            patterns.push(hex);
+            patterns.push(secret.bytes().map(|byte| format!("{byte:02x}")).collect());
         }
         patterns.retain(|pattern| pattern.len() >= SHORTEST);
         if patterns.is_empty() {
@@ -43,7 +41,11 @@ impl Redactor {
         }
         patterns.sort();
         patterns.dedup();
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&patterns);
+        let automaton = AhoCorasick::builder()
+            .match_kind(MatchKind::LeftmostLongest)
+            // A host's name is lower case, whatever was written into it.
+            .ascii_case_insensitive(true)
+            .build(&patterns);
         patterns.zeroize();
         // Building fails only on automata of gigabytes.
         Self { patterns: automaton.ok().map(Arc::new) }
@@ -225,7 +227,11 @@ impl Redactor {
 
 /// Where secrets stand in `text` when its white space and control characters are left out.
 fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
-    let is_gap = |char: char| char.is_whitespace() || char.is_control();
+    let is_gap = |char: char| {
+        let invisible =
+            matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
+        char.is_whitespace() || char.is_control() || invisible
+    };
     if text.len() < SHORTEST || !text.contains(is_gap) {
         return Vec::new();
     }
@@ -306,10 +312,12 @@ mod tests {
         let wrapped = format!("{}\n{}", &secret[..7], &secret[7..]);
         let spelled: String = secret.chars().map(|char| format!("{char} ")).collect();
         let dump: String = secret.bytes().map(|byte| format!("{byte:02X} ")).collect();
-        for text in [hex.clone(), hex.to_uppercase(), mime, wrapped, spelled, dump] {
+        let unseen: String = secret.chars().flat_map(|char| [char, '\u{200b}']).collect();
+        let lower = secret.to_lowercase();
+        for text in [hex.clone(), hex.to_uppercase(), mime, wrapped, spelled, dump, unseen, lower] {
             let redacted = redactor.text(&format!("key={text};\nall is well")).into_owned();
             assert!(redacted.starts_with("key="), "{redacted}");
-            assert!(redacted.len() < 60 && redacted.ends_with(";\nall is well"), "{redacted}");
+            assert!(redacted.len() < 70 && redacted.ends_with(";\nall is well"), "{redacted}");
         }
     }
 

@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::plugin::{Digest, Engine};
 use crate::registry::{InstalledError, Refusal, Registry};
@@ -228,7 +229,7 @@ impl Daemon {
         for (path, problem) in &unusable {
             let known = lock(&self.unusable).get(path).is_some_and(|known| known.error == problem.error);
             if !known {
-                tracing::error!("`{}` can't be used: {}", path.display(), problem.error);
+                tracing::error!("`{}` can't be used: {}", path.display(), plain(&problem.error));
             }
             for worker in lock(&self.workers).values().filter(|worker| worker.file == *path) {
                 worker.complain(problem.error.clone(), problem.hint.clone());
@@ -278,6 +279,7 @@ impl Daemon {
             }
             Err(error) => format!("`{connector}` {digest:#} failed, and could not be rolled back: {error}"),
         };
+        let message = plain(&message);
         tracing::error!("{message}");
         *lock(&self.connector_message) = Some(message);
     }
@@ -288,7 +290,7 @@ impl Daemon {
     }
 
     fn tell_refusal(&self, refusal: &Refusal) {
-        let message = format!("a connector was refused: {refusal}");
+        let message = plain(&format!("a connector was refused: {refusal}"));
         tracing::error!("{message}");
         *lock(&self.connector_message) = Some(message);
     }

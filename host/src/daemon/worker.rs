@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::status::{IntegrationState, IntegrationStatus, LastRun, Progress, RunOutcome};
+use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::plugin::Digest;
 use crate::serving::Serving;
@@ -183,7 +184,7 @@ impl Worker {
             ?outcome,
             "a run ended{}",
             match &message {
-                Some(message) => format!(": {message}"),
+                Some(message) => format!(": {}", plain(message)),
                 None => String::new(),
             }
         );
@@ -249,7 +250,7 @@ impl Observer for Told {
             }
             Event::Waiting { stream, wait } => {
                 let seconds = wait.duration.as_secs_f32();
-                let reason = crate::capability::plain(&wait.reason);
+                let reason = plain(&wait.reason);
                 tracing::warn!(integration, stream, "waiting {seconds:.1} s before it tries again: {reason}");
             }
             Event::Throttled { stream, duration } => {

@@ -8,7 +8,7 @@ use super::component::Connector;
 use super::engine::EPOCH_TICK;
 use super::fault::Fault;
 use super::state::CallState;
-use crate::capability::{Lent, Redactor};
+use crate::capability::{Lent, Redactor, plain};
 use crate::contract::ConnectorComponent;
 use crate::contract::api;
 use crate::limits::{Limit, LimitReached, Limits};
@@ -128,7 +128,8 @@ impl Connector {
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                tracing::debug!("guest failed: {}", redactor.text(&format!("{error:?}")));
+                // The names of its functions are its own words.
+                tracing::debug!("guest failed: {}", plain(&redactor.text(&format!("{error:?}"))));
                 Err(Fault::classify(&error, state, &limits, stack, &redactor))
             }
             Err(_) => Err(Fault::Limit(LimitReached::new(Limit::Call, &limits, stack))),

@@ -127,7 +127,13 @@ fn base64(text: &str) -> String {
 /// In its original notation and in others, and over two lines.
 fn disguises(secret: &str) -> Vec<String> {
     let (first, second) = secret.split_at(secret.len() / 2);
-    vec![secret.to_owned(), hex(secret), base64(&format!("key:{secret}")), format!("{first}\n{second}")]
+    vec![
+        secret.to_owned(),
+        hex(secret),
+        base64(&format!("key:{secret}")),
+        format!("{first}\n{second}"),
+        secret.to_uppercase(),
+    ]
 }
 
 fn get(url: &str, headers: &[(&str, &str)]) -> Result<u16, HttpErrorKind> {
