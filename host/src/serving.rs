@@ -15,7 +15,7 @@ use crate::plugin::Digest;
 /// Faults after which a connector that took over is rolled back. One may be an accident; more would cost pages.
 pub const MOST_FAULTS: u32 = 3;
 /// How long after it took over. Later, its faults end streams as those of any connector do.
-const PROBATION: Duration = Duration::from_secs(24 * 60 * 60);
+pub const PROBATION: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A connector that took over from another, and may still be sent back. Shared by all integrations that it serves.
 #[derive(Debug)]

@@ -263,3 +263,19 @@ async fn errors_of_the_vendor_are_not_the_connector_s() {
     assert!(row["connector"].as_str().unwrap().starts_with("duo 0.2.0 "), "{row}");
     assert_eq!(daemon.status()["connector_message"], Value::Null);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_probation_outlasts_a_reload_and_a_restart() {
+    let setup = Setup::new(tenant(10)).await;
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait_for_the_end("duo");
+    assert_eq!(install(&daemon, &variant(&setup.path(""), "0.3.0", "traps", 1), &[]).code, 0);
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.terminate();
+    let daemon = Daemon::again(&setup);
+    assert_eq!(daemon.run(&["run", "duo"]).code, 0);
+    daemon.wait("the roll-back", |daemon| !daemon.status()["connector_message"].is_null());
+    let row = daemon.wait_for_the_end("duo");
+    assert_eq!(row["last_run"]["outcome"], "complete", "{row}");
+    assert!(row["connector"].as_str().unwrap().starts_with("duo 0.1.0 "), "{row}");
+}

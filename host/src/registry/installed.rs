@@ -23,6 +23,9 @@ pub(super) struct State {
     pub(super) active: Option<String>,
     /// Which one served before it.
     pub(super) previous: Option<String>,
+    /// When it took over; `None` where it was rolled back to.
+    #[serde(default)]
+    pub(super) activated_at: Option<DateTime<Utc>>,
     /// All that ever served, and those that were refused, by digest.
     #[serde(default)]
     pub(super) versions: BTreeMap<String, Version>,

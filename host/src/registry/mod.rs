@@ -20,7 +20,7 @@ use crate::bundled;
 use crate::configuration::Configuration;
 use crate::integration::{Integration, SetupError};
 use crate::plugin::{Artifact, Connector, Engine, LoadError, Provenance, Source};
-use crate::serving::{Probation, RolledBack, Serving};
+use crate::serving::{PROBATION, Probation, RolledBack, Serving};
 use installed::{Installed, State, Version};
 
 pub use candidate::Refusal;
@@ -47,7 +47,16 @@ pub struct Registry {
 /// A connector that serves, and whom.
 struct Slot {
     active: Connector,
+    /// The one before it, while that may come back.
+    before: Option<Before>,
     seats: BTreeMap<String, Seat>,
+}
+
+/// The connector to go back to, and what decides on that.
+#[derive(Clone)]
+struct Before {
+    connector: Connector,
+    probation: Arc<Probation>,
 }
 
 /// An integration that is served.
@@ -126,12 +135,14 @@ impl Registry {
         let _one_at_a_time = self.swapping.lock().await;
         let name = connector_name(&configuration.source)
             .ok_or_else(|| SeatError::NotAName(configuration.source.to_string()))?;
-        let active = self.slots().get(&name).map(|slot| slot.active.clone());
-        let active = match active {
-            Some(active) => active,
+        let known = self.slots().get(&name).map(|slot| (slot.active.clone(), slot.before.clone()));
+        let (active, before) = match known {
+            Some(known) => known,
             None => {
                 let artifact = self.find(&name).ok_or_else(|| SeatError::Unknown(name.clone()))?;
-                Connector::load(&self.engine, artifact, &configuration.provenance).await?
+                let active = Connector::load(&self.engine, artifact, &configuration.provenance).await?;
+                let before = self.before(&name, &active).await;
+                (active, before)
             }
         };
         let untrusted = |error| LoadError::Provenance { source_name: name.clone(), error };
@@ -139,11 +150,13 @@ impl Registry {
         if active.manifest().name != name {
             return Err(SeatError::AnotherName { name, found: active.manifest().name.clone() });
         }
-        let integration = Integration::bind(active.clone(), configuration, None)?;
-        let seat =
-            Seat { configuration: configuration.clone(), serving: Arc::new(Serving::new(integration)) };
+        // What it sent before it was configured anew counts against the vendor's limit, too.
+        let seated = self.slots().get(&name).and_then(|slot| slot.seats.get(&configuration.name).cloned());
+        let seated = seated.map(|seat| seat.serving.current());
+        let serving = Arc::new(serve(&active, before.as_ref(), configuration, seated.as_deref())?);
+        let seat = Seat { configuration: configuration.clone(), serving };
         let mut slots = self.slots();
-        let slot = slots.entry(name).or_insert_with(|| Slot { active, seats: BTreeMap::new() });
+        let slot = slots.entry(name).or_insert_with(|| Slot { active, before, seats: BTreeMap::new() });
         slot.seats.insert(configuration.name.clone(), seat.clone());
         Ok(seat.serving)
     }
@@ -176,6 +189,19 @@ impl Registry {
             let bundled = bundled::find(name)?;
             Artifact::read(Source::Bundled { name: bundled.name, bytes: bundled.bytes }).ok()
         })
+    }
+
+    /// After a start: the one to go back to from `active`, where that took over a short while ago.
+    async fn before(&self, name: &str, active: &Connector) -> Option<Before> {
+        let state = self.installed.state(name);
+        let since = Utc::now() - state.activated_at?;
+        if state.active != Some(active.digest().to_string()) || since.to_std().ok()? > PROBATION {
+            return None;
+        }
+        let artifact = self.installed.load(&state.previous?)?;
+        let connector = Connector::load(&self.engine, artifact, &Provenance::default()).await.ok()?;
+        let probation = Probation::begin(name, active.digest(), self.failed.clone());
+        Some(Before { connector, probation })
     }
 
     /// Where somebody drops a connector called `name`.
@@ -290,6 +316,7 @@ impl Registry {
             known.refused = None;
         }
         state.active = Some(digest.to_string());
+        state.activated_at = probation.as_ref().map(|_| Utc::now());
         state.previous = before.map(|before| before.digest().to_string());
         self.installed.save(name, &state)?;
 
@@ -301,10 +328,15 @@ impl Registry {
             integrations: integrations.iter().map(|(integration, _)| integration.clone()).collect(),
         };
         let mut slots = self.slots();
-        let slot = slots
-            .entry(name.to_owned())
-            .or_insert_with(|| Slot { active: connector.clone(), seats: BTreeMap::new() });
+        let slot = slots.entry(name.to_owned()).or_insert_with(|| Slot {
+            active: connector.clone(),
+            before: None,
+            seats: BTreeMap::new(),
+        });
         slot.active = connector;
+        slot.before = before
+            .zip(probation.clone())
+            .map(|(connector, probation)| Before { connector: connector.clone(), probation });
         for (integration, mut bound) in integrations {
             bound.probation.clone_from(&probation);
             if let Some(seat) = slot.seats.get(&integration) {
@@ -418,6 +450,31 @@ impl Registry {
         if let Err(error) = self.installed.save(name, state) {
             tracing::warn!("{error}");
         }
+    }
+}
+
+/// Binds `active` to a configuration, and behind it the one to go back to, where that fits as well. `seated` is what
+/// serves the integration so far.
+fn serve(
+    active: &Connector,
+    before: Option<&Before>,
+    configuration: &Configuration,
+    seated: Option<&Integration>,
+) -> Result<Serving, SetupError> {
+    let fitting = before.and_then(|before| {
+        before.connector.artifact().verify(&configuration.provenance).ok()?;
+        let bound = Integration::bind(before.connector.clone(), configuration, seated).ok()?;
+        Some((bound, &before.probation))
+    });
+    match fitting {
+        Some((bound, probation)) => {
+            let mut next = Integration::bind(active.clone(), configuration, Some(&bound))?;
+            next.probation = Some(Arc::clone(probation));
+            let serving = Serving::new(bound);
+            serving.replace(next);
+            Ok(serving)
+        }
+        None => Integration::bind(active.clone(), configuration, seated).map(Serving::new),
     }
 }
 
