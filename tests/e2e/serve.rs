@@ -48,6 +48,13 @@ async fn changed_files_take_effect_and_a_broken_one_is_shown() {
     std::fs::write(file("one.toml"), "name = \"one\"\nconnector = ").unwrap();
     daemon.wait("the complaint", |daemon| !daemon.integration("one")["message"].is_null());
     assert_eq!(daemon.integration("one")["state"], "waiting", "what was read before goes on");
+    // Under another name, and as it was: nothing is wrong any more, and nothing runs for it.
+    std::fs::remove_file(file("one.toml")).unwrap();
+    std::fs::write(file("uno.toml"), configuration(&setup, "one", "")).unwrap();
+    daemon.wait("no complaint", |daemon| daemon.integration("one")["message"].is_null());
+    assert_eq!(runs(&setup, "one"), 1);
+    std::fs::remove_file(file("uno.toml")).unwrap();
+    std::fs::write(file("one.toml"), configuration(&setup, "one", "")).unwrap();
     std::fs::write(file("three.toml"), "name = \"three\"\nconnector = \"none\"\n").unwrap();
     daemon.wait("the unusable one", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 3);
     assert_eq!(daemon.integration("three")["state"], "unusable");

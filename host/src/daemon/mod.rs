@@ -218,7 +218,7 @@ impl Daemon {
         }
         // An integration whose file can't be read goes on as it was; one whose file is gone ends.
         lock(&self.workers).retain(|name, worker| {
-            let keep = seen.contains_key(name) || unusable.contains_key(&worker.file);
+            let keep = seen.contains_key(name) || unusable.contains_key(&worker.file());
             if !keep {
                 tracing::info!(integration = name, "its file is gone: no more runs");
                 worker.stop();
@@ -231,8 +231,8 @@ impl Daemon {
             if !known {
                 tracing::error!("`{}` can't be used: {}", path.display(), plain(&problem.error));
             }
-            for worker in lock(&self.workers).values().filter(|worker| worker.file == *path) {
-                worker.complain(problem.error.clone(), problem.hint.clone());
+            for worker in lock(&self.workers).values().filter(|worker| worker.file() == *path) {
+                worker.complain(problem.clone());
             }
         }
         *lock(&self.unusable) = unusable;
@@ -248,20 +248,20 @@ impl Daemon {
     ) -> Result<(), Problem> {
         let name = configuration.name.clone();
         let known = lock(&self.workers).get(&name).cloned();
-        if !anew && known.as_ref().is_some_and(|worker| worker.has(text)) {
+        if !anew && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
             return Ok(());
         }
         let seated = self.registry.seat(&configuration).await;
         let serving = seated.map_err(|error| Problem { error: error.to_string(), hint: error.hint() })?;
-        let bound = Bound { configuration, serving, text };
+        let bound = Bound { configuration, serving, file: file.to_owned(), text };
         if let Some(worker) = known {
-            tracing::info!(integration = name, "its configuration changed");
+            tracing::info!(integration = name, "configured anew");
             worker.reconfigure(bound);
             return Ok(());
         }
         let store = self.folders.data().join(format!("{name}.db"));
         let last_run = last_run(&store, &name).await;
-        let worker = Arc::new(Worker::new(bound, file.to_owned(), store, last_run, self.stop.child_token()));
+        let worker = Arc::new(Worker::new(bound, store, last_run, self.stop.child_token()));
         tracing::info!(integration = name, "set up");
         lock(&self.workers).insert(name, Arc::clone(&worker));
         lock(&self.tasks).spawn(worker.work());
@@ -299,7 +299,7 @@ impl Daemon {
         let mut integrations: Vec<_> = lock(&self.workers).values().map(|worker| worker.status()).collect();
         for (path, problem) in lock(&self.unusable).iter() {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-            if !lock(&self.workers).values().any(|worker| worker.file == *path) {
+            if !lock(&self.workers).values().any(|worker| worker.file() == *path) {
                 integrations.push(IntegrationStatus {
                     name,
                     state: IntegrationState::Unusable,

@@ -1,6 +1,6 @@
 //! One integration: waits for its time, runs, and tells how it went.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::status::{IntegrationState, IntegrationStatus, LastRun, Progress, RunOutcome};
+use super::status::{IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome};
 use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::plugin::Digest;
@@ -23,8 +23,6 @@ const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
 /// An integration under the daemon's care.
 pub(super) struct Worker {
     name: String,
-    /// Its configuration.
-    pub(super) file: PathBuf,
     store: PathBuf,
     state: Mutex<State>,
     /// Somebody wants it to run now, or changed when it is due.
@@ -42,6 +40,8 @@ struct State {
     next_run: Option<DateTime<Utc>>,
     message: Option<String>,
     hint: Option<String>,
+    /// What is wrong with its configuration by now; it runs with the one that was read before.
+    complaint: Option<Problem>,
 }
 
 /// What the configuration came to.
@@ -49,7 +49,9 @@ struct State {
 pub(super) struct Bound {
     pub(super) configuration: Configuration,
     pub(super) serving: Arc<Serving>,
-    /// Of the configuration's text.
+    /// Where the configuration was read.
+    pub(super) file: PathBuf,
+    /// Of its text.
     pub(super) text: Digest,
 }
 
@@ -57,7 +59,6 @@ impl Worker {
     /// For an integration with this last run; one that was interrupted is gone on with at once.
     pub(super) fn new(
         bound: Bound,
-        file: PathBuf,
         store: PathBuf,
         last_run: Option<StoredRun>,
         stop: CancellationToken,
@@ -70,10 +71,11 @@ impl Worker {
             next_run: None,
             message: None,
             hint: None,
+            complaint: None,
             bound: bound.clone(),
         };
         let name = bound.configuration.name;
-        Self { name, file, store, state: Mutex::new(state), wake: Notify::new(), stop }
+        Self { name, store, state: Mutex::new(state), wake: Notify::new(), stop }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -81,21 +83,33 @@ impl Worker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it was configured by this text.
-    pub(super) fn has(&self, text: Digest) -> bool {
-        self.state().bound.text == text
+    /// Whether it was configured by this text. If so, nothing is wrong with its configuration, wherever it lies now.
+    pub(super) fn has(&self, text: Digest, file: &Path) -> bool {
+        let mut state = self.state();
+        let same = state.bound.text == text;
+        if same {
+            state.bound.file = file.to_owned();
+            state.complaint = None;
+        }
+        same
+    }
+
+    /// Where its configuration lies.
+    pub(super) fn file(&self) -> PathBuf {
+        self.state().bound.file.clone()
     }
 
     /// The next run uses this configuration; one that is under way goes on with the one it began with.
     pub(super) fn reconfigure(&self, bound: Bound) {
-        self.state().bound = bound;
+        let mut state = self.state();
+        (state.bound, state.complaint) = (bound, None);
+        drop(state);
         self.wake.notify_one();
     }
 
     /// The configuration in the file can't be used: what was read before goes on.
-    pub(super) fn complain(&self, message: String, hint: Option<String>) {
-        let mut state = self.state();
-        (state.message, state.hint) = (Some(message), hint);
+    pub(super) fn complain(&self, complaint: Problem) {
+        self.state().complaint = Some(complaint);
     }
 
     /// Runs now, or once more where it is running.
@@ -113,6 +127,10 @@ impl Worker {
         let state = self.state();
         let connector = &state.bound.serving.current().connector;
         let manifest = connector.manifest();
+        let (message, hint) = match &state.complaint {
+            Some(complaint) => (Some(complaint.error.clone()), complaint.hint.clone()),
+            None => (state.message.clone(), state.hint.clone()),
+        };
         IntegrationStatus {
             name: self.name.clone(),
             state: match state.running {
@@ -120,8 +138,8 @@ impl Worker {
                 None => IntegrationState::Waiting,
             },
             connector: Some(format!("{} {} ({:#})", manifest.name, manifest.version, connector.digest())),
-            message: state.message.clone(),
-            hint: state.hint.clone(),
+            message,
+            hint,
             progress: state.running.as_ref().map(|(started_at, counter)| counter.progress(*started_at)),
             last_run: state.last_run.clone(),
             next_run: state.next_run.filter(|_| state.running.is_none()),

@@ -155,6 +155,7 @@ impl Registry {
         let seated = seated.map(|seat| seat.serving.current());
         let serving = Arc::new(serve(&active, before.as_ref(), configuration, seated.as_deref())?);
         let seat = Seat { configuration: configuration.clone(), serving };
+        self.unseat(&configuration.name);
         let mut slots = self.slots();
         let slot = slots.entry(name).or_insert_with(|| Slot { active, before, seats: BTreeMap::new() });
         slot.seats.insert(configuration.name.clone(), seat.clone());
