@@ -170,6 +170,7 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
             "it wants what the one that serves does not have: the secret `another-key`",
             "--accept-new-access",
         ),
+        ("0.9.0", "demands", "a setting of `duo` can't be used", "`another-name`: You would like to know."),
         ("0.8.0", "renames", "it calls itself `another`, and it would replace `duo`", "manifest says `duo`"),
     ] {
         let ended = install(&daemon, &variant(&folder, version, does, 1), &[]);

@@ -50,13 +50,18 @@ impl Guest for Variant {
         for stream in &mut manifest.streams {
             stream.cursor_version = variant(30, 31).parse().unwrap_or(1);
         }
-        if does("wants") {
+        if does("wants") || does("demands") {
+            let (name, kind) = if does("wants") {
+                ("another-key", SettingKind::Secret)
+            } else {
+                ("another-name", SettingKind::Text)
+            };
             manifest.settings.push(SettingSpec {
-                name: "another-key".to_owned(),
-                title: "Another key".to_owned(),
+                name: name.to_owned(),
+                title: "Another".to_owned(),
                 help: "You would like to know.".to_owned(),
-                kind: SettingKind::Secret,
-                required: false,
+                kind,
+                required: does("demands"),
                 pattern: None,
                 default: None,
                 example: None,
