@@ -64,15 +64,6 @@ impl<'a> Daemon<'a> {
         }
     }
 
-    /// Waits until the integration has so many pages in its run.
-    pub(crate) fn wait_for_pages(&self, name: &str, pages: u64) {
-        self.wait("pages", |daemon| {
-            let row = daemon.integration(name);
-            assert!(row["last_run"].is_null(), "the run was over too soon to test anything: {row}");
-            row["progress"]["pages"].as_u64() >= Some(pages)
-        });
-    }
-
     /// Waits until a run of the integration has ended, and returns its row.
     pub(crate) fn wait_for_the_end(&self, name: &str) -> Value {
         self.wait("the end of a run", |daemon| !daemon.integration(name)["last_run"].is_null());
