@@ -47,7 +47,7 @@ async fn changed_files_take_effect_and_a_broken_one_is_shown() {
     daemon.wait("the new one", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 2);
     std::fs::write(file("one.toml"), "name = \"one\"\nconnector = ").unwrap();
     daemon.wait("the complaint", |daemon| !daemon.integration("one")["message"].is_null());
-    assert_eq!(daemon.integration("one")["state"], "waiting", "what was read before goes on");
+    assert_eq!(daemon.integration("one")["state"], "idle", "what was read before goes on");
     // Under another name, and as it was: nothing is wrong any more, and nothing runs for it.
     std::fs::remove_file(file("one.toml")).unwrap();
     std::fs::write(file("uno.toml"), configuration(&setup, "one", "")).unwrap();
@@ -146,4 +146,20 @@ async fn a_hostile_integration_harms_no_other() {
     daemon.wait("runs of the other one", |_| runs(&setup, "duo") >= 2);
     assert_eq!(daemon.integration("duo")["message"], serde_json::Value::Null);
     assert!(!daemon.log().contains(&setup.simulator.options().secret_key));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wait_for_the_vendor_is_shown_and_does_not_hold_up_the_end() {
+    let setup = Setup::new(tenant(10)).await;
+    setup.simulator.inject_at("/admin/v1/phones", Fault::TooManyRequests { retry_after: Some(600) }, 1);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    daemon.wait("the wait", |daemon| !daemon.integration("duo")["progress"]["waits_until"].is_null());
+    let shown = daemon.run(&["status"]).stdout;
+    assert!(shown.contains("waiting for the vendor") && shown.contains("goes on "), "{shown}");
+    // All other streams are read by then, and none of them is held up either.
+    let pages = |daemon: &Daemon<'_>| daemon.integration("duo")["progress"]["pages"].as_u64().unwrap();
+    daemon.wait("the other streams", |daemon| pages(daemon) >= 12);
+    let (status, took) = daemon.terminate();
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(4), "it waited for {took:?}, as long as for a page in flight");
 }

@@ -7,7 +7,7 @@ use console::style;
 
 use super::exit::{Exit, Failure};
 use super::{DirOption, table, terminal};
-use crate::daemon::{Client, IntegrationState, IntegrationStatus, RunOutcome, Status};
+use crate::daemon::{Client, IntegrationState, IntegrationStatus, Progress, RunOutcome, Status};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -47,14 +47,14 @@ fn text(status: &Status) -> String {
     if status.integrations.is_empty() {
         text.push_str("No integration: write a configuration into the folder `integrations`\n");
     } else {
-        let mut rows = table::new(&["Integration", "State", "Connector", "Last run", "Next run"]);
+        let mut rows = table::new(&["Integration", "State", "Connector", "Run", "Next"]);
         for integration in &status.integrations {
             rows.add_row([
                 integration.name.clone(),
                 state(integration),
                 terminal::plain(integration.connector.as_deref().unwrap_or_default()),
-                last_run(integration),
-                integration.next_run.map(clock).unwrap_or_default(),
+                run_of(integration),
+                next(integration),
             ]);
         }
         let _ = writeln!(text, "{rows}");
@@ -74,14 +74,33 @@ fn text(status: &Status) -> String {
 }
 
 fn state(integration: &IntegrationStatus) -> String {
-    match (integration.state, integration.progress) {
-        (IntegrationState::Running, Some(progress)) => {
-            let (pages, objects) = (table::number(progress.pages), table::number(progress.objects));
-            style(format!("running: {objects} objects, {pages} pages")).cyan().to_string()
+    let waits = integration.progress.is_some_and(|progress| progress.waits_until.is_some());
+    match integration.state {
+        IntegrationState::Running if waits => style("waiting for the vendor").yellow().to_string(),
+        IntegrationState::Running => style("running").cyan().to_string(),
+        IntegrationState::Idle => "idle".to_owned(),
+        IntegrationState::Unusable => style("unusable").red().to_string(),
+    }
+}
+
+/// The run that is under way, or the last one.
+fn run_of(integration: &IntegrationStatus) -> String {
+    match integration.progress {
+        Some(Progress { started_at, pages, objects, .. }) => {
+            let (pages, objects) = (table::number(pages), table::number(objects));
+            format!("since {}: {objects} objects, {pages} pages", time(started_at))
         }
-        (IntegrationState::Running, None) => style("running").cyan().to_string(),
-        (IntegrationState::Waiting, _) => "waiting".to_owned(),
-        (IntegrationState::Unusable, _) => style("unusable").red().to_string(),
+        None => last_run(integration),
+    }
+}
+
+/// When it runs next, or goes on.
+fn next(integration: &IntegrationStatus) -> String {
+    match integration.progress {
+        Some(progress) => {
+            progress.waits_until.map(|until| format!("goes on {}", time(until))).unwrap_or_default()
+        }
+        None => integration.next_run.map(clock).unwrap_or_default(),
     }
 }
 
@@ -95,6 +114,11 @@ fn last_run(integration: &IntegrationStatus) -> String {
     };
     let seconds = (run.ended_at - run.started_at).num_milliseconds() as f64 / 1000.0;
     format!("{outcome}, {}, {seconds:.1} s, {} requests", clock(run.ended_at), table::number(run.requests))
+}
+
+/// A time of the day, in the zone of the person.
+fn time(time: DateTime<Utc>) -> String {
+    time.with_timezone(&Local).format("%H:%M:%S").to_string()
 }
 
 /// A time in the zone of the person.

@@ -44,7 +44,7 @@ pub struct IntegrationStatus {
 #[serde(rename_all = "kebab-case")]
 pub enum IntegrationState {
     /// It waits for its time.
-    Waiting,
+    Idle,
     /// It runs.
     Running,
     /// Its configuration or its connector can't be used.
@@ -60,6 +60,8 @@ pub struct Progress {
     pub pages: u64,
     /// Objects in them.
     pub objects: u64,
+    /// Until when a stream of it waits, for the vendor's rate limit or before it tries again.
+    pub waits_until: Option<DateTime<Utc>>,
 }
 
 /// A run that ended.

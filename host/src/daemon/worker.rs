@@ -135,7 +135,7 @@ impl Worker {
             name: self.name.clone(),
             state: match state.running {
                 Some(_) => IntegrationState::Running,
-                None => IntegrationState::Waiting,
+                None => IntegrationState::Idle,
             },
             connector: Some(format!("{} {} ({:#})", manifest.name, manifest.version, connector.digest())),
             message,
@@ -240,12 +240,21 @@ fn told(ended: &Result<Summary, SyncError>) -> (RunOutcome, u64, Option<String>,
 struct Counter {
     pages: AtomicU64,
     objects: AtomicU64,
+    waits_until: Mutex<Option<DateTime<Utc>>>,
 }
 
 impl Counter {
     fn progress(&self, started_at: DateTime<Utc>) -> Progress {
         let (pages, objects) = (self.pages.load(Ordering::Relaxed), self.objects.load(Ordering::Relaxed));
-        Progress { started_at, pages, objects }
+        let waits_until = *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits_until = waits_until.filter(|until| *until > Utc::now());
+        Progress { started_at, pages, objects, waits_until }
+    }
+
+    fn waits(&self, duration: Duration) {
+        let until = chrono::Duration::from_std(duration).ok().map(|duration| Utc::now() + duration);
+        let mut waits_until = self.waits_until.lock().unwrap_or_else(PoisonError::into_inner);
+        *waits_until = (*waits_until).max(until);
     }
 }
 
@@ -267,11 +276,13 @@ impl Observer for Told {
                 tracing::info!(integration, "it goes on with a run that was interrupted");
             }
             Event::Waiting { stream, wait } => {
+                self.counter.waits(wait.duration);
                 let seconds = wait.duration.as_secs_f32();
                 let reason = plain(&wait.reason);
                 tracing::warn!(integration, stream, "waiting {seconds:.1} s before it tries again: {reason}");
             }
             Event::Throttled { stream, duration } => {
+                self.counter.waits(duration);
                 let seconds = duration.as_secs_f32();
                 tracing::debug!(integration, stream, "keeping to the vendor's rate limit for {seconds:.0} s");
             }

@@ -219,6 +219,7 @@ impl Streams {
                 serving: Arc::clone(&self.serving),
                 integration: Arc::clone(&self.integration),
                 stop: self.stop.clone(),
+                waits_until: Mutex::default(),
                 store: self.store.clone(),
                 observer: Arc::clone(&self.observer),
                 requests: Arc::clone(&self.requests),

@@ -1,9 +1,9 @@
 //! One stream, from its checkpoint to its end.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +31,8 @@ pub(super) struct Reader {
     /// Who read the last one.
     pub(super) integration: Arc<Integration>,
     pub(super) stop: CancellationToken,
+    /// Until when it waits for the vendor's rate limit, or before it tries again.
+    pub(super) waits_until: Mutex<Option<Instant>>,
     pub(super) store: Keeper,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) requests: Arc<AtomicU64>,
@@ -101,7 +103,7 @@ impl Reader {
             }
             let page = tokio::select! {
                 page = self.page(&walk.position) => page,
-                () = drained(&self.stop) => return Ok(stopped(summary)),
+                () = self.drained() => return Ok(stopped(summary)),
             };
             let broken = match page {
                 Ok(page) => {
@@ -130,6 +132,7 @@ impl Reader {
                     }
                     None
                 }
+                Err(_) if self.stop.is_cancelled() => return Ok(stopped(summary)),
                 Err(error) => return self.end(summary, error).await,
             };
             if let Some(reason) = broken
@@ -228,14 +231,33 @@ impl Reader {
         })
     }
 
+    /// Nothing is on its way for so long.
+    fn waits(&self, duration: Duration) {
+        *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner) =
+            Instant::now().checked_add(duration);
+    }
+
+    /// Waits until the run is stopped, and then a little for the page in flight, if one is.
+    async fn drained(&self) {
+        self.stop.cancelled().await;
+        let waits_until = *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if waits_until.is_none_or(|until| until <= Instant::now()) {
+            tokio::time::sleep(DRAIN).await;
+        }
+    }
+
     /// One page, asked for until there is an answer.
     async fn page(&self, position: &Position) -> Result<Page, CallError> {
         let throttled = |duration| {
+            self.waits(duration);
             self.observer.event(Event::Throttled { stream: &self.spec.name, duration });
         };
         retry::until_answered(
             self.integration.retry,
-            |wait| self.observer.event(Event::Waiting { stream: &self.spec.name, wait }),
+            |wait| {
+                self.waits(wait.duration);
+                self.observer.event(Event::Waiting { stream: &self.spec.name, wait });
+            },
             || {
                 let account = self.account.as_deref();
                 self.integration.read(&self.spec, account, position, &self.requests, &throttled)
@@ -330,12 +352,6 @@ impl Reader {
 enum Trust {
     Kept,
     Lost,
-}
-
-/// Waits until the run is stopped, and then a little for the page in flight.
-async fn drained(stop: &CancellationToken) {
-    stop.cancelled().await;
-    tokio::time::sleep(DRAIN).await;
 }
 
 fn stopped(mut summary: StreamSummary) -> StreamSummary {
