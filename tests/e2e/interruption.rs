@@ -39,3 +39,34 @@ async fn a_killed_sync_goes_on_where_it_was() {
     let users = row(&summary["entities"], "source_type", "user");
     assert_eq!((&users["seen"], &users["gone"]), (&json!(1500), &json!(0)));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_keeps_the_page_in_flight_and_says_how_far_it_came() {
+    let setup = Setup::new(tenant(3000)).await;
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 1000);
+    let child = setup
+        .command(&["sync", "--config", "duo.toml", "--stream", "users"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let pages = || setup.simulator.recorded().iter().filter(|one| one.query.contains("limit=300")).count();
+    let start = Instant::now();
+    while pages() < 3 {
+        assert!(start.elapsed() < Duration::from_secs(60), "three pages take longer than a minute");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("Stopped. Every page read so far is kept"), "{said}");
+    let asked = pages();
+    assert!(asked < 10, "it was over too soon to test anything");
+
+    let summary = setup.with_config("sync", &["--json", "--stream", "users"]).json();
+    assert_eq!((&summary["resumed"], &summary["complete"]), (&json!(true), &json!(true)));
+    assert_eq!(row(&summary["entities"], "source_type", "user")["seen"], json!(3000));
+    assert_eq!(pages(), 10, "no page was asked for twice");
+}
