@@ -221,8 +221,10 @@ fn headers(given: &[(String, String)]) -> Result<reqwest::header::HeaderMap, Htt
     for (name, value) in given {
         let parsed =
             HeaderName::try_from(name).map_err(|_| invalid("a header has no valid name".to_owned()))?;
-        let begins = |prefix: &&str| parsed.as_str().starts_with(*prefix);
-        if OURS.contains(&parsed.as_str()) || OURS_BEGIN.iter().any(begins) {
+        // Many servers take both for the same.
+        let folded = parsed.as_str().replace('_', "-");
+        let begins = |prefix: &&str| folded.starts_with(*prefix);
+        if OURS.contains(&folded.as_str()) || OURS_BEGIN.iter().any(begins) {
             return Err(invalid(format!("the header `{parsed}` belongs to the host")));
         }
         let value = HeaderValue::try_from(value);
@@ -401,6 +403,7 @@ mod tests {
             "Proxy-Authorization",
             "X-Forwarded-Host",
             "X-HTTP-Method-Override",
+            "X_HTTP_Method_Override",
             "a b",
             "\r\nx",
             "authorization\r\nhost",

@@ -72,6 +72,7 @@ impl Grant {
             secrets: Arc::clone(&self.secrets),
             clock: self.clock,
             log: logging::Context::new(&self.integration, stream),
+            asked_for_more: false,
             limits: Limits::default(),
             deadline: None,
         }
@@ -85,6 +86,8 @@ pub struct Lent {
     redactor: Redactor,
     clock: Option<SystemTime>,
     log: logging::Context,
+    /// Whether it asked for a secret that it is not lent.
+    asked_for_more: bool,
     limits: Limits,
     deadline: Option<Instant>,
 }
@@ -99,6 +102,7 @@ impl Lent {
             redactor: Redactor::default(),
             clock: None,
             log: logging::Context::new("-", "describe"),
+            asked_for_more: false,
             limits: Limits::default(),
             deadline: None,
         }

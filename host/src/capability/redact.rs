@@ -235,17 +235,31 @@ fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
     if text.len() < SHORTEST || !text.contains(is_gap) {
         return Vec::new();
     }
-    let (mut squeezed, mut places) = (Vec::with_capacity(text.len()), Vec::with_capacity(text.len()));
-    for (place, char) in text.char_indices().filter(|(_, char)| !is_gap(*char)) {
+    // The gaps alone are remembered: for each, how long the squeezed text was, and how much was left out until then.
+    let (mut squeezed, mut gaps) = (Vec::new(), vec![(0_u32, 0_u32)]);
+    let mut left_out = 0_u32;
+    let length = |bytes: &Vec<u8>| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    for char in text.chars() {
+        if is_gap(char) {
+            left_out = left_out.saturating_add(char.len_utf8() as u32);
+            match gaps.last_mut() {
+                Some(last) if last.0 == length(&squeezed) => last.1 = left_out,
+                _ => gaps.push((length(&squeezed), left_out)),
+            }
+            continue;
+        }
         squeezed.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
-        // For each byte of it: where it begins, and where the next one would.
-        places.resize(squeezed.len(), (place, place + char.len_utf8()));
     }
-    let range = |found: aho_corasick::Match| {
-        let (first, last) = (places.get(found.start())?, places.get(found.end().checked_sub(1)?)?);
-        Some(first.0..last.1)
+    let place = |squeezed: usize| {
+        let before = gaps.partition_point(|(length, _)| *length as usize <= squeezed);
+        squeezed
+            + before
+                .checked_sub(1)
+                .and_then(|index| gaps.get(index))
+                .map_or(0, |(_, left_out)| *left_out as usize)
     };
-    patterns.find_iter(&squeezed).filter_map(range).collect()
+    let range = |found: aho_corasick::Match| place(found.start())..place(found.end().saturating_sub(1)) + 1;
+    patterns.find_iter(&squeezed).map(range).collect()
 }
 
 /// What of `bytes` shows in base64, wherever they stand in what is encoded (`user:secret`, say): at each of the

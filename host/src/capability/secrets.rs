@@ -54,7 +54,8 @@ impl Secrets {
 impl secrets::Host for Lent {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, SecretError>> {
         let secret = self.secrets.get(&name);
-        if secret.is_err() {
+        // Once a call: a guest can ask without end.
+        if secret.is_err() && !std::mem::replace(&mut self.asked_for_more, true) {
             tracing::warn!(
                 integration = self.log.integration(),
                 "the connector asked for a secret it is not lent"

@@ -164,7 +164,10 @@ impl Daemon {
                     while changed.try_recv().is_ok() {}
                     next = Some(false);
                 }
-                Some(rolled_back) = failed.recv() => daemon.settle(&rolled_back).await,
+                Some(rolled_back) = failed.recv() => tokio::select! {
+                    () = stop.cancelled() => break,
+                    () = daemon.settle(&rolled_back) => {}
+                },
             }
         }
         tracing::info!("stopping: the pages in flight are kept");
@@ -194,7 +197,14 @@ impl Daemon {
         let _one_at_a_time = self.reloading.lock().await;
         let mut unusable = BTreeMap::new();
         let mut seen = BTreeMap::new();
-        for path in configurations(&self.folders.integrations()) {
+        let paths = match configurations(&self.folders.integrations()) {
+            Ok(paths) => paths,
+            Err(error) => {
+                tracing::error!("the integrations can't be read, and go on as they are: {error}");
+                return;
+            }
+        };
+        for path in paths {
             let configuration = match Configuration::load(&path) {
                 Ok(configuration) => configuration,
                 Err(error) => {
@@ -323,12 +333,16 @@ impl Daemon {
 }
 
 /// The configurations in a folder, in the order of their names.
-fn configurations(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut paths: Vec<_> =
-        entries.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect();
+fn configurations(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
     paths.sort();
-    paths
+    Ok(paths)
 }
 
 /// The last run of an integration, before this program began.

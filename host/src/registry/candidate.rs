@@ -136,7 +136,13 @@ pub(super) async fn try_beside(
         return Err(Refusal::Name { found: manifest.name.clone(), expected: name.to_owned() });
     }
     if let Some(active) = active.filter(|_| !consent.new_access) {
-        let new: Vec<_> = access(manifest).difference(&access(active.manifest())).cloned().collect();
+        let mut new: Vec<_> = access(manifest).difference(&access(active.manifest())).cloned().collect();
+        // What is no longer called a secret would be handed over, and logged, like any setting.
+        let secrets = active.manifest().settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+        let in_clear = secrets.filter(|secret| {
+            manifest.setting(&secret.name).is_some_and(|setting| setting.kind != SettingKind::Secret)
+        });
+        new.extend(in_clear.map(|secret| format!("the secret `{}` in clear", secret.name)));
         if !new.is_empty() {
             return Err(Refusal::NewAccess(new));
         }
@@ -201,8 +207,11 @@ fn access(manifest: &Manifest) -> BTreeSet<String> {
         HostRule::Name(name) => format!("the host `{name}`"),
         HostRule::Setting(name) => {
             // The pattern is the rule: a wider one opens more.
-            let pattern = manifest.setting(name).and_then(|setting| setting.pattern.as_ref());
-            format!("the host in `{name}` ({})", pattern.map_or("", |pattern| pattern.as_str()))
+            let setting = manifest.setting(name);
+            let pattern =
+                setting.and_then(|setting| setting.pattern.as_ref()).map_or("", |pattern| pattern.as_str());
+            let default = setting.and_then(|setting| setting.default.as_deref()).unwrap_or("no default");
+            format!("the host in `{name}` ({pattern}, {default})")
         }
     });
     let secrets = manifest.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);

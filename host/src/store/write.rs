@@ -206,7 +206,10 @@ impl Store {
             // A stream that was skipped or failed before the run was interrupted gets another chance.
             self.connection.execute(
                 "INSERT INTO run_stream (run_id, stream, state, whole) VALUES (?1, ?2, 'running', ?3)
-                 ON CONFLICT DO UPDATE SET state = 'running', reason = NULL WHERE state <> 'complete'",
+                 ON CONFLICT DO UPDATE SET state = 'running', reason = NULL,
+                     -- Before its first page it begins where this says.
+                     whole = CASE WHEN cursor IS NULL THEN excluded.whole ELSE whole END
+                 WHERE state <> 'complete'",
                 params![run.0, stream, bookmark.is_none()],
             )?;
             self.connection.query_row(

@@ -218,6 +218,7 @@ impl Streams {
             let reader = stream::Reader {
                 serving: Arc::clone(&self.serving),
                 integration: Arc::clone(&self.integration),
+                is_stranded: false,
                 stop: self.stop.clone(),
                 waits_until: Mutex::default(),
                 store: self.store.clone(),

@@ -30,6 +30,8 @@ pub(super) struct Reader {
     pub(super) serving: Arc<Serving>,
     /// Who read the last one.
     pub(super) integration: Arc<Integration>,
+    /// That one was rolled back, and nobody else has this stream.
+    pub(super) is_stranded: bool,
     pub(super) stop: CancellationToken,
     /// Until when it waits for the vendor's rate limit, or before it tries again.
     pub(super) waits_until: Mutex<Option<Instant>>,
@@ -96,6 +98,9 @@ impl Reader {
         }
         let mut walk = Walk::new(checkpoint.cursor, checkpoint.bookmark);
         loop {
+            if self.stop.is_cancelled() {
+                return Ok(stopped(summary));
+            }
             if self.take_over(&walk.position).await? == Trust::Lost {
                 walk.begin_again();
                 self.start_over(&walk, &mut summary, "a connector that was rolled back read a part of it")
@@ -127,7 +132,7 @@ impl Reader {
                     None
                 }
                 Err(CallError::Fault(fault)) if fault.is_the_connectors() => {
-                    if self.serving.fault(&self.integration, &fault.to_string()) == AfterFault::Final {
+                    if self.fault(&fault.to_string()) == AfterFault::Final {
                         return self.end(summary, fault.into()).await;
                     }
                     None
@@ -136,7 +141,7 @@ impl Reader {
                 Err(error) => return self.end(summary, error).await,
             };
             if let Some(reason) = broken
-                && self.serving.fault(&self.integration, &reason) == AfterFault::Final
+                && self.fault(&reason) == AfterFault::Final
             {
                 let hint = Some("this is a bug in the connector: report it to its author".to_owned());
                 return self.end_with(summary, StreamOutcome::Incomplete { reason, hint }).await;
@@ -163,6 +168,7 @@ impl Reader {
         let no_cursor = failed || !matches!(position, Position::At(_));
         let Some(spec) = spec.filter(|spec| no_cursor || spec.cursor_version == self.spec.cursor_version)
         else {
+            self.is_stranded = failed;
             return Ok(Trust::Kept);
         };
         let before = std::mem::replace(&mut self.integration, current);
@@ -180,6 +186,11 @@ impl Reader {
         let (run, name, digest) = (self.run, self.spec.name.clone(), digest.to_string());
         let read = failed && self.store.with(move |store| store.was_read_by(run, &name, &digest)).await?;
         Ok(if read { Trust::Lost } else { Trust::Kept })
+    }
+
+    /// The connector failed. Where it was rolled back, and the one before it has no such stream, that is the end.
+    fn fault(&self, reason: &str) -> AfterFault {
+        if self.is_stranded { AfterFault::Final } else { self.serving.fault(&self.integration, reason) }
     }
 
     /// Forgets the checkpoint, so that the walk starts over.
