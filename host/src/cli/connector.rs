@@ -115,8 +115,7 @@ fn only_one(connectors: &[ConnectorStatus]) -> Result<String, Failure> {
 }
 
 fn told(swapped: &Swapped) -> String {
-    let short = |digest: &str| digest.chars().take(12).collect::<String>();
-    let before = swapped.previous.as_deref().map(|before| format!(", in place of {}", short(before)));
+    let before = swapped.previous.as_deref().map(|before| format!(", in place of {}", table::digest(before)));
     let integrations = match swapped.integrations.as_slice() {
         [] => "no integration uses it".to_owned(),
         some => format!("it serves `{}`", some.join("`, `")),
@@ -126,7 +125,7 @@ fn told(swapped: &Swapped) -> String {
         style("==>").cyan().bold(),
         swapped.connector,
         terminal::plain(&swapped.version),
-        short(&swapped.digest),
+        table::digest(&swapped.digest),
         before.unwrap_or_default(),
     )
 }
@@ -146,7 +145,7 @@ fn text(connectors: &[ConnectorStatus]) -> String {
             connector.connector.clone(),
             terminal::plain(&connector.version),
             state,
-            connector.digest.chars().take(12).collect(),
+            table::digest(&connector.digest),
             terminal::plain(connector.reason.as_deref().unwrap_or_default()),
         ]);
     }

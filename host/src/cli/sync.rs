@@ -177,7 +177,7 @@ fn swaps(connectors: &[ConnectorUse]) -> String {
     }
     let mut rows = table::new(&["Stream", "Connector", "SHA-256", "#Pages"]);
     for one in connectors {
-        let digest = one.digest.chars().take(12).collect();
+        let digest = table::digest(&one.digest);
         rows.add_row([one.stream.clone(), terminal::plain(&one.version), digest, table::number(one.pages)]);
     }
     format!("\nThe connector was swapped meanwhile:\n{rows}\n")

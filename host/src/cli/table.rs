@@ -35,6 +35,11 @@ pub(super) fn number(number: u64) -> String {
     text
 }
 
+/// The beginning of a digest, as much as a person compares.
+pub(super) fn digest(digest: &str) -> String {
+    digest.chars().take(12).collect()
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
