@@ -16,7 +16,7 @@ use connector_host::contract::api::Position;
 use connector_host::contract::http::Response;
 use connector_host::integration::Integration;
 use connector_host::plugin::{Artifact, Connector, Engine, EngineOptions, Provenance, Source};
-use connector_host::registry::{Consent, Registry};
+use connector_host::registry::{Consent, Registry, TRIAL};
 use connector_host::sync::{self, Event, Observer, StreamOutcome};
 use duo_simulator::{Simulator, TenantOptions};
 use tokio_util::sync::CancellationToken;
@@ -111,7 +111,8 @@ async fn swapping(options: &EngineOptions, folder: &Path) {
     );
     let configuration = Configuration::parse(&text, Path::new("duo.toml"), folder).unwrap();
     let (failed, _) = tokio::sync::mpsc::unbounded_channel();
-    let registry = Registry::open(Engine::new(options).unwrap(), &folder.join("connectors"), failed).unwrap();
+    let registry =
+        Registry::open(Engine::new(options).unwrap(), &folder.join("connectors"), TRIAL, failed).unwrap();
     let serving = registry.seat(&configuration).await.unwrap();
     let pages = Arc::new(Pages::default());
     let observer: Arc<dyn Observer> = Arc::<Pages>::clone(&pages);

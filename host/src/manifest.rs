@@ -61,6 +61,9 @@ pub enum HostRule {
     Setting(String),
 }
 
+/// The longest time a budget spans, in seconds: vendors count by the second, the minute, the hour or the day.
+const LONGEST_BUDGET: u32 = 24 * 60 * 60;
+
 /// At most `requests` in any `per_seconds`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the contract's")]
@@ -153,6 +156,9 @@ pub enum ManifestError {
         /// Why.
         reason: String,
     },
+    /// A rate limit that would keep a run waiting for ever.
+    #[error("budget `{0}` spans more than a day")]
+    Budget(String),
     /// One source type is said to be two kinds of entity.
     #[error("source type `{0}` is declared with two entity types")]
     Contradiction(String),
@@ -182,6 +188,10 @@ impl Manifest {
         });
         if let Some(entity) = contradicted {
             return Err(ManifestError::Contradiction(entity.source_type.clone()));
+        }
+
+        if let Some(budget) = raw.budgets.iter().find(|budget| budget.per_seconds > LONGEST_BUDGET) {
+            return Err(ManifestError::Budget(budget.name.clone()));
         }
 
         let settings: Vec<_> = raw.settings.into_iter().map(SettingSpec::parse).collect::<Result<_, _>>()?;
@@ -507,6 +517,17 @@ mod tests {
         let mut raw = manifest();
         raw.streams[0].budget = Some("objects".to_owned());
         assert!(matches!(Manifest::parse(raw), Err(ManifestError::Unknown { .. })));
+    }
+
+    #[test]
+    fn a_budget_of_centuries_is_refused() {
+        let mut raw = manifest();
+        let budget =
+            |per_seconds| api::RequestBudget { name: "objects".to_owned(), requests: 1, per_seconds };
+        raw.budgets = vec![budget(24 * 60 * 60)];
+        Manifest::parse(raw.clone()).unwrap();
+        raw.budgets = vec![budget(u32::MAX)];
+        assert_eq!(Manifest::parse(raw).unwrap_err(), ManifestError::Budget("objects".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! middle of it: calls in flight keep the one they began with.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use arc_swap::ArcSwap;
@@ -54,6 +54,12 @@ impl Probation {
         self.failed.get().is_some()
     }
 
+    /// How it failed.
+    #[must_use]
+    pub fn failure(&self) -> Option<&str> {
+        self.failed.get().map(String::as_str)
+    }
+
     /// Counts a fault. `false` where the probation is over.
     fn fault(&self, reason: &str) -> bool {
         if !self.has_failed() && self.since.elapsed() > PROBATION {
@@ -94,11 +100,11 @@ pub struct Serving {
 }
 
 impl Serving {
-    /// By this one.
+    /// By this one. `rolled_back` are those that were before.
     #[must_use]
-    pub fn new(integration: Integration) -> Self {
+    pub fn new(integration: Integration, rolled_back: Vec<Digest>) -> Self {
         let (current, predecessor) = (ArcSwap::from_pointee(integration), ArcSwap::from_pointee(None));
-        Self { current, predecessor, rolled_back: Mutex::default() }
+        Self { current, predecessor, rolled_back: Mutex::new(rolled_back) }
     }
 
     /// The one that serves now.
@@ -110,21 +116,37 @@ impl Serving {
             Some(predecessor) if failed => {
                 // Another thread may have done the same, or swapped in a third one: that one stays.
                 self.current.compare_and_swap(&current, Arc::clone(predecessor));
-                let mut rolled_back = self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner);
-                if !rolled_back.contains(&current.connector.digest()) {
-                    rolled_back.push(current.connector.digest());
-                }
+                self.distrust(current.connector.digest());
                 self.current.load_full()
             }
             _ => current,
         }
     }
 
-    /// Those that served and were rolled back by themselves: what they read is not to be trusted.
+    /// Those that were rolled back: what they read in a run under way is not to be trusted.
     #[must_use]
     pub fn rolled_back(&self) -> Vec<Digest> {
         let _ = self.current();
-        self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.distrusted().clone()
+    }
+
+    fn distrusted(&self) -> MutexGuard<'_, Vec<Digest>> {
+        // A push leaves nothing half done.
+        self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn distrust(&self, digest: Digest) {
+        let mut distrusted = self.distrusted();
+        if !distrusted.contains(&digest) {
+            distrusted.push(digest);
+        }
+    }
+
+    /// `next` takes over from one that is rolled back.
+    pub fn go_back(&self, next: Integration) {
+        let failed = self.current.load().connector.digest();
+        self.replace(next);
+        self.distrust(failed);
     }
 
     /// `next` takes over at the next page. Where it is on probation, it can be rolled back to the one before.
@@ -132,7 +154,7 @@ impl Serving {
         let before = self.current();
         // Somebody lets it serve again on purpose.
         let digest = next.connector.digest();
-        self.rolled_back.lock().unwrap_or_else(PoisonError::into_inner).retain(|known| *known != digest);
+        self.distrusted().retain(|known| *known != digest);
         self.predecessor.store(Arc::new(next.probation.is_some().then_some(before)));
         self.current.store(Arc::new(next));
     }

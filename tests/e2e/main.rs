@@ -14,6 +14,7 @@ mod interruption;
 mod network;
 mod output;
 mod permissions;
+mod registry;
 mod sandbox;
 mod secrets;
 mod serve;

@@ -281,3 +281,67 @@ async fn a_probation_outlasts_a_reload_and_a_restart() {
     assert_eq!(row["last_run"]["outcome"], "complete", "{row}");
     assert!(row["connector"].as_str().unwrap().starts_with("duo 0.1.0 "), "{row}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pin_is_moved_while_it_runs_and_trust_can_be_withdrawn() {
+    let setup = Setup::new(tenant(3000)).await;
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(500)), 1000);
+    let second = variant(&setup.path(""), "0.2.0", "works", 1);
+    let digest = connector_host::plugin::Digest::of(&std::fs::read(&second).unwrap());
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait("pages of users", |_| pages_asked(&setup) >= 2);
+
+    let pinned = format!("{}[provenance]\nsha256 = \"{digest}\"\n", configuration(&setup));
+    std::fs::write(setup.path("integrations/duo.toml"), pinned).unwrap();
+    daemon.wait("trust to be withdrawn", |daemon| daemon.integration("duo")["state"] == "unusable");
+    let row = daemon.integration("duo");
+    assert!(row["message"].as_str().unwrap().contains("its SHA-256 is"), "{row}");
+    daemon.wait("the end of the run", |daemon| daemon.integration("duo")["progress"].is_null());
+    let asked = pages_asked(&setup);
+    assert!(asked < 10, "the run was over too soon to test anything");
+    let refused = daemon.run(&["run", "duo"]);
+    assert!(refused.code == 2 && refused.stderr.contains("its SHA-256 is"), "{refused:?}");
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(pages_asked(&setup), asked, "nothing is read by what is not trusted");
+
+    // What it trusts comes, and goes on where the other one was.
+    assert_eq!(install(&daemon, &second, &[]).code, 0);
+    daemon.wait("the run to go on to its end", |daemon| {
+        daemon.integration("duo")["last_run"]["outcome"] == "complete"
+    });
+    let versions = versions(&setup.path("data/duo.db"));
+    assert_eq!(versions.values().sum::<u64>(), 10, "{versions:?}");
+    assert_eq!(versions.keys().collect::<Vec<_>>(), ["0.1.0", "0.2.0"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_integration_that_lacks_its_connector_begins_once_that_is_installed() {
+    let setup = Setup::new(tenant(10)).await;
+    let text = configuration(&setup).replace("connector = \"duo\"", "connector = \"another\"");
+    let daemon = Daemon::start(&setup, &[("duo", text)]);
+    assert_eq!(daemon.integration("duo")["message"], "there is no connector `another`");
+    let renamed = variant(&setup.path(""), "0.8.0", "renames", 1);
+    let ended = daemon.run(&["connector", "install", renamed.to_str().unwrap(), "--name", "another"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let row = daemon.wait_for_the_end("duo");
+    assert_eq!(row["last_run"]["outcome"], "complete", "{row}");
+    assert!(row["connector"].as_str().unwrap().starts_with("another 0.8.0 "), "{row}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_swap_reaches_a_run_that_was_under_way_when_its_configuration_was_reloaded() {
+    let setup = Setup::new(tenant(3000)).await;
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(500)), 1000);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait("pages of users", |_| pages_asked(&setup) >= 2);
+    daemon.signal(nix::sys::signal::Signal::SIGHUP);
+    daemon.wait("it to be read again", |daemon| daemon.log().contains("configured anew"));
+    assert_eq!(install(&daemon, &variant(&setup.path(""), "0.2.0", "works", 1), &[]).code, 0);
+    daemon.wait("the run to go on to its end", |daemon| {
+        daemon.integration("duo")["last_run"]["outcome"] == "complete"
+    });
+    let versions = versions(&setup.path("data/duo.db"));
+    assert_eq!(versions.values().sum::<u64>(), 10, "no page lost, none twice: {versions:?}");
+    assert!(versions.contains_key("0.2.0"), "{versions:?}");
+    assert_eq!(pages_asked(&setup), 10);
+}

@@ -54,7 +54,8 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     ))?;
 
     let configuration = Configuration::load(&config)?;
-    let serving = Arc::new(Serving::new(Integration::open(&Engine::new(engine)?, &configuration).await?));
+    let serving =
+        Arc::new(Serving::new(Integration::open(&Engine::new(engine)?, &configuration).await?, Vec::new()));
     let integration = serving.current();
     let connector = &integration.connector;
     step(&format!(

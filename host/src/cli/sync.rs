@@ -36,7 +36,7 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     let manifest = integration.manifest().clone();
     let path = options.store.unwrap_or_else(|| PathBuf::from(format!("{}.db", integration.name)));
     let stop = CancellationToken::new();
-    let serving = Arc::new(Serving::new(integration));
+    let serving = Arc::new(Serving::new(integration, Vec::new()));
     let run = sync::run(Arc::clone(&serving), path.clone(), Arc::new(Progress::new()), stop.clone());
     tokio::spawn(async move {
         // Where signals can't be heard, the system's own way of ending a process remains.

@@ -75,7 +75,7 @@ async fn sync(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Re
         let hint = Some("`status` shows all of them".to_owned());
         return Err(Refused(StatusCode::NOT_FOUND, Problem { error, hint }));
     };
-    worker.run_now();
+    worker.run_now().map_err(|problem| Refused(StatusCode::CONFLICT, problem))?;
     Ok(Json(daemon.status()))
 }
 
@@ -91,7 +91,7 @@ async fn install(
     let artifact = read.map_err(gone)?.map_err(|error| Refusal::from(LoadError::from(error)))?;
     let consent = Consent { explicit: true, new_access: request.accept_new_access };
     let swapped = daemon.registry.swap(&request.name, artifact, consent).await?;
-    daemon.forget_message();
+    daemon.swapped().await;
     Ok(Json(swapped))
 }
 
@@ -100,7 +100,7 @@ async fn activate(
     Json(request): Json<ActivateRequest>,
 ) -> Result<Json<Swapped>, Refused> {
     let swapped = daemon.registry.activate(&request.digest, request.accept_new_access).await?;
-    daemon.forget_message();
+    daemon.swapped().await;
     Ok(Json(swapped))
 }
 
@@ -109,6 +109,6 @@ async fn roll_back(
     Path(name): Path<String>,
 ) -> Result<Json<Swapped>, Refused> {
     let swapped = daemon.registry.roll_back(&name, "rolled back by hand").await?;
-    daemon.forget_message();
+    daemon.swapped().await;
     Ok(Json(swapped))
 }

@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::plugin::{Digest, Engine};
-use crate::registry::{InstalledError, Refusal, Registry};
+use crate::registry::{InstalledError, Refusal, Registry, TRIAL};
 use crate::serving::RolledBack;
 use crate::store::{Store, StoredRun};
 use worker::{Bound, Worker};
@@ -130,7 +130,7 @@ impl Daemon {
         }
         let _alone = alone(&folders.data())?;
         let (failed_sender, mut failed) = mpsc::unbounded_channel();
-        let registry = Registry::open(engine, &folders.connectors(), failed_sender)?;
+        let registry = Registry::open(engine, &folders.connectors(), TRIAL, failed_sender)?;
         let daemon = Arc::new(Self {
             registry,
             workers: Mutex::default(),
@@ -185,10 +185,16 @@ impl Daemon {
         self.read_integrations(anew).await;
         for tried in self.registry.try_dropped().await {
             match tried {
-                Ok(_) => self.forget_message(),
+                Ok(_) => self.swapped().await,
                 Err(refusal) => self.tell_refusal(&refusal),
             }
         }
+    }
+
+    /// Somebody dealt with what was wrong with a connector: integrations that waited for that begin.
+    async fn swapped(self: &Arc<Self>) {
+        *lock(&self.connector_message) = None;
+        self.read_integrations(false).await;
     }
 
     /// New integrations begin, changed ones are changed, removed ones end. `anew` sets up those whose text is the same,
@@ -261,8 +267,19 @@ impl Daemon {
         if !anew && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
             return Ok(());
         }
-        let seated = self.registry.seat(&configuration).await;
-        let serving = seated.map_err(|error| Problem { error: error.to_string(), hint: error.hint() })?;
+        let serving = match self.registry.seat(&configuration).await {
+            Ok(serving) => serving,
+            Err(error) => {
+                let problem = Problem { error: error.to_string(), hint: error.hint() };
+                // What is not trusted does not go on, whatever it was trusted for before.
+                if error.is_distrust()
+                    && let Some(worker) = known
+                {
+                    worker.halt(problem.clone());
+                }
+                return Err(problem);
+            }
+        };
         let bound = Bound { configuration, serving, file: file.to_owned(), text };
         if let Some(worker) = known {
             tracing::info!(integration = name, "configured anew");
@@ -279,11 +296,12 @@ impl Daemon {
     }
 
     /// A connector failed its probation.
-    async fn settle(&self, rolled_back: &RolledBack) {
+    async fn settle(self: &Arc<Self>, rolled_back: &RolledBack) {
         let RolledBack { connector, digest, reason } = rolled_back;
         let message = match self.registry.settle(rolled_back).await {
             Ok(None) => return,
             Ok(Some(swapped)) => {
+                self.read_integrations(false).await;
                 let before: String = swapped.digest.chars().take(12).collect();
                 format!("`{connector}` {digest:#} failed and was rolled back to {before}: {reason}")
             }
@@ -292,11 +310,6 @@ impl Daemon {
         let message = plain(&message);
         tracing::error!("{message}");
         *lock(&self.connector_message) = Some(message);
-    }
-
-    /// Somebody dealt with what was wrong.
-    fn forget_message(&self) {
-        *lock(&self.connector_message) = None;
     }
 
     fn tell_refusal(&self, refusal: &Refusal) {

@@ -33,7 +33,9 @@ pub(super) struct Worker {
 struct State {
     bound: Bound,
     run_now: bool,
-    running: Option<(DateTime<Utc>, Arc<Counter>)>,
+    running: Option<Running>,
+    /// Why nothing runs until it is configured anew.
+    halted: Option<Problem>,
     /// The beginning of the last run, from which the next one is counted.
     last_begun: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
@@ -42,6 +44,13 @@ struct State {
     hint: Option<String>,
     /// What is wrong with its configuration by now; it runs with the one that was read before.
     complaint: Option<Problem>,
+}
+
+/// The run under way.
+struct Running {
+    started_at: DateTime<Utc>,
+    counter: Arc<Counter>,
+    stop: CancellationToken,
 }
 
 /// What the configuration came to.
@@ -66,6 +75,7 @@ impl Worker {
         let state = State {
             run_now: last_run.is_some_and(|run| !run.finished),
             running: None,
+            halted: None,
             last_begun: last_run.map(|run| run.started_at),
             last_run: None,
             next_run: None,
@@ -83,10 +93,11 @@ impl Worker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether it was configured by this text. If so, nothing is wrong with its configuration, wherever it lies now.
+    /// Whether it was configured by this text, and runs. If so, nothing is wrong with its configuration, wherever it lies
+    /// now.
     pub(super) fn has(&self, text: Digest, file: &Path) -> bool {
         let mut state = self.state();
-        let same = state.bound.text == text;
+        let same = state.bound.text == text && state.halted.is_none();
         if same {
             state.bound.file = file.to_owned();
             state.complaint = None;
@@ -99,10 +110,27 @@ impl Worker {
         self.state().bound.file.clone()
     }
 
-    /// The next run uses this configuration; one that is under way goes on with the one it began with.
+    /// Runs with this configuration from now on: a run that is under way keeps its pages in flight, and the next one goes
+    /// on from there.
     pub(super) fn reconfigure(&self, bound: Bound) {
         let mut state = self.state();
-        (state.bound, state.complaint) = (bound, None);
+        (state.bound, state.complaint, state.halted) = (bound, None, None);
+        if let Some(running) = &state.running {
+            running.stop.cancel();
+            state.run_now = true;
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// No more runs until it is configured anew; one that is under way ends.
+    pub(super) fn halt(&self, problem: Problem) {
+        let mut state = self.state();
+        if let Some(running) = &state.running {
+            running.stop.cancel();
+            state.run_now = true;
+        }
+        state.halted = Some(problem);
         drop(state);
         self.wake.notify_one();
     }
@@ -112,10 +140,16 @@ impl Worker {
         self.state().complaint = Some(complaint);
     }
 
-    /// Runs now, or once more where it is running.
-    pub(super) fn run_now(&self) {
-        self.state().run_now = true;
+    /// Runs now, or once more where it is running. An error says why it can't.
+    pub(super) fn run_now(&self) -> Result<(), Problem> {
+        let mut state = self.state();
+        if let Some(problem) = &state.halted {
+            return Err(problem.clone());
+        }
+        state.run_now = true;
+        drop(state);
         self.wake.notify_one();
+        Ok(())
     }
 
     /// No more runs; the one under way keeps its pages in flight and ends.
@@ -127,28 +161,36 @@ impl Worker {
         let state = self.state();
         let connector = &state.bound.serving.current().connector;
         let manifest = connector.manifest();
-        let (message, hint) = match &state.complaint {
+        let (message, hint) = match state.halted.as_ref().or(state.complaint.as_ref()) {
             Some(complaint) => (Some(complaint.error.clone()), complaint.hint.clone()),
             None => (state.message.clone(), state.hint.clone()),
         };
         IntegrationStatus {
             name: self.name.clone(),
-            state: match state.running {
-                Some(_) => IntegrationState::Running,
-                None => IntegrationState::Idle,
+            state: match (&state.halted, &state.running) {
+                (Some(_), _) => IntegrationState::Unusable,
+                (None, Some(_)) => IntegrationState::Running,
+                (None, None) => IntegrationState::Idle,
             },
             connector: Some(format!("{} {} ({:#})", manifest.name, manifest.version, connector.digest())),
             message,
             hint,
-            progress: state.running.as_ref().map(|(started_at, counter)| counter.progress(*started_at)),
+            progress: state.running.as_ref().map(|running| running.counter.progress(running.started_at)),
             last_run: state.last_run.clone(),
-            next_run: state.next_run.filter(|_| state.running.is_none()),
+            next_run: state.next_run.filter(|_| state.running.is_none() && state.halted.is_none()),
         }
     }
 
     /// Runs the integration when it is due, until it is stopped.
     pub(super) async fn work(self: Arc<Self>) {
         while !self.stop.is_cancelled() {
+            if self.state().halted.is_some() {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = self.stop.cancelled() => {}
+                }
+                continue;
+            }
             let due = self.due();
             let now = Utc::now();
             if due > now {
@@ -186,15 +228,20 @@ impl Worker {
 
     async fn run(&self) {
         let (started_at, counter) = (Utc::now(), Arc::new(Counter::default()));
+        let stop = self.stop.child_token();
         let serving = {
             let mut state = self.state();
-            state.running = Some((started_at, Arc::clone(&counter)));
+            if state.halted.is_some() {
+                return;
+            }
+            let running = Running { started_at, counter: Arc::clone(&counter), stop: stop.clone() };
+            state.running = Some(running);
             state.last_begun = Some(started_at);
             Arc::clone(&state.bound.serving)
         };
         tracing::info!(integration = self.name, "a run begins");
         let observer = Arc::new(Told { name: self.name.clone(), counter });
-        let ended = sync::run(serving, self.store.clone(), observer, self.stop.clone()).await;
+        let ended = sync::run(serving, self.store.clone(), observer, stop).await;
         let (outcome, requests, message, hint) = told(&ended);
         tracing::info!(
             integration = self.name,

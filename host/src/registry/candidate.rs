@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use super::{Consent, InstalledError, Seat};
+use crate::configuration::Configuration;
 use crate::integration::{CallError, Integration, SetupError};
 use crate::manifest::{HostRule, Manifest, SettingKind};
 use crate::plugin::{Artifact, Connector, Digest, Engine, LoadError, Provenance, ProvenanceError};
@@ -70,6 +72,14 @@ pub enum Refusal {
         /// How.
         error: Box<CallError>,
     },
+    /// Its `check` did not come to an end.
+    #[error("its `check` for `{integration}` did not answer within {seconds} s")]
+    TooSlow {
+        /// The integration.
+        integration: String,
+        /// How long it was waited for.
+        seconds: u64,
+    },
     /// No connector has that digest.
     #[error("there is no installed connector `{0}`")]
     Unknown(String),
@@ -101,6 +111,9 @@ impl Refusal {
             ),
             Self::Settings { error, .. } => error.hint(),
             Self::Check { error, .. } => error.hint(),
+            Self::TooSlow { .. } => {
+                Some("the vendor may be slow, or make everybody wait: install it again later".to_owned())
+            }
             Self::Unknown(_) | Self::Ambiguous(_) => Some("`connector list` shows all of them".to_owned()),
             Self::NotAName(_) => Some("a name has letters, digits and hyphens: say it with `--name`".to_owned()),
             Self::AlreadyActive { .. } | Self::NoPrevious(_) | Self::Installed(_) => None,
@@ -119,52 +132,107 @@ impl Refusal {
     }
 }
 
-/// Tries `artifact` for all `seats`, beside `active`. What comes back is ready to serve them.
-pub(super) async fn try_beside(
-    engine: &Engine,
-    name: &str,
-    artifact: Artifact,
-    active: Option<&Connector>,
-    seats: &BTreeMap<String, Seat>,
-    consent: Consent,
-) -> Result<(Connector, Vec<(String, Integration)>), Refusal> {
-    // Before it is compiled.
-    verify(&artifact, seats)?;
-    let connector = Connector::load(engine, artifact, &Provenance::default()).await?;
-    let manifest = connector.manifest();
-    if manifest.name != name {
-        return Err(Refusal::Name { found: manifest.name.clone(), expected: name.to_owned() });
-    }
-    if let Some(active) = active.filter(|_| !consent.new_access) {
-        let mut new: Vec<_> = access(manifest).difference(&access(active.manifest())).cloned().collect();
-        // What is no longer called a secret would be handed over, and logged, like any setting.
-        let secrets = active.manifest().settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
-        let in_clear = secrets.filter(|secret| {
-            manifest.setting(&secret.name).is_some_and(|setting| setting.kind != SettingKind::Secret)
-        });
-        new.extend(in_clear.map(|secret| format!("the secret `{}` in clear", secret.name)));
-        if !new.is_empty() {
-            return Err(Refusal::NewAccess(new));
+/// What a candidate is tried with.
+pub(super) struct Trial<'a> {
+    pub(super) engine: &'a Engine,
+    /// The name it would serve under.
+    pub(super) name: &'a str,
+    /// The one it would replace.
+    pub(super) active: Option<&'a Connector>,
+    /// The integrations it would serve.
+    pub(super) seats: &'a BTreeMap<String, Seat>,
+    /// Those that no connector of this name serves so far.
+    pub(super) waiting: Vec<Configuration>,
+    pub(super) consent: Consent,
+    /// How long one `check` may take.
+    pub(super) longest: Duration,
+}
+
+impl Trial<'_> {
+    /// Tries `artifact` for all integrations. What comes back is ready to serve those that are served now.
+    pub(super) async fn of(
+        &self,
+        artifact: Artifact,
+    ) -> Result<(Connector, Vec<(String, Integration)>), Refusal> {
+        // Before it is compiled.
+        verify(&artifact, self.seats)?;
+        let connector = Connector::load(self.engine, artifact, &Provenance::default()).await?;
+        let manifest = connector.manifest();
+        if manifest.name != self.name {
+            return Err(Refusal::Name { found: manifest.name.clone(), expected: self.name.to_owned() });
         }
-    }
-    let integrations = bind(&connector, seats)?;
-    for (integration, bound) in &integrations {
-        if let Err(error) = check(bound).await {
-            // Where the one that serves fares no better, it is the vendor or the settings.
-            let serving = seats.get(integration).map(|seat| seat.serving.current());
-            let same = match (&error, serving) {
-                (CallError::Connector(error), Some(serving)) => {
-                    let before = check(&serving).await;
-                    matches!(before, Err(CallError::Connector(before)) if before.kind == error.kind)
-                }
-                _ => false,
-            };
-            if !same {
-                return Err(Refusal::Check { integration: integration.clone(), error: Box::new(error) });
+        if let Some(active) = self.active.filter(|_| !self.consent.new_access) {
+            let new = new_access(active.manifest(), manifest);
+            if !new.is_empty() {
+                return Err(Refusal::NewAccess(new));
             }
         }
+        let integrations = bind(&connector, self.seats)?;
+        for (integration, bound) in &integrations {
+            if let Err(error) = self.check(bound).await? {
+                // Where the one that serves fares no better, it is the vendor or the settings.
+                let serving = self.seats.get(integration).map(|seat| seat.serving.current());
+                let same = match (&error, serving) {
+                    (CallError::Connector(error), Some(serving)) => {
+                        let before = self.check(&serving).await?;
+                        matches!(before, Err(CallError::Connector(before)) if before.kind == error.kind)
+                    }
+                    _ => false,
+                };
+                if !same {
+                    return Err(Refusal::Check { integration: integration.clone(), error: Box::new(error) });
+                }
+            }
+        }
+        for configuration in &self.waiting {
+            self.try_for_waiting(&connector, configuration).await?;
+        }
+        Ok((connector, integrations))
     }
-    Ok((connector, integrations))
+
+    /// An integration that waits must be no worse off with the candidate. What it lacks otherwise holds up nobody else.
+    async fn try_for_waiting(
+        &self,
+        connector: &Connector,
+        configuration: &Configuration,
+    ) -> Result<(), Refusal> {
+        if connector.artifact().verify(&configuration.provenance).is_err() {
+            return Ok(());
+        }
+        let integration = || configuration.name.clone();
+        let bound = match Integration::bind(connector.clone(), configuration, None) {
+            Ok(bound) => bound,
+            Err(error) => {
+                let active = self.active.map(|active| Integration::bind(active.clone(), configuration, None));
+                return match active {
+                    Some(Ok(_)) => {
+                        Err(Refusal::Settings { integration: integration(), error: Box::new(error) })
+                    }
+                    _ => Ok(()),
+                };
+            }
+        };
+        match self.check(&bound).await? {
+            Err(error @ CallError::Fault(_)) => {
+                Err(Refusal::Check { integration: integration(), error: Box::new(error) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks a connector what it may read, as somebody who waits for the answer does.
+    async fn check(&self, integration: &Integration) -> Result<Result<(), CallError>, Refusal> {
+        let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
+        let requests = Arc::new(AtomicU64::new(0));
+        let check = sync::check(integration, policy, &Silent, &requests);
+        match tokio::time::timeout(self.longest, check).await {
+            Ok(checked) => Ok(checked.map(drop)),
+            Err(_) => Err(Refusal::TooSlow {
+                integration: integration.name.clone(),
+                seconds: self.longest.as_secs(),
+            }),
+        }
+    }
 }
 
 /// Holds `artifact` against what each integration trusts.
@@ -189,16 +257,22 @@ pub(super) fn bind(
     seats.iter().map(bind).collect()
 }
 
-/// Asks a connector what it may read, as somebody who waits for the answer does.
-async fn check(integration: &Integration) -> Result<(), CallError> {
-    let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
-    sync::check(integration, policy, &Silent, &Arc::new(AtomicU64::new(0))).await.map(drop)
-}
-
 struct Silent;
 
 impl Observer for Silent {
     fn event(&self, _: Event<'_>) {}
+}
+
+/// What `candidate` wants and `active` does not have, in words.
+fn new_access(active: &Manifest, candidate: &Manifest) -> Vec<String> {
+    let mut new: Vec<_> = access(candidate).difference(&access(active)).cloned().collect();
+    // What is no longer called a secret would be handed over, and logged, like any setting.
+    let secrets = active.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+    let in_clear = secrets.filter(|secret| {
+        candidate.setting(&secret.name).is_some_and(|setting| setting.kind != SettingKind::Secret)
+    });
+    new.extend(in_clear.map(|secret| format!("the secret `{}` in clear", secret.name)));
+    new
 }
 
 /// The hosts and the secrets that a manifest asks for, in words.

@@ -42,6 +42,29 @@ pub(super) struct Version {
     pub(super) refused: Option<String>,
 }
 
+impl State {
+    /// Why the one with this digest must not serve by itself.
+    pub(super) fn refused(&self, digest: Digest) -> Option<&str> {
+        self.versions.get(&digest.to_string())?.refused.as_deref()
+    }
+
+    /// All that must not serve by themselves.
+    pub(super) fn all_refused(&self) -> impl Iterator<Item = Digest> {
+        let refused = self.versions.iter().filter(|(_, version)| version.refused.is_some());
+        refused.filter_map(|(digest, _)| Digest::parse(digest))
+    }
+
+    /// The one with this digest must not serve by itself again, and nobody goes back to it.
+    pub(super) fn refuse(&mut self, digest: Digest, reason: &str) {
+        let digest = digest.to_string();
+        if self.previous.as_ref() == Some(&digest) {
+            self.previous = None;
+        }
+        let version = || Version { version: String::new(), installed_at: Utc::now(), refused: None };
+        self.versions.entry(digest).or_insert_with(version).refused = Some(reason.to_owned());
+    }
+}
+
 /// The folder of connectors can't be used.
 #[derive(Debug, thiserror::Error)]
 #[error("could not {what} `{path}`: {error}")]

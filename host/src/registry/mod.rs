@@ -18,6 +18,7 @@ use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::integration::Integration;
 use crate::plugin::{Artifact, Connector, Engine, Provenance, Source};
@@ -34,6 +35,9 @@ const INSTALLED: &str = "installed";
 /// A file that is the same after so long was written to its end.
 const AT_REST: Duration = Duration::from_millis(200);
 
+/// How long the `check` of a candidate may take, waits for the vendor included: nothing else is swapped meanwhile.
+pub const TRIAL: Duration = Duration::from_secs(60);
+
 /// The connectors that serve.
 pub struct Registry {
     engine: Engine,
@@ -43,6 +47,9 @@ pub struct Registry {
     swapping: tokio::sync::Mutex<()>,
     /// Held for moments.
     slots: Mutex<BTreeMap<String, Slot>>,
+    /// Integrations that no connector serves, because there is none that they trust and that fits them. Held for moments.
+    waiting: Mutex<BTreeMap<String, Configuration>>,
+    trial: Duration,
     failed: mpsc::UnboundedSender<RolledBack>,
 }
 
@@ -108,7 +115,8 @@ pub struct ConnectorStatus {
 }
 
 impl Registry {
-    /// The registry over `folder`. `failed` hears of connectors that are rolled back by themselves.
+    /// The registry over `folder`. `trial` is how long a candidate's `check` may take, commonly [`TRIAL`]; `failed`
+    /// hears of connectors that are rolled back by themselves.
     ///
     /// # Errors
     ///
@@ -116,11 +124,12 @@ impl Registry {
     pub fn open(
         engine: Engine,
         folder: &Path,
+        trial: Duration,
         failed: mpsc::UnboundedSender<RolledBack>,
     ) -> Result<Self, InstalledError> {
         let installed = Installed::open(folder.join(INSTALLED))?;
-        let (swapping, slots) = Default::default();
-        Ok(Self { engine, folder: folder.to_owned(), installed, swapping, slots, failed })
+        let (swapping, slots, waiting) = Default::default();
+        Ok(Self { engine, folder: folder.to_owned(), installed, swapping, slots, waiting, trial, failed })
     }
 
     fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
@@ -176,32 +185,32 @@ impl Registry {
             return Err(Refusal::NotAName(name.to_owned()));
         }
         let digest = artifact.digest;
-        let (active, seats) = match self.slots().get(name) {
-            Some(slot) => (Some(slot.active.clone()), slot.seats.clone()),
-            None => (None, BTreeMap::new()),
-        };
+        self.settle_first(name).await;
+        // One that can't be loaded is none to be held against.
+        let active = self.active(name, &Provenance::default()).await.ok().flatten();
+        let active = active.map(|(active, _)| active);
+        let seats = self.slots().get(name).map(|slot| slot.seats.clone()).unwrap_or_default();
         if active.as_ref().is_some_and(|active| active.digest() == digest) {
             return Err(Refusal::AlreadyActive { connector: name.to_owned(), digest });
         }
         let mut state = self.installed.state(name);
-        let known = state.versions.get(&digest.to_string()).and_then(|version| version.refused.clone());
-        if let Some(reason) = known.filter(|_| !consent.explicit) {
-            return Err(Refusal::RefusedBefore { digest, reason });
+        if let Some(reason) = state.refused(digest).filter(|_| !consent.explicit) {
+            return Err(Refusal::RefusedBefore { digest, reason: reason.to_owned() });
         }
-        let tried =
-            candidate::try_beside(&self.engine, name, artifact.clone(), active.as_ref(), &seats, consent)
-                .await;
-        let (connector, integrations) = match tried {
+        let trial = candidate::Trial {
+            engine: &self.engine,
+            name,
+            active: active.as_ref(),
+            seats: &seats,
+            waiting: self.waiting_for(name),
+            consent,
+            longest: self.trial,
+        };
+        let (connector, integrations) = match trial.of(artifact.clone()).await {
             Ok(tried) => tried,
             Err(refusal) => {
                 if refusal.is_the_candidates() {
-                    let version = Version {
-                        version: String::new(),
-                        installed_at: Utc::now(),
-                        refused: Some(refusal.to_string()),
-                    };
-                    state.versions.entry(digest.to_string()).or_insert(version).refused =
-                        Some(refusal.to_string());
+                    state.refuse(digest, &plain(&refusal.to_string()));
                     self.save(name, &state);
                     // So that somebody can activate it in spite of that.
                     if !matches!(refusal, Refusal::Load(_)) {
@@ -239,6 +248,7 @@ impl Registry {
         if let Some(known) = state.versions.get_mut(&digest.to_string()) {
             known.refused = None;
         }
+        let is_rolled_back = before.is_some_and(|before| state.refused(before.digest()).is_some());
         state.active = Some(digest.to_string());
         state.activated_at = probation.as_ref().map(|_| Utc::now());
         state.previous = before.map(|before| before.digest().to_string());
@@ -263,8 +273,10 @@ impl Registry {
             .map(|(connector, probation)| Before { connector: connector.clone(), probation });
         for (integration, mut bound) in integrations {
             bound.probation.clone_from(&probation);
-            if let Some(seat) = slot.seats.get(&integration) {
-                seat.serving.replace(bound);
+            match slot.seats.get(&integration) {
+                Some(seat) if is_rolled_back => seat.serving.go_back(bound),
+                Some(seat) => seat.serving.replace(bound),
+                None => {}
             }
         }
         tracing::info!(connector = name, "{:#} took over, version {}", digest, swapped.version);
@@ -301,6 +313,12 @@ impl Registry {
             return Err(Refusal::NotAName(name.to_owned()));
         }
         let _one_at_a_time = self.swapping.lock().await;
+        self.go_back(name, reason).await
+    }
+
+    /// As [`Registry::roll_back`], by who holds the lock on swaps.
+    async fn go_back(&self, name: &str, reason: &str) -> Result<Swapped, Refusal> {
+        let reason = &plain(reason);
         let no_previous = || Refusal::NoPrevious(name.to_owned());
         let mut state = self.installed.state(name);
         let previous = state.previous.as_deref().and_then(|digest| self.installed.load(digest));
@@ -312,21 +330,28 @@ impl Registry {
         candidate::verify(&artifact, &seats)?;
         let connector = Connector::load(&self.engine, artifact, &Provenance::default()).await?;
         let integrations = candidate::bind(&connector, &seats)?;
-        if let Some(failed) = state.versions.get_mut(&active.digest().to_string()) {
-            failed.refused = Some(reason.to_owned());
-        }
-        let refused = active.digest();
+        state.refuse(active.digest(), reason);
         // Without a probation: it proved itself, and there is nothing better to go back to.
         let mut swapped = self.publish(name, connector, Some(&active), integrations, state, None)?;
         // Nobody rolls back to what was just rolled back.
         let mut state = self.installed.state(name);
-        state.previous = None;
-        if let Some(failed) = state.versions.get_mut(&refused.to_string()) {
-            failed.refused = Some(reason.to_owned());
-        }
+        state.refuse(active.digest(), reason);
         self.save(name, &state);
-        swapped.previous = Some(refused.to_string());
+        swapped.previous = Some(active.digest().to_string());
         Ok(swapped)
+    }
+
+    /// Rolls the one that serves back where it failed, and nobody came to settle it yet: what is swapped in now replaces
+    /// the one before.
+    async fn settle_first(&self, name: &str) {
+        let failure = self.slots().get(name).and_then(|slot| {
+            slot.before.as_ref().and_then(|before| before.probation.failure().map(str::to_owned))
+        });
+        if let Some(reason) = failure
+            && let Err(refusal) = self.go_back(name, &reason).await
+        {
+            tracing::warn!(connector = name, "it failed, and could not be rolled back: {refusal}");
+        }
     }
 
     /// A connector failed its probation: makes what its integrations did already, going back to the one before, last.
@@ -336,11 +361,24 @@ impl Registry {
     ///
     /// As for [`Registry::roll_back`].
     pub async fn settle(&self, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
-        let active = self.slots().get(&failed.connector).map(|slot| slot.active.digest());
-        if active != Some(failed.digest) {
-            return Ok(None);
+        let _one_at_a_time = self.swapping.lock().await;
+        let slot = self.slots().get(&failed.connector).map(|slot| {
+            let has_failed = slot.before.as_ref().is_some_and(|before| before.probation.has_failed());
+            (slot.active.digest(), has_failed)
+        });
+        match slot {
+            Some((active, true)) if active == failed.digest => {
+                return self.go_back(&failed.connector, &failed.reason).await.map(Some);
+            }
+            // It was rolled back already, and somebody activated it again.
+            Some((active, false)) if active == failed.digest => return Ok(None),
+            _ => {}
         }
-        self.roll_back(&failed.connector, &failed.reason).await.map(Some)
+        // It must not come back by itself, either.
+        let mut state = self.installed.state(&failed.connector);
+        state.refuse(failed.digest, &plain(&failed.reason));
+        self.save(&failed.connector, &state);
+        Ok(None)
     }
 
     /// All connectors there are, by name.

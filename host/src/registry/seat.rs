@@ -1,7 +1,7 @@
 //! An integration gets its connector.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
 
 use chrono::Utc;
 
@@ -9,51 +9,90 @@ use super::{Before, Registry, Seat, Slot, is_name};
 use crate::bundled;
 use crate::configuration::Configuration;
 use crate::integration::{Integration, SetupError};
-use crate::plugin::{Artifact, Connector, LoadError, Provenance, Source};
+use crate::plugin::{Artifact, Connector, Digest, LoadError, Provenance, Source};
 use crate::serving::{PROBATION, Probation, Serving};
 
 impl Registry {
-    /// Gives an integration its connector: the active one of the name that its configuration has.
+    /// Gives an integration its connector: the active one of the name that its configuration has. One that does not
+    /// trust it loses its seat, and waits for one that it does.
     ///
     /// # Errors
     ///
     /// When there is none of that name, or it does not fit the configuration.
     pub async fn seat(&self, configuration: &Configuration) -> Result<Arc<Serving>, SeatError> {
         let _one_at_a_time = self.swapping.lock().await;
+        let seated = self.try_seat(configuration).await;
+        if matches!(&seated, Err(error) if error.is_distrust()) {
+            self.unseat(&configuration.name);
+        }
+        let is_served = self.slots().values().any(|slot| slot.seats.contains_key(&configuration.name));
+        if !is_served {
+            self.waiting().insert(configuration.name.clone(), configuration.clone());
+        }
+        seated
+    }
+
+    async fn try_seat(&self, configuration: &Configuration) -> Result<Arc<Serving>, SeatError> {
         let name = connector_name(&configuration.source)
             .ok_or_else(|| SeatError::NotAName(configuration.source.to_string()))?;
-        let known = self.slots().get(&name).map(|slot| (slot.active.clone(), slot.before.clone()));
-        let (active, before) = match known {
-            Some(known) => known,
-            None => {
-                let artifact = self.find(&name).ok_or_else(|| SeatError::Unknown(name.clone()))?;
-                let active = Connector::load(&self.engine, artifact, &configuration.provenance).await?;
-                let before = self.before(&name, &active).await;
-                (active, before)
-            }
-        };
-        let untrusted = |error| LoadError::Provenance { source_name: name.clone(), error };
-        active.artifact().verify(&configuration.provenance).map_err(untrusted)?;
+        let active = self.active(&name, &configuration.provenance).await?;
+        let (active, before) = active.ok_or_else(|| SeatError::Unknown(name.clone()))?;
         if active.manifest().name != name {
             return Err(SeatError::AnotherName { name, found: active.manifest().name.clone() });
         }
         // What it sent before it was configured anew counts against the vendor's limit, too.
         let seated = self.slots().get(&name).and_then(|slot| slot.seats.get(&configuration.name).cloned());
         let seated = seated.map(|seat| seat.serving.current());
-        let serving = Arc::new(serve(&active, before.as_ref(), configuration, seated.as_deref())?);
+        // What was rolled back before a restart may have read a part of a run that goes on now.
+        let refused = self.installed.state(&name).all_refused().collect();
+        let serving = Arc::new(serve(&active, before.as_ref(), configuration, seated.as_deref(), refused)?);
         let seat = Seat { configuration: configuration.clone(), serving };
         self.unseat(&configuration.name);
-        let mut slots = self.slots();
-        let slot = slots.entry(name).or_insert_with(|| Slot { active, before, seats: BTreeMap::new() });
-        slot.seats.insert(configuration.name.clone(), seat.clone());
+        if let Some(slot) = self.slots().get_mut(&name) {
+            slot.seats.insert(configuration.name.clone(), seat.clone());
+        }
         Ok(seat.serving)
     }
 
     /// Takes the seat of an integration away.
     pub fn unseat(&self, integration: &str) {
+        self.waiting().remove(integration);
         for slot in self.slots().values_mut() {
             slot.seats.remove(integration);
         }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<String, Configuration>> {
+        // Nothing between lock and unlock can leave half a change.
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The integrations that no connector serves, and that name this one.
+    pub(super) fn waiting_for(&self, name: &str) -> Vec<Configuration> {
+        let names_it = |one: &&Configuration| connector_name(&one.source).as_deref() == Some(name);
+        self.waiting().values().filter(names_it).cloned().collect()
+    }
+
+    /// The connector that serves under `name`, and the one it may go back to; after a start, the one that would.
+    pub(super) async fn active(
+        &self,
+        name: &str,
+        trusted: &Provenance,
+    ) -> Result<Option<(Connector, Option<Before>)>, LoadError> {
+        let known = self.slots().get(name).map(|slot| (slot.active.clone(), slot.before.clone()));
+        if let Some((active, before)) = known {
+            let untrusted = |error| LoadError::Provenance { source_name: name.to_owned(), error };
+            active.artifact().verify(trusted).map_err(untrusted)?;
+            return Ok(Some((active, before)));
+        }
+        let Some(artifact) = self.find(name) else { return Ok(None) };
+        let active = Connector::load(&self.engine, artifact, trusted).await?;
+        let before = self.before(name, &active).await;
+        if active.manifest().name == name {
+            let (active, before) = (active.clone(), before.clone());
+            self.slots().insert(name.to_owned(), Slot { active, before, seats: BTreeMap::new() });
+        }
+        Ok(Some((active, before)))
     }
 
     /// The connector that serves under `name` after a start: the one that was activated last, else the file that lies in
@@ -69,9 +108,7 @@ impl Registry {
                 "the active connector {active} is gone from its folder, or not what it was"
             );
         }
-        let refused = |artifact: &Artifact| {
-            state.versions.get(&artifact.digest.to_string()).is_some_and(|version| version.refused.is_some())
-        };
+        let refused = |artifact: &Artifact| state.refused(artifact.digest).is_some();
         let dropped = Artifact::read(Source::File(self.dropped(name))).ok();
         dropped.filter(|artifact| !refused(artifact)).or_else(|| {
             let bundled = bundled::find(name)?;
@@ -94,12 +131,13 @@ impl Registry {
 }
 
 /// Binds `active` to a configuration, and behind it the one to go back to, where that fits as well. `seated` is what
-/// serves the integration so far.
+/// serves the integration so far, `refused` what does not serve by itself any more.
 fn serve(
     active: &Connector,
     before: Option<&Before>,
     configuration: &Configuration,
     seated: Option<&Integration>,
+    refused: Vec<Digest>,
 ) -> Result<Serving, SetupError> {
     let fitting = before.and_then(|before| {
         before.connector.artifact().verify(&configuration.provenance).ok()?;
@@ -110,11 +148,13 @@ fn serve(
         Some((bound, probation)) => {
             let mut next = Integration::bind(active.clone(), configuration, Some(&bound))?;
             next.probation = Some(Arc::clone(probation));
-            let serving = Serving::new(bound);
+            let serving = Serving::new(bound, refused);
             serving.replace(next);
             Ok(serving)
         }
-        None => Integration::bind(active.clone(), configuration, seated).map(Serving::new),
+        None => {
+            Integration::bind(active.clone(), configuration, seated).map(|bound| Serving::new(bound, refused))
+        }
     }
 }
 
@@ -155,6 +195,12 @@ pub enum SeatError {
 }
 
 impl SeatError {
+    /// Whether the integration does not trust the connector.
+    #[must_use]
+    pub fn is_distrust(&self) -> bool {
+        matches!(self, Self::Load(LoadError::Provenance { .. }))
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

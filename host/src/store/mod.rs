@@ -20,7 +20,7 @@ pub use write::{PageReader, RunId, RunStart, StartedRun, StreamCheckpoint, Strea
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
 /// Raised with each change of `schema.sql`.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 /// A store, open.
 pub struct Store {

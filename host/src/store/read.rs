@@ -169,37 +169,6 @@ impl Store {
         find().map_err(|error| self.sqlite(error))
     }
 
-    /// Whether the connector with this digest read pages of `stream` in `run`.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn was_read_by(&self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
-        let found = self.connection.query_row(
-            "SELECT EXISTS (SELECT 1 FROM run_page p JOIN connector c ON c.id = p.connector_id
-                            WHERE p.run_id = ?1 AND p.stream = ?2 AND c.digest = ?3)",
-            params![run.0, stream, digest],
-            |row| row.get(0),
-        );
-        found.map_err(|error| self.sqlite(error))
-    }
-
-    /// Whether the connector with this digest read the last page of `stream` in `run`, and so perhaps others: where
-    /// another one read it anew, that one did.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn was_last_read_by(&self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
-        let found = self.connection.query_row(
-            "SELECT coalesce((SELECT c.digest FROM run_page p JOIN connector c ON c.id = p.connector_id
-                              WHERE p.run_id = ?1 AND p.stream = ?2 ORDER BY p.id DESC LIMIT 1) = ?3, 0)",
-            params![run.0, stream, digest],
-            |row| row.get(0),
-        );
-        found.map_err(|error| self.sqlite(error))
-    }
-
     /// Calls `each` for every entity that is there, one row at a time.
     ///
     /// # Errors

@@ -56,7 +56,9 @@ CREATE TABLE run_page (
     entities     INTEGER NOT NULL,
     relations    INTEGER NOT NULL,
     usages       INTEGER NOT NULL,
-    problems     INTEGER NOT NULL
+    problems     INTEGER NOT NULL,
+    -- 1 where the connector was rolled back later, so that the stream was read again.
+    distrusted   INTEGER NOT NULL DEFAULT 0 CHECK (distrusted IN (0, 1))
 ) STRICT;
 
 CREATE INDEX run_page_stream ON run_page (run_id, stream);
@@ -69,6 +71,8 @@ CREATE TABLE run_stream (
     reason      TEXT,
     -- The checkpoint: where the next page begins. Null before the first page and after the last one.
     cursor      TEXT,
+    -- The version of that cursor, as the connector that gave it declares. No other version is given it.
+    cursor_version INTEGER NOT NULL DEFAULT 0,
     -- Where the next run of an incremental stream begins.
     bookmark    TEXT,
     -- 1 where it began at the beginning, so that what it did not see is gone; 0 where it reads what came after a
@@ -168,7 +172,7 @@ CREATE INDEX problem_run ON problem (run_id);
 -- Which version of the connector read what: run, stream, digest.
 CREATE VIEW run_connector AS
     SELECT i.name AS integration, p.run_id, p.stream, c.name AS connector, c.version, c.digest,
-           count(*) AS pages, min(p.committed_at) AS first_page_at, max(p.committed_at) AS last_page_at
+           count(*) AS pages, sum(p.distrusted) AS distrusted_pages, min(p.committed_at) AS first_page_at, max(p.committed_at) AS last_page_at
     FROM run_page p
     JOIN connector c ON c.id = p.connector_id
     JOIN run r ON r.id = p.run_id

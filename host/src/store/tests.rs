@@ -13,7 +13,12 @@ fn open() -> (tempfile::TempDir, Store) {
 
 /// The connector of these tests.
 fn reader() -> PageReader {
-    PageReader { connector: "test".to_owned(), version: "1.0.0".to_owned(), digest: "0".repeat(64) }
+    PageReader {
+        connector: "test".to_owned(),
+        version: "1.0.0".to_owned(),
+        digest: "0".repeat(64),
+        cursor_version: 1,
+    }
 }
 
 fn start() -> RunStart<'static> {
@@ -97,7 +102,7 @@ fn more(cursor: &str) -> Progress {
 /// One complete run of the stream `groups`, of one page.
 fn run(store: &mut Store, page: &Page) -> RunId {
     let run = store.begin_run(&start()).unwrap();
-    store.begin_stream(run.id, "groups", true).unwrap();
+    store.begin_stream(run.id, "groups", true, 1).unwrap();
     store.commit_page(run.id, "groups", page, &reader()).unwrap();
     store.finish_run(run.id, true).unwrap();
     run.id
@@ -150,7 +155,7 @@ fn an_incomplete_stream_marks_nothing_as_gone() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two")], done()));
     let run = store.begin_run(&start()).unwrap();
-    store.begin_stream(run.id, "groups", true).unwrap();
+    store.begin_stream(run.id, "groups", true, 1).unwrap();
     store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next")), &reader()).unwrap();
     store.end_stream(run.id, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
     store.finish_run(run.id, false).unwrap();
@@ -162,7 +167,7 @@ fn a_stream_says_nothing_of_what_another_one_yields() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     for (stream, entity) in [("groups", group("1", "one")), ("applications", application("vpn"))] {
-        store.begin_stream(first.id, stream, true).unwrap();
+        store.begin_stream(first.id, stream, true, 1).unwrap();
         store.commit_page(first.id, stream, &page(vec![entity], done()), &reader()).unwrap();
     }
     store.finish_run(first.id, true).unwrap();
@@ -175,7 +180,7 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     let (folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     assert!(!first.resumed);
-    assert_eq!(store.begin_stream(first.id, "groups", true).unwrap().cursor, None);
+    assert_eq!(store.begin_stream(first.id, "groups", true, 1).unwrap().cursor, None);
     store
         .commit_page(first.id, "groups", &page(vec![group("1", "one")], more("v1:offset=1")), &reader())
         .unwrap();
@@ -185,11 +190,11 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
     let second = store.begin_run(&start()).unwrap();
     assert!(second.resumed);
     assert_eq!(second.id, first.id);
-    let checkpoint = store.begin_stream(second.id, "groups", true).unwrap();
+    let checkpoint = store.begin_stream(second.id, "groups", true, 1).unwrap();
     assert_eq!((checkpoint.cursor.as_deref(), checkpoint.pages), (Some("v1:offset=1"), 1));
     store.commit_page(second.id, "groups", &page(vec![group("2", "two")], done()), &reader()).unwrap();
     assert_eq!(names(&store), ["one", "two"], "what the interrupted run saw was seen");
-    assert_eq!(store.begin_stream(second.id, "groups", true).unwrap().state, StreamState::Complete);
+    assert_eq!(store.begin_stream(second.id, "groups", true, 1).unwrap().state, StreamState::Complete);
 }
 
 #[test]
@@ -205,7 +210,10 @@ fn a_bookmark_is_handed_to_the_next_run() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![], Progress::Done(Some("v1:2026".to_owned()))));
     let second = store.begin_run(&start()).unwrap();
-    assert_eq!(store.begin_stream(second.id, "groups", true).unwrap().bookmark.as_deref(), Some("v1:2026"));
+    assert_eq!(
+        store.begin_stream(second.id, "groups", true, 1).unwrap().bookmark.as_deref(),
+        Some("v1:2026")
+    );
 }
 
 #[test]
@@ -219,7 +227,7 @@ fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
     assert_eq!(names(&store), ["TWO", "one"]);
     // Starting over reads all there is.
     let third = store.begin_run(&start()).unwrap();
-    store.begin_stream(third.id, "groups", true).unwrap();
+    store.begin_stream(third.id, "groups", true, 1).unwrap();
     store.forget_checkpoint(third.id, "groups", true).unwrap();
     store.commit_page(third.id, "groups", &page(vec![group("2", "TWO")], done()), &reader()).unwrap();
     assert_eq!(names(&store), ["TWO"]);
@@ -367,4 +375,53 @@ fn only_its_owner_may_read_a_store() {
     let (folder, _store) = open();
     let mode = std::fs::metadata(folder.path().join("test.db")).unwrap().permissions().mode();
     assert_eq!(mode & 0o077, 0);
+}
+
+#[test]
+fn what_a_rolled_back_connector_read_is_taken_back() {
+    let (_folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one"), group("2", "two"), group("3", "three")], done()));
+    let second = store.begin_run(&start()).unwrap();
+    store.begin_stream(second.id, "groups", true, 1).unwrap();
+    let bad = PageReader { digest: "f".repeat(64), ..reader() };
+    store.commit_page(second.id, "groups", &page(vec![group("1", "one")], more("a")), &reader()).unwrap();
+    let invented = page(vec![group("2", "wrong"), group("9", "nine"), group("3", "three")], done());
+    store.commit_page(second.id, "groups", &invented, &bad).unwrap();
+    assert_eq!(names(&store), ["nine", "one", "three", "wrong"]);
+
+    assert!(!store.take_back(second.id, "groups", &"e".repeat(64)).unwrap(), "that one read nothing");
+    assert!(store.take_back(second.id, "groups", &bad.digest).unwrap());
+    assert!(!store.take_back(second.id, "groups", &bad.digest).unwrap(), "once is enough");
+    let checkpoint = store.begin_stream(second.id, "groups", true, 1).unwrap();
+    assert_eq!((checkpoint.state, checkpoint.cursor), (StreamState::Running, None));
+    let truth = page(vec![group("1", "one"), group("2", "two")], done());
+    store.commit_page(second.id, "groups", &truth, &reader()).unwrap();
+    assert_eq!(names(&store), ["one", "two"]);
+    let counts = store.entity_counts(second.id).unwrap();
+    assert_eq!((counts[0].seen, counts[0].new, counts[0].gone), (2, 0, 1), "{counts:?}");
+}
+
+#[test]
+fn a_cursor_of_another_version_is_forgotten_with_what_was_found_on_its_way() {
+    let (_folder, mut store) = open();
+    let run = store.begin_run(&start()).unwrap();
+    store.begin_stream(run.id, "groups", true, 1).unwrap();
+    store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("a")), &reader()).unwrap();
+    let same = store.begin_stream(run.id, "groups", true, 1).unwrap();
+    assert_eq!((same.cursor.as_deref(), same.pages), (Some("a"), 1));
+    let other = store.begin_stream(run.id, "groups", true, 2).unwrap();
+    assert_eq!((other.cursor, other.pages), (None, 0));
+}
+
+#[test]
+fn a_stream_that_has_no_cursor_begins_after_its_bookmark_or_sees_all_there_is() {
+    let (_folder, mut store) = open();
+    let bookmark = || Progress::Done(Some("v1:2026".to_owned()));
+    run(&mut store, &page(vec![group("1", "one"), group("2", "two")], bookmark()));
+    // The run before was interrupted before its first page; by now the stream is no longer incremental.
+    let second = store.begin_run(&start()).unwrap();
+    store.begin_stream(second.id, "groups", true, 1).unwrap();
+    store.begin_stream(second.id, "groups", false, 1).unwrap();
+    store.commit_page(second.id, "groups", &page(vec![group("1", "one")], done()), &reader()).unwrap();
+    assert_eq!(names(&store), ["one"], "it read all there is, so the other one is gone");
 }

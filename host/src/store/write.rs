@@ -43,6 +43,8 @@ pub struct PageReader {
     pub version: String,
     /// Its SHA-256.
     pub digest: String,
+    /// The version of the stream's cursors.
+    pub cursor_version: u32,
 }
 
 /// An interrupted run that is older, in hours, is not gone on with: what it has seen may be gone by now.
@@ -179,7 +181,7 @@ impl Store {
     }
 
     /// Where `stream` stands in `run`; begins it where it has not begun, after the last bookmark where it is
-    /// `incremental` and there is one.
+    /// `incremental` and there is one. A checkpoint whose cursor has another version is forgotten.
     ///
     /// # Errors
     ///
@@ -189,6 +191,7 @@ impl Store {
         run: RunId,
         stream: &str,
         incremental: bool,
+        cursor_version: u32,
     ) -> Result<StreamCheckpoint, StoreError> {
         let begin = || -> rusqlite::Result<StreamCheckpoint> {
             let bookmark: Option<String> = self
@@ -203,6 +206,18 @@ impl Store {
                 )
                 .optional()?
                 .filter(|_| incremental);
+            // Only the connector that gave a cursor knows how another version would take it.
+            let forgotten = self.connection.execute(
+                "UPDATE run_stream SET cursor = NULL, pages = 0
+                 WHERE run_id = ?1 AND stream = ?2 AND cursor IS NOT NULL AND cursor_version <> ?3",
+                params![run.0, stream, cursor_version],
+            )?;
+            if forgotten > 0 {
+                self.connection.execute(
+                    "DELETE FROM problem WHERE run_id = ?1 AND stream = ?2",
+                    params![run.0, stream],
+                )?;
+            }
             // A stream that was skipped or failed before the run was interrupted gets another chance.
             self.connection.execute(
                 "INSERT INTO run_stream (run_id, stream, state, whole) VALUES (?1, ?2, 'running', ?3)
@@ -254,7 +269,7 @@ impl Store {
             writer.usages(&page.usages)?;
             writer.problems(page)?;
             writer.page(page)?;
-            writer.checkpoint(page)?;
+            writer.checkpoint(page, reader.cursor_version)?;
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
                 writer.mark_gone()?;
             }
@@ -284,15 +299,44 @@ impl Store {
         forget().map_err(|error| StoreError::Sqlite { path, error })
     }
 
-    /// Makes a stream that ended be read again in the same run, from where it began.
+    /// Takes back what the connector with this digest read of `stream` in `run`, and makes the stream be read again from
+    /// where it began. What it was the first to see is forgotten, what it saw again counts as not seen: unless the
+    /// reading again sees it, it is gone. `false` where it read nothing that was not taken back already.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn reopen_stream(&mut self, run: RunId, stream: &str) -> Result<(), StoreError> {
+    pub fn take_back(&mut self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
         let path = self.path.clone();
-        let mut reopen = || -> rusqlite::Result<()> {
+        let mut take_back = || -> rusqlite::Result<bool> {
             let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let pages = transaction.execute(
+                "UPDATE run_page SET distrusted = 1 WHERE run_id = ?1 AND stream = ?2 AND NOT distrusted
+                     AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)",
+                params![run.0, stream, digest],
+            )?;
+            if pages == 0 {
+                return Ok(false);
+            }
+            for table in ["entity", "relation"] {
+                let read_by_it =
+                    "integration_id = (SELECT integration_id FROM run WHERE id = ?1) AND stream = ?2
+                     AND last_seen_run = ?1 AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)";
+                transaction.execute(
+                    &format!("DELETE FROM {table} WHERE first_seen_run = ?1 AND {read_by_it}"),
+                    params![run.0, stream, digest],
+                )?;
+                // It was first seen before, so there is a run before this one.
+                transaction.execute(
+                    &format!(
+                        "UPDATE {table} SET last_seen_run = (
+                             SELECT max(before.id) FROM run before JOIN run this USING (integration_id)
+                             WHERE this.id = ?1 AND before.id < ?1
+                         ) WHERE {read_by_it}"
+                    ),
+                    params![run.0, stream, digest],
+                )?;
+            }
             transaction.execute(
                 "UPDATE run_stream SET state = 'running', reason = NULL, cursor = NULL, bookmark = NULL, pages = 0
                  WHERE run_id = ?1 AND stream = ?2",
@@ -300,9 +344,10 @@ impl Store {
             )?;
             transaction
                 .execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", params![run.0, stream])?;
-            transaction.commit()
+            transaction.commit()?;
+            Ok(true)
         };
-        reopen().map_err(|error| StoreError::Sqlite { path, error })
+        take_back().map_err(|error| StoreError::Sqlite { path, error })
     }
 
     /// Ends a stream that is not complete, and says why.
@@ -513,7 +558,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    fn checkpoint(&self, page: &Page) -> rusqlite::Result<()> {
+    fn checkpoint(&self, page: &Page, cursor_version: u32) -> rusqlite::Result<()> {
         let (state, cursor, bookmark) = match &page.progress {
             Progress::More(cursor) => (StreamState::Running, Some(cursor), None),
             Progress::Done(bookmark) => (StreamState::Complete, None, bookmark.as_ref()),
@@ -523,7 +568,7 @@ impl PageWriter<'_> {
         let mut statement = self.transaction.prepare_cached(
             "UPDATE run_stream
              SET state = ?3, cursor = ?4, bookmark = ?5, pages = pages + 1, total = coalesce(?6, total),
-                 window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
+                 cursor_version = ?9, window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
              WHERE run_id = ?1 AND stream = ?2",
         )?;
         statement.execute(params![
@@ -535,6 +580,7 @@ impl PageWriter<'_> {
             page.total.map(|total| i64::try_from(total).unwrap_or(i64::MAX)),
             window.as_ref().map(|(from, _)| from),
             window.as_ref().map(|(_, to)| to),
+            cursor_version,
         ])?;
         Ok(())
     }

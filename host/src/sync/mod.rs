@@ -18,7 +18,6 @@ use tokio_util::sync::CancellationToken;
 use crate::contract::api::{self, Access, ErrorKind};
 use crate::integration::{CallError, Integration};
 use crate::manifest::StreamSpec;
-use crate::plugin::Digest;
 use crate::serving::{AfterFault, Serving};
 use crate::store::{RunId, RunStart, Store, StoreError, StreamState};
 
@@ -150,10 +149,12 @@ pub async fn run(
         observer.event(Event::StreamEnded { summary: &summary });
         summaries.push(summary);
     }
-    let mut distrusted = Vec::new();
+    // What was read before the run was interrupted, too.
+    streams.take_back().await?;
     while !wanted.is_empty() {
         summaries.extend(streams.read(wanted).await?);
-        wanted = streams.take_back(&mut summaries, &mut distrusted).await?;
+        wanted = streams.take_back().await?;
+        summaries.retain(|summary| !wanted.iter().any(|spec| spec.name == summary.stream));
     }
 
     let order = |summary: &StreamSummary| {
@@ -218,7 +219,6 @@ impl Streams {
             let reader = stream::Reader {
                 serving: Arc::clone(&self.serving),
                 integration: Arc::clone(&self.integration),
-                is_stranded: false,
                 stop: self.stop.clone(),
                 waits_until: Mutex::default(),
                 store: self.store.clone(),
@@ -245,37 +245,21 @@ impl Streams {
         Ok(summaries)
     }
 
-    /// Takes back the streams that a connector read, in part at least, which was rolled back since: they are read
-    /// again. `distrusted` are those that were dealt with.
-    async fn take_back(
-        &self,
-        summaries: &mut Vec<StreamSummary>,
-        distrusted: &mut Vec<Digest>,
-    ) -> Result<Vec<StreamSpec>, SyncError> {
+    /// Takes back the streams that a connector read, in part at least, which was rolled back since: they are to be read
+    /// again.
+    async fn take_back(&self) -> Result<Vec<StreamSpec>, SyncError> {
         let mut again = Vec::new();
-        for digest in self.serving.rolled_back() {
-            if distrusted.contains(&digest) {
-                continue;
+        let active = self.serving.current().connector.digest();
+        for spec in &self.integration.selected {
+            let mut taken_back = false;
+            for digest in self.serving.rolled_back().into_iter().filter(|digest| *digest != active) {
+                let (run, stream, digest) = (self.run, spec.name.clone(), digest.to_string());
+                taken_back |= self.store.with(move |store| store.take_back(run, &stream, &digest)).await?;
             }
-            distrusted.push(digest);
-            let complete = summaries.iter().filter(|summary| summary.outcome == StreamOutcome::Complete);
-            for name in complete.map(|summary| summary.stream.clone()).collect::<Vec<_>>() {
-                let (run, stream, digest) = (self.run, name.clone(), digest.to_string());
-                let read = move |store: &mut Store| {
-                    let read = store.was_last_read_by(run, &stream, &digest)?;
-                    if read {
-                        store.reopen_stream(run, &stream)?;
-                    }
-                    Ok(read)
-                };
-                if self.store.with(read).await? {
-                    tracing::warn!(
-                        stream = name,
-                        "it is read again: a connector that was rolled back read it"
-                    );
-                    summaries.retain(|summary| summary.stream != name);
-                    again.extend(self.integration.selected.iter().find(|spec| spec.name == name).cloned());
-                }
+            if taken_back {
+                let stream = spec.name.as_str();
+                tracing::warn!(stream, "it is read again: a connector that was rolled back read it");
+                again.push(spec.clone());
             }
         }
         Ok(again)

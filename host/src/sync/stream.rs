@@ -30,8 +30,6 @@ pub(super) struct Reader {
     pub(super) serving: Arc<Serving>,
     /// Who read the last one.
     pub(super) integration: Arc<Integration>,
-    /// That one was rolled back, and nobody else has this stream.
-    pub(super) is_stranded: bool,
     pub(super) stop: CancellationToken,
     /// Until when it waits for the vendor's rate limit, or before it tries again.
     pub(super) waits_until: Mutex<Option<Instant>>,
@@ -88,8 +86,8 @@ impl Reader {
         self.observer.event(Event::StreamStarted { stream: &self.spec });
         let (run, name) = (self.run, self.spec.name.clone());
         let checkpoint = {
-            let incremental = self.spec.incremental;
-            self.store.with(move |store| store.begin_stream(run, &name, incremental)).await?
+            let (incremental, cursors) = (self.spec.incremental, self.spec.cursor_version);
+            self.store.with(move |store| store.begin_stream(run, &name, incremental, cursors)).await?
         };
         let mut summary = StreamSummary::new(&self.spec, StreamOutcome::Complete);
         summary.pages = checkpoint.pages;
@@ -101,10 +99,23 @@ impl Reader {
             if self.stop.is_cancelled() {
                 return Ok(stopped(summary));
             }
-            if self.take_over(&walk.position).await? == Trust::Lost {
-                walk.begin_again();
-                self.start_over(&walk, &mut summary, "a connector that was rolled back read a part of it")
+            match self.take_over(&walk.position).await? {
+                Trust::Kept => {}
+                Trust::Lost => {
+                    walk.begin_again();
+                    self.start_over(
+                        &walk,
+                        &mut summary,
+                        "a connector that was rolled back read a part of it",
+                    )
                     .await?;
+                }
+                Trust::Nobody => {
+                    let reason =
+                        "its connector was rolled back, and the one before does not have it".to_owned();
+                    let outcome = StreamOutcome::Incomplete { reason, hint: None };
+                    return self.end_with(summary, outcome).await;
+                }
             }
             let page = tokio::select! {
                 page = self.page(&walk.position) => page,
@@ -121,7 +132,8 @@ impl Reader {
                             }
                             None
                         }
-                        Err(reason) => Some(format!("the connector broke the contract: {reason}")),
+                        // It quotes the connector, which may say as much as it likes.
+                        Err(reason) => Some(plain(&format!("the connector broke the contract: {reason}"))),
                     }
                 }
                 Err(CallError::Connector(error)) if error.kind == ErrorKind::InvalidPosition => {
@@ -132,7 +144,7 @@ impl Reader {
                     None
                 }
                 Err(CallError::Fault(fault)) if fault.is_the_connectors() => {
-                    if self.fault(&fault.to_string()) == AfterFault::Final {
+                    if self.serving.fault(&self.integration, &fault.to_string()) == AfterFault::Final {
                         return self.end(summary, fault.into()).await;
                     }
                     None
@@ -141,7 +153,7 @@ impl Reader {
                 Err(error) => return self.end(summary, error).await,
             };
             if let Some(reason) = broken
-                && self.fault(&reason) == AfterFault::Final
+                && self.serving.fault(&self.integration, &reason) == AfterFault::Final
             {
                 let hint = Some("this is a bug in the connector: report it to its author".to_owned());
                 return self.end_with(summary, StreamOutcome::Incomplete { reason, hint }).await;
@@ -163,17 +175,16 @@ impl Reader {
         if Arc::ptr_eq(&current, &self.integration) {
             return Ok(Trust::Kept);
         }
-        let failed = self.integration.probation.as_ref().is_some_and(|probation| probation.has_failed());
+        let digest = self.integration.connector.digest();
+        let failed = self.serving.rolled_back().contains(&digest);
         let spec = current.manifest().stream(&self.spec.name).cloned();
         let no_cursor = failed || !matches!(position, Position::At(_));
         let Some(spec) = spec.filter(|spec| no_cursor || spec.cursor_version == self.spec.cursor_version)
         else {
-            self.is_stranded = failed;
-            return Ok(Trust::Kept);
+            return Ok(if failed { Trust::Nobody } else { Trust::Kept });
         };
         let before = std::mem::replace(&mut self.integration, current);
         self.spec = spec;
-        let digest = before.connector.digest();
         if digest == self.integration.connector.digest() {
             return Ok(Trust::Kept);
         }
@@ -184,13 +195,8 @@ impl Reader {
             self.integration.connector.digest()
         );
         let (run, name, digest) = (self.run, self.spec.name.clone(), digest.to_string());
-        let read = failed && self.store.with(move |store| store.was_read_by(run, &name, &digest)).await?;
+        let read = failed && self.store.with(move |store| store.take_back(run, &name, &digest)).await?;
         Ok(if read { Trust::Lost } else { Trust::Kept })
-    }
-
-    /// The connector failed. Where it was rolled back, and the one before it has no such stream, that is the end.
-    fn fault(&self, reason: &str) -> AfterFault {
-        if self.is_stranded { AfterFault::Final } else { self.serving.fault(&self.integration, reason) }
     }
 
     /// Forgets the checkpoint, so that the walk starts over.
@@ -217,6 +223,7 @@ impl Reader {
             connector: manifest.name.clone(),
             version: manifest.version.clone(),
             digest: self.integration.connector.digest().to_string(),
+            cursor_version: self.spec.cursor_version,
         };
         let (run, name) = (self.run, self.spec.name.clone());
         self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
@@ -363,6 +370,8 @@ impl Reader {
 enum Trust {
     Kept,
     Lost,
+    /// Its connector was rolled back, and nobody else has the stream.
+    Nobody,
 }
 
 fn stopped(mut summary: StreamSummary) -> StreamSummary {

@@ -68,6 +68,15 @@ impl Guest for Variant {
                 choices: Vec::new(),
             });
         }
+        if does("relabels") {
+            let secrets = manifest.settings.iter_mut().filter(|setting| setting.kind == SettingKind::Secret);
+            secrets.for_each(|setting| setting.kind = SettingKind::Text);
+        }
+        if does("extends") {
+            let mut extra = manifest.streams.iter().find(|stream| stream.name == "groups").unwrap().clone();
+            extra.name = "extra".to_owned();
+            manifest.streams.push(extra);
+        }
         if does("renames") {
             manifest.name = "another".to_owned();
         }
@@ -86,6 +95,8 @@ impl Guest for Variant {
         position: Position,
     ) -> Result<Page, Error> {
         assert!(!does("traps"), "this version can't read");
+        assert!(!does("extends") || stream != "users", "this version can't read users");
+        let stream = if stream == "extra" { "groups".to_owned() } else { stream };
         let mine = format!("c{}:", variant(30, 31));
         let is_first = mine == "c1:";
         let position = match position {
@@ -108,10 +119,20 @@ impl Guest for Variant {
             Progress::More(cursor) if !is_first => *cursor = format!("{mine}{cursor}"),
             _ => {}
         }
-        if does("forgets") {
+        if does("invents") && stream == "users" {
+            // Whoever reads it again finds nobody of that name, in a tenant that has other users.
+            if let Some(user) = page.entities.iter().find(|entity| entity.source_type == "user") {
+                let mut invented = user.clone();
+                invented.source_id = "DUINVENTED".to_owned();
+                page.entities.push(invented);
+            }
+        }
+        if does("forgets") || (does("invents") && stream == "users") {
             // Well-formed, and wrong: half of what was there. And then it breaks the contract.
-            let half = page.entities.len() / 2;
-            page.entities.truncate(half);
+            if does("forgets") {
+                let half = page.entities.len() / 2;
+                page.entities.truncate(half);
+            }
             if matches!(position, Position::At(_)) {
                 page.entities.iter_mut().for_each(|entity| entity.source_type = "nonsense".to_owned());
             }

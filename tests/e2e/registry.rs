@@ -1,0 +1,236 @@
+//! What the daemon does to connectors, without the daemon: in an order, and at moments, that no daemon can be made to
+//! keep.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use connector_host::configuration::Configuration;
+use connector_host::plugin::{Artifact, Digest, Engine, EngineOptions, Source};
+use connector_host::registry::{Consent, Refusal, Registry};
+use connector_host::serving::RolledBack;
+use connector_host::sync::{self, Event, Observer, StreamOutcome, Summary};
+use duo_simulator::Fault;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use crate::daemon::variant;
+use crate::harness::{Setup, tenant};
+
+const BY_HAND: Consent = Consent { explicit: true, new_access: false };
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn engine(setup: &Setup) -> Engine {
+    let cache = Some(setup.path("code"));
+    Engine::new(&EngineOptions { cache, ..EngineOptions::default() }).unwrap()
+}
+
+fn registry(setup: &Setup, trial: Duration) -> (Registry, UnboundedReceiver<RolledBack>) {
+    let (sender, receiver) = unbounded_channel();
+    (Registry::open(engine(setup), &setup.path("connectors"), trial, sender).unwrap(), receiver)
+}
+
+fn configuration(setup: &Setup) -> Configuration {
+    std::fs::write(setup.path("key"), &setup.simulator.options().secret_key).unwrap();
+    let text = setup.configuration().replace("{ env = \"TEST_SECRET_KEY\" }", "{ file = \"key\" }");
+    let text = format!("{text}[limits]\nvendor-budgets = false\n");
+    Configuration::parse(&text, Path::new("duo.toml"), &setup.path("")).unwrap()
+}
+
+fn candidate(setup: &Setup, version: &str, does: &str) -> Artifact {
+    Artifact::read(Source::File(variant(&setup.path(""), version, does, 1))).unwrap()
+}
+
+/// Counts pages, and stops the run after so many.
+struct Pages {
+    kept: AtomicU64,
+    most: u64,
+    stop: CancellationToken,
+}
+
+impl Pages {
+    fn until(most: u64) -> Arc<Self> {
+        Arc::new(Self { kept: AtomicU64::new(0), most, stop: CancellationToken::new() })
+    }
+}
+
+impl Observer for Pages {
+    fn event(&self, event: Event<'_>) {
+        if let Event::PageKept { stream, .. } = event
+            && stream.name == "users"
+            && self.kept.fetch_add(1, Ordering::Relaxed) + 1 >= self.most
+        {
+            self.stop.cancel();
+        }
+    }
+}
+
+/// Runs the integration, until so many pages of users were kept.
+async fn run(registry: &Registry, setup: &Setup, pages: u64) -> Summary {
+    let serving = registry.seat(&configuration(setup)).await.unwrap();
+    let observer = Pages::until(pages);
+    let stop = observer.stop.clone();
+    sync::run(serving, setup.path("duo.db"), observer, stop).await.unwrap()
+}
+
+fn users(setup: &Setup) -> (i64, i64) {
+    let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
+    let sql = "SELECT count(*), count(*) FILTER (WHERE source_id = 'DUINVENTED')
+               FROM entity WHERE source_type = 'user' AND gone_run IS NULL";
+    store.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_failed_is_refused_also_where_another_took_over_before_that_was_settled() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, mut failed) = registry(&setup, PATIENCE);
+    registry.seat(&configuration(&setup)).await.unwrap();
+    let first = registry.list()[0].digest.clone();
+    let broken = candidate(&setup, "0.3.0", "traps");
+    registry.swap("duo", broken.clone(), BY_HAND).await.unwrap();
+    let ended = run(&registry, &setup, u64::MAX).await;
+    assert!(ended.complete, "it went back by itself: {ended:?}");
+    let failure = failed.recv().await.unwrap();
+    assert_eq!(failure.digest, broken.digest);
+
+    // A third one is faster than who settles it.
+    let third = candidate(&setup, "0.2.0", "works");
+    let swapped = registry.swap("duo", third, BY_HAND).await.unwrap();
+    assert_eq!(
+        swapped.previous.as_deref(),
+        Some(first.as_str()),
+        "the one that failed is none to go back to"
+    );
+    assert!(registry.settle(&failure).await.unwrap().is_none(), "there is nothing to roll back any more");
+    let state = |version: &str| {
+        let rows = registry.list();
+        rows.iter().find(|row| row.version == version).map(|row| row.state.clone())
+    };
+    assert_eq!(state("0.2.0").as_deref(), Some("active"), "the third one is not rolled back in its place");
+    assert_eq!(state("0.3.0").as_deref(), Some("refused"));
+
+    // Somebody insists: what it did before does not count against it.
+    registry.activate(&broken.digest.to_string(), false).await.unwrap();
+    assert!(registry.settle(&failure).await.unwrap().is_none());
+    assert_eq!(state("0.3.0").as_deref(), Some("active"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trial_that_the_vendor_makes_wait_ends() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, _failed) = registry(&setup, Duration::from_secs(1));
+    registry.seat(&configuration(&setup)).await.unwrap();
+    setup.simulator.inject_at("/admin/v1/groups", Fault::Slow(Duration::from_secs(20)), 100);
+    let start = Instant::now();
+    let refused = registry.swap("duo", candidate(&setup, "0.2.0", "works"), BY_HAND).await.unwrap_err();
+    assert!(matches!(refused, Refusal::TooSlow { .. }), "{refused}");
+    assert!(start.elapsed() < PATIENCE);
+    assert_eq!(registry.list().len(), 1, "it is not held against it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_rolled_back_connector_invented_does_not_stay_also_after_a_restart() {
+    let setup = Setup::new(tenant(3000)).await;
+    let invents = candidate(&setup, "0.4.0", "invents");
+    let digest = invents.digest;
+    {
+        let (registry, _failed) = registry(&setup, PATIENCE);
+        assert!(run(&registry, &setup, u64::MAX).await.complete);
+        registry.swap("duo", invents, BY_HAND).await.unwrap();
+        let stopped = run(&registry, &setup, 1).await;
+        assert!(stopped.stopped, "{stopped:?}");
+        assert_eq!(users(&setup).1, 1, "it did invent somebody");
+        registry.roll_back("duo", "somebody looked at it").await.unwrap();
+    }
+    // Another process, which knows no more than what lies on the disk.
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    let ended = run(&registry, &setup, u64::MAX).await;
+    assert!(ended.resumed && ended.complete, "{ended:?}");
+    assert_eq!(users(&setup), (3000, 0));
+    let users = ended.entities.iter().find(|count| count.source_type == "user").unwrap();
+    assert_eq!((users.seen, users.new, users.gone), (3000, 0, 0), "{users:?}");
+    let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
+    let distrusted: (String, i64) = store
+        .query_row(
+            "SELECT digest, distrusted_pages FROM run_connector WHERE run_id = 2 AND stream = 'users'
+             AND distrusted_pages > 0",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+        .unwrap();
+    assert_eq!(distrusted, (digest.to_string(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_goes_on_gives_no_cursor_to_a_connector_of_another_cursor_version() {
+    let setup = Setup::new(tenant(3000)).await;
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    assert!(run(&registry, &setup, 2).await.stopped);
+    let other = Artifact::read(Source::File(variant(&setup.path(""), "0.5.0", "works", 2))).unwrap();
+    registry.swap("duo", other, BY_HAND).await.unwrap();
+    let asked = setup.simulator.recorded().len();
+    let ended = run(&registry, &setup, u64::MAX).await;
+    assert!(ended.resumed && ended.complete, "{ended:?}");
+    let pages = ended.connectors.iter().filter(|one| one.stream == "users" && one.version == "0.5.0");
+    assert_eq!(pages.map(|one| one.pages).sum::<u64>(), 10, "all pages are its own: {ended:?}");
+    let recorded = setup.simulator.recorded();
+    let refused = recorded.iter().skip(asked).filter(|one| one.query.contains("offset=600")).count();
+    assert_eq!(refused, 1, "it was not even asked to go on from there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_only_the_rolled_back_connector_has_ends() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    registry.seat(&configuration(&setup)).await.unwrap();
+    registry.swap("duo", candidate(&setup, "0.6.0", "extends"), BY_HAND).await.unwrap();
+    let ended = tokio::time::timeout(PATIENCE, run(&registry, &setup, u64::MAX)).await.unwrap();
+    for stream in &ended.streams {
+        match &stream.outcome {
+            StreamOutcome::Incomplete { reason, .. } => {
+                assert_eq!(stream.stream, "extra");
+                assert_eq!(reason, "its connector was rolled back, and the one before does not have it");
+            }
+            outcome => assert_eq!(*outcome, StreamOutcome::Complete, "{}", stream.stream),
+        }
+    }
+    assert!(!ended.complete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_no_longer_called_one_is_new_access() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    registry.seat(&configuration(&setup)).await.unwrap();
+    let relabels = candidate(&setup, "0.7.0", "relabels");
+    let refused = registry.swap("duo", relabels, BY_HAND).await.unwrap_err();
+    assert!(matches!(refused, Refusal::NewAccess(_)), "{refused}");
+    assert!(refused.to_string().contains("the secret `secret-key` in clear"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_candidate_is_held_against_the_one_that_would_serve_before_anybody_is_served() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    let wants = candidate(&setup, "0.7.0", "wants");
+    let refused = registry.swap("duo", wants, BY_HAND).await.unwrap_err();
+    assert!(matches!(refused, Refusal::NewAccess(_)), "{refused}");
+    // One that waits for a connector that it trusts takes part in the trial, too.
+    let checks = candidate(&setup, "0.8.0", "checks");
+    let mut pinned = configuration(&setup);
+    pinned.provenance.sha256 = Some(checks.digest);
+    let Err(error) = registry.seat(&pinned).await else { panic!("it trusts another one") };
+    assert!(error.is_distrust(), "{error}");
+    let refused = registry.swap("duo", checks, BY_HAND).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Check { .. }), "{refused}");
+
+    let works = candidate(&setup, "0.2.0", "works");
+    let digest = works.digest;
+    let swapped = registry.swap("duo", works, BY_HAND).await.unwrap();
+    let bundled = Digest::of(connector_host::bundled::all()[0].bytes);
+    assert_eq!(swapped.previous, Some(bundled.to_string()), "there is one to go back to");
+    assert!(registry.seat(&pinned).await.is_err(), "it trusts only what it pins");
+    pinned.provenance.sha256 = Some(digest);
+    registry.seat(&pinned).await.unwrap();
+}
