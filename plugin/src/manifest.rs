@@ -3,8 +3,7 @@
 use crate::contract::{
     EntitySpec, FieldSpec, Manifest, RelationSpec, RequestBudget, SettingKind, SettingSpec, StreamSpec,
 };
-use crate::paging::CURSOR_VERSION;
-use crate::paging::log::MOST_DAYS;
+use crate::paging::{log, offset};
 use crate::settings::{
     ACCOUNT_ID, ACCOUNT_ID_PATTERN, API_HOSTNAME, API_HOSTNAME_PATTERN, INTEGRATION_KEY,
     INTEGRATION_KEY_PATTERN, LOG_DAYS, LOG_DAYS_PATTERN, MASK_PHONE_NUMBERS, SECRET_KEY, SIGNATURE,
@@ -115,7 +114,7 @@ fn settings() -> Vec<SettingSpec> {
             kind: SettingKind::Integer,
             required: false,
             pattern: Some(LOG_DAYS_PATTERN.to_owned()),
-            default: Some(MOST_DAYS.to_string()),
+            default: Some(log::MOST_DAYS.to_string()),
             example: Some("90".to_owned()),
             choices: Vec::new(),
         },
@@ -157,7 +156,7 @@ fn stream_spec(stream: &Stream) -> StreamSpec {
         optional: stream.optional,
         budget: Some(if stream.log { AUTHENTICATION_LOG } else { OBJECTS }.to_owned()),
         incremental: stream.log,
-        cursor_version: CURSOR_VERSION,
+        cursor_version: if stream.log { log::CURSOR_VERSION } else { offset::CURSOR_VERSION },
     }
 }
 

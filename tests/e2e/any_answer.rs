@@ -100,7 +100,7 @@ async fn whatever_is_answered_the_component_lives() {
             }
             *body.lock().unwrap() = bytes;
             for stream in &streams {
-                for position in [Position::Beginning, Position::At("v1:offset=0;list=summary".to_owned())] {
+                for position in [Position::Beginning, Position::At("v2:offset=0;list=summary".to_owned())] {
                     let requests = Arc::default();
                     let read = integration.read(stream, None, &position, &requests, &|_| {});
                     if let Err(CallError::Fault(fault)) = runtime.block_on(read) {

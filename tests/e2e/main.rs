@@ -6,6 +6,7 @@
 
 mod any_answer;
 mod bad_input;
+mod changing;
 mod collection;
 mod contract;
 mod daemon;

@@ -95,8 +95,8 @@ async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
     let daemon = Daemon::again(&setup);
     let ended = daemon.wait_for_the_end("duo");
     assert_eq!(ended["last_run"]["outcome"], "complete");
-    assert_eq!(kept(&store), (10, true), "the same run went on");
-    assert_eq!(pages(), 10, "and asked for nothing twice");
+    assert_eq!(kept(&store), (11, true), "the same run went on");
+    assert_eq!(pages(), 11, "and asked for nothing twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]

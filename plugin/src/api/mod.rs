@@ -6,6 +6,8 @@ mod failure;
 
 use chrono::{DateTime, Utc};
 
+#[cfg(test)]
+pub(crate) use envelope::Total;
 pub(crate) use envelope::{Listing, Metadata, NextOffset, Payload};
 
 use crate::contract::{Error, Level, Request, Response};

@@ -11,11 +11,14 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::{VERSION, refused};
+use super::refused;
 use crate::api::{Metadata, NextOffset};
 use crate::contract::{Error, ErrorKind, Position, Progress, Window};
 use crate::lenient::Field;
 
+/// The version of cursors and bookmarks, raised when they change their meaning.
+pub(crate) const CURSOR_VERSION: u32 = 1;
+const VERSION: &str = "v1";
 const DAY: i64 = 86_400;
 /// How far back Duo lets a query look, in days.
 pub(crate) const MOST_DAYS: i64 = 180;

@@ -1,37 +1,101 @@
-//! The walk through a list by offset. Knows nothing of objects.
+//! The walk through a list by offset. Knows nothing of objects but their keys.
 //!
 //! The vendor says where the next page begins (`metadata.next_offset`); nothing is computed from the length of
 //! a page, because "the service is free to return a different number" than was asked for. No `next_offset` is
 //! the end of the list.
 //!
-//! A cursor is `v1:offset=300`, or `v1:offset=300;list=legacy`: a version, then named values joined by `;`. A name that this version does not
-//! know is refused like a version that it does not know, so that a later one may add what must not be
-//! overlooked (the key of the last object seen, to notice that the list moved).
+//! The list may change while it is walked through: an object deleted before the place where a page ended moves all
+//! others up by one, and the next page would begin after one that nobody saw. So each page begins with the last object
+//! of the page before (the overlap). Where that is not there, the walk steps back, a page at a time, until it meets an
+//! object that it saw (the trail): all that follows that one is read again, and nothing is missed, as long as the objects
+//! that stay keep their order. Where an object seems to have moved from the part that was not read yet to the part that
+//! was, the list is walked through once more.
+//!
+//! A cursor is `v2:offset=300;trail=1.DU7,2.DU3;total=951`: a version, then named values joined by `;`, in the
+//! order of the fields of [`Cursor`], those left out that have their default. A name that this version does not
+//! know is refused like a version that it does not know.
 
 use std::fmt;
 
-use super::VERSION;
 use crate::api::{Metadata, NextOffset};
 use crate::contract::{Error, ErrorKind, Position, Progress};
 use crate::lenient::Field;
 
+/// The version of cursors, raised when they change their meaning.
+pub(crate) const CURSOR_VERSION: u32 = 2;
+const VERSION: &str = "v2";
+/// How far before the next object those of the trail are. Far ones serve where many near ones are deleted at once.
+const TRAIL: [i64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256];
+/// Walks through one list because its order does not hold. An order that never does would be walked through for ever.
+const MOST_SWEEPS: u32 = 3;
+/// Steps back in one stream, for the same reason.
+const MOST_STEPS: u32 = 1000;
+
 /// Where a page begins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// How many objects come before.
-    pub(crate) offset: i64,
+    /// How many objects come before the ones that were not seen yet.
+    offset: i64,
+    /// How many of those before are read again.
+    overlap: i64,
     /// Which list, where a stream reads a second one after or instead of its first.
     pub(crate) list: Option<&'static str>,
+    /// Objects that were seen, the last one first: how far before `offset`, and the key.
+    trail: Vec<(i64, String)>,
+    /// How many objects the list had, when the vendor was last asked.
+    total: Option<u64>,
+    /// Times that the walk stepped back.
+    steps: u32,
+    /// Times that the list was walked through before.
+    sweeps: u32,
+    /// An object came from the part that was not read yet into the part that was.
+    moved: bool,
+    /// The vendor said that the list ends, and that it has more objects.
+    doubt: bool,
+}
+
+/// What follows a page.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Step {
+    pub(crate) progress: Progress,
+    /// Which objects of the page were on the page before.
+    pub(crate) seen: usize,
+    /// What somebody should know of the list.
+    pub(crate) notice: Option<String>,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{VERSION}:offset={}", self.offset)?;
-        match self.list {
-            Some(list) => write!(formatter, ";list={list}"),
-            None => Ok(()),
+        let Self { offset, overlap, list, trail, total, steps, sweeps, moved, doubt } = self;
+        write!(formatter, "{VERSION}:offset={offset}")?;
+        if *overlap != nearest(trail) {
+            write!(formatter, ";overlap={overlap}")?;
         }
+        if let Some(list) = list {
+            write!(formatter, ";list={list}")?;
+        }
+        for (index, (distance, key)) in trail.iter().enumerate() {
+            let before = if index == 0 { ";trail=" } else { "," };
+            write!(formatter, "{before}{distance}.{key}")?;
+        }
+        if let Some(total) = total {
+            write!(formatter, ";total={total}")?;
+        }
+        for (name, count) in [("steps", *steps), ("sweeps", *sweeps)] {
+            if count > 0 {
+                write!(formatter, ";{name}={count}")?;
+            }
+        }
+        for (name, _) in [("moved", *moved), ("doubt", *doubt)].iter().filter(|(_, is)| *is) {
+            write!(formatter, ";{name}")?;
+        }
+        Ok(())
     }
+}
+
+/// How far before the next object the nearest one of a trail is.
+fn nearest(trail: &[(i64, String)]) -> i64 {
+    trail.first().map_or(0, |(distance, _)| *distance)
 }
 
 impl Cursor {
@@ -51,42 +115,198 @@ impl Cursor {
         }
     }
 
+    /// At the beginning of the list called `list`.
+    pub(crate) fn of(list: &'static str) -> Self {
+        Self { list: Some(list), ..Self::default() }
+    }
+
     fn parse(text: &str, second: Option<&'static str>) -> Option<Self> {
-        let offset = text.strip_prefix(VERSION)?.strip_prefix(":offset=")?;
-        let (offset, list) = match offset.split_once(";list=") {
-            None => (offset, None),
-            Some((offset, list)) => (offset, Some(second.filter(|second| *second == list)?)),
-        };
-        let cursor = Self { offset: offset.parse().ok().filter(|&offset| offset >= 0)?, list };
-        // Only what `Display` writes: no sign, no leading zero.
-        (cursor.to_string() == text).then_some(cursor)
+        let mut cursor = Self::default();
+        let mut overlap = None;
+        for (index, part) in text.strip_prefix(VERSION)?.strip_prefix(':')?.split(';').enumerate() {
+            match part.split_once('=') {
+                Some(("offset", value)) if index == 0 => cursor.offset = value.parse().ok()?,
+                Some(("overlap", value)) => overlap = Some(value.parse().ok()?),
+                Some(("list", value)) => cursor.list = Some(second.filter(|second| *second == value)?),
+                Some(("trail", value)) => {
+                    for anchor in value.split(',') {
+                        let (distance, key) = anchor.split_once('.')?;
+                        cursor.trail.push((distance.parse().ok()?, key.to_owned()));
+                    }
+                }
+                Some(("total", value)) => cursor.total = Some(value.parse().ok()?),
+                Some(("steps", value)) => cursor.steps = value.parse().ok()?,
+                Some(("sweeps", value)) => cursor.sweeps = value.parse().ok()?,
+                None if part == "moved" => cursor.moved = true,
+                None if part == "doubt" => cursor.doubt = true,
+                _ => return None,
+            }
+        }
+        cursor.overlap = overlap.unwrap_or_else(|| nearest(&cursor.trail));
+        let is_sound = cursor.overlap >= 0
+            && cursor.offset >= cursor.overlap
+            && cursor
+                .trail
+                .iter()
+                .all(|(distance, key)| (1..=cursor.offset).contains(distance) && is_key(key));
+        // Only what `Display` writes: no sign, no leading zero, no other order.
+        (is_sound && cursor.to_string() == text).then_some(cursor)
+    }
+
+    /// How many objects come before the page.
+    pub(crate) fn begins(&self) -> i64 {
+        self.offset - self.overlap
     }
 
     /// The parameters that ask for at most `limit` objects from here.
-    pub(crate) fn params(self, limit: u32) -> [(&'static str, String); 2] {
-        [("limit", limit.to_string()), ("offset", self.offset.to_string())]
+    pub(crate) fn params(&self, limit: u32) -> [(&'static str, String); 2] {
+        [("limit", limit.to_string()), ("offset", self.begins().to_string())]
     }
 
-    /// What follows the page that began here, read from `path`.
+    /// What follows the page that began here, read from `path`, with objects of these `keys`, of which `limit` were
+    /// asked for.
     ///
     /// # Errors
     ///
-    /// `unexpected` where the vendor would have the walk go in circles, or gives no number.
-    pub(crate) fn next(self, path: &str, metadata: &Metadata) -> Result<Progress, Error> {
-        let fault = match &metadata.next_offset {
-            Field::Absent => return Ok(Progress::Done(None)),
-            Field::Is(NextOffset::Number(next)) if *next > self.offset => {
-                return Ok(Progress::More(Self { offset: *next, ..self }.to_string()));
+    /// `unexpected` where the vendor would have the walk go in circles, or gives no number, or where the list changes
+    /// faster than it can be read.
+    pub(crate) fn next(
+        &self,
+        path: &str,
+        metadata: &Metadata,
+        keys: &[Option<&str>],
+        limit: u32,
+    ) -> Result<Step, Error> {
+        let begins = self.begins();
+        let next = self.next_offset(path, metadata)?;
+        let total = total(metadata);
+        let Some(found) = self.locate(keys, next) else { return self.step_back(path, limit) };
+
+        let moved = self.moved || self.has_moved(found.shift, total);
+        let end = begins.saturating_add(i64::try_from(keys.len()).unwrap_or(i64::MAX));
+        let offset = next.unwrap_or(end);
+        let trail = trail(keys, begins, offset);
+        // An overlap as long as a page would not lead on; nor does one that the vendor does not count as we do.
+        let leads_on = offset > self.offset || self.overlap > nearest(&self.trail);
+        let trail = if leads_on && nearest(&trail) < offset - begins { trail } else { Vec::new() };
+        let on = Self { offset, overlap: nearest(&trail), trail, total, moved, doubt: false, ..self.clone() };
+        let (progress, notice) = match next {
+            Some(_) => (Progress::More(on.to_string()), None),
+            None if total.is_some_and(|total| i64::try_from(total).is_ok_and(|total| total > end))
+                && !self.doubt =>
+            {
+                (Progress::More(Self { doubt: true, ..on }.to_string()), None)
             }
+            None if moved && self.sweeps + 1 < MOST_SWEEPS => {
+                let again =
+                    Self { list: self.list, steps: self.steps, sweeps: self.sweeps + 1, ..Self::default() };
+                (Progress::More(again.to_string()), None)
+            }
+            None if moved => {
+                let notice = format!(
+                    "the order of `{path}` changed each of the {MOST_SWEEPS} times that it was read: an object may be missing"
+                );
+                (Progress::Done(None), Some(notice))
+            }
+            None => {
+                let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
+                let notice = said
+                    .map(|said| format!("`{path}` ended after {end} objects, and Duo says it has {said}"));
+                (Progress::Done(None), notice)
+            }
+        };
+        Ok(Step { progress, seen: found.seen, notice })
+    }
+
+    /// Whether an object came from the part that was not read yet into the part that was: what was seen moved towards the
+    /// end by `shift`, and that is not because there are more objects.
+    fn has_moved(&self, shift: i64, total: Option<u64>) -> bool {
+        let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
+        let grown = total.zip(self.total).map(|(now, before)| count(now) - count(before));
+        // It was missed at its place, so it should have moved towards the beginning.
+        let missed = self.overlap > nearest(&self.trail);
+        (shift > 0 && grown.is_none_or(|grown| grown < shift)) || (missed && shift >= 0 && self.begins() > 0)
+    }
+
+    /// Where the vendor says that the next page begins.
+    fn next_offset(&self, path: &str, metadata: &Metadata) -> Result<Option<i64>, Error> {
+        let begins = self.begins();
+        let fault = match &metadata.next_offset {
+            Field::Absent => return Ok(None),
+            Field::Is(NextOffset::Number(next)) if *next > begins => return Ok(Some(*next)),
             Field::Is(NextOffset::Number(next)) => format!("is {next}, which does not lead on"),
             Field::Is(NextOffset::Opaque(_)) => "is a text instead of a number".to_owned(),
             Field::Wrong(what) => format!("is {what} instead of a number"),
         };
-        let offset = self.offset;
         let message =
-            format!("could not read `{path}` on from offset {offset}: the answer's `next_offset` {fault}");
+            format!("could not read `{path}` on from offset {begins}: the answer's `next_offset` {fault}");
         Err(Error::new(ErrorKind::Unexpected, message))
     }
+
+    /// Where on the page the trail is met; `None` where it is not.
+    fn locate(&self, keys: &[Option<&str>], next: Option<i64>) -> Option<Found> {
+        let at_place = |(distance, key): &(i64, String)| {
+            let index = usize::try_from(self.overlap - distance).ok()?;
+            // After a step back, what comes before it may be new.
+            let seen = usize::from(index == 0);
+            (*keys.get(index)? == Some(key.as_str())).then_some(Found { shift: 0, seen })
+        };
+        // A page without objects, and another one after it, tells nothing.
+        if self.trail.is_empty() || (keys.is_empty() && next.is_some()) {
+            return Some(Found { shift: 0, seen: 0 });
+        }
+        if let Some(found) = self.trail.first().and_then(at_place) {
+            return Some(found);
+        }
+        let elsewhere = self.trail.iter().find_map(|(distance, key)| {
+            let index = keys.iter().rposition(|found| *found == Some(key.as_str()))?;
+            let index = i64::try_from(index).ok()?;
+            Some(Found { shift: index + distance - self.overlap, seen: 0 })
+        });
+        // The beginning of the list is a place that can't move.
+        elsewhere.or((self.begins() == 0).then_some(Found { shift: 0, seen: 0 }))
+    }
+
+    /// Reads again what comes before the page that began here.
+    fn step_back(&self, path: &str, limit: u32) -> Result<Step, Error> {
+        if self.steps >= MOST_STEPS {
+            let message = format!("could not read `{path}`: it changes faster than it can be read");
+            return Err(
+                Error::new(ErrorKind::Unexpected, message).remedy("read it when less is changed in Duo")
+            );
+        }
+        // One more than fits would leave a gap.
+        let overlap = self.overlap.saturating_add(i64::from(limit.max(2)) - 1).min(self.offset);
+        let back = Self { overlap, steps: self.steps + 1, ..self.clone() };
+        Ok(Step { progress: Progress::More(back.to_string()), seen: 0, notice: None })
+    }
+}
+
+/// The trail, met again.
+struct Found {
+    /// By how much it moved towards the end of the list.
+    shift: i64,
+    /// How many objects at the beginning of the page were on the page before.
+    seen: usize,
+}
+
+/// What a walk that goes on at `offset` leaves behind, of a page that began at `begins`.
+fn trail(keys: &[Option<&str>], begins: i64, offset: i64) -> Vec<(i64, String)> {
+    let anchor = |distance: i64| {
+        let index = usize::try_from(offset - begins - distance).ok()?;
+        let key = keys.get(index).copied().flatten().filter(|key| is_key(key))?;
+        Some((distance, key.to_owned()))
+    };
+    let last = i64::try_from(keys.len()).unwrap_or(i64::MAX);
+    // The page may be shorter than the way to the next one.
+    let gap = (offset - begins - last).max(0);
+    TRAIL.iter().filter_map(|distance| anchor(gap + distance)).collect()
+}
+
+/// Whether it can stand in a cursor.
+fn is_key(key: &str) -> bool {
+    (1..=64).contains(&key.len())
+        && key.chars().all(|char| char.is_ascii_graphic() && !matches!(char, ';' | ',' | '='))
 }
 
 /// How many objects the list has, where the vendor says.
@@ -96,24 +316,36 @@ pub(crate) fn total(metadata: &Metadata) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+    use proptest::sample::Index;
+
     use super::*;
+    use crate::api::Total;
 
     fn metadata(next_offset: Field<NextOffset>) -> Metadata {
         Metadata { next_offset, ..Metadata::default() }
     }
 
+    fn parsed(text: &str) -> Cursor {
+        Cursor::at(&Position::At(text.into()), Some("legacy")).unwrap()
+    }
+
     #[test]
     fn a_cursor_reads_what_it_writes() {
-        for offset in [0, 1, 300, i64::MAX] {
-            let text = Cursor { offset, list: None }.to_string();
-            assert_eq!(Cursor::at(&Position::At(text), None).unwrap(), Cursor { offset, list: None });
+        for text in [
+            "v2:offset=0",
+            "v2:offset=9223372036854775807",
+            "v2:offset=0;list=legacy",
+            "v2:offset=300;trail=1.DU7,2.DU3,64.DUx;total=951",
+            "v2:offset=300;overlap=299;list=legacy;trail=1.DU7;total=0;steps=2;sweeps=1;moved;doubt",
+        ] {
+            assert_eq!(parsed(text).to_string(), text);
         }
-        assert_eq!(Cursor { offset: 300, list: None }.to_string(), "v1:offset=300");
-        let second = Cursor { offset: 0, list: Some("legacy") };
-        assert_eq!(second.to_string(), "v1:offset=0;list=legacy");
-        assert_eq!(Cursor::at(&Position::At(second.to_string()), Some("legacy")).unwrap(), second);
-        assert!(Cursor::at(&Position::At(second.to_string()), None).is_err());
-        assert_eq!(Cursor::at(&Position::Beginning, None).unwrap().offset, 0);
+        assert_eq!(parsed("v2:offset=300;trail=1.DU7").begins(), 299);
+        assert!(Cursor::at(&Position::At("v2:offset=0;list=legacy".into()), None).is_err());
+        assert_eq!(Cursor::at(&Position::Beginning, None).unwrap().begins(), 0);
     }
 
     #[test]
@@ -121,40 +353,49 @@ mod tests {
         for text in [
             "",
             "300",
-            "v1",
-            "v1:",
-            "v1:offset=",
-            "v1:offset=-1",
-            "v1:offset=+1",
-            "v1:offset=01",
-            "v1:offset=1 ",
-            "v1:offset=1;anchor=DU1",
-            "v1:offset=1;list=",
-            "v1:offset=1;list=other",
-            "v1:offset=1;list=legacy;list=legacy",
-            "v2:offset=300",
+            "v2",
+            "v2:",
+            "v2:offset=",
+            "v2:offset=-1",
+            "v2:offset=+1",
+            "v2:offset=01",
+            "v2:offset=1 ",
+            "v2:offset=1;anchor=DU1",
+            "v2:offset=1;list=",
+            "v2:offset=1;list=other",
+            "v2:offset=1;list=legacy;list=legacy",
+            "v2:offset=1;trail=2.DU1",
+            "v2:offset=1;trail=1.",
+            "v2:offset=1;trail=1.a=b",
+            "v2:offset=1;overlap=2",
+            "v2:offset=1;doubt;moved",
+            "v2:list=legacy;offset=1",
+            "v1:offset=300",
             "v10:offset=3",
-            "v1:offset=9223372036854775808",
+            "v2:offset=9223372036854775808",
         ] {
             let error = Cursor::at(&Position::At(text.into()), Some("legacy")).unwrap_err();
             assert_eq!(error.kind, ErrorKind::InvalidPosition, "{text}");
         }
-        let error = Cursor::at(&Position::After("v1:offset=300".into()), None).unwrap_err();
+        let error = Cursor::at(&Position::After("v2:offset=300".into()), None).unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidPosition);
     }
 
     #[test]
     fn the_vendor_says_where_the_next_page_begins() {
-        let here = Cursor { offset: 300, list: None };
-        let next = |next_offset| here.next("/p", &metadata(next_offset));
-        assert_eq!(next(Field::Absent).unwrap(), Progress::Done(None));
-        assert_eq!(next(Field::Is(NextOffset::Number(301))).unwrap(), Progress::More("v1:offset=301".into()));
-        assert_eq!(next(Field::Is(NextOffset::Number(900))).unwrap(), Progress::More("v1:offset=900".into()));
+        let here = parsed("v2:offset=300");
+        let next =
+            |next_offset| here.next("/p", &metadata(next_offset), &[Some("a"), Some("b")], 300).unwrap();
+        assert_eq!(next(Field::Absent).progress, Progress::Done(None));
+        let more = |text: &str| Progress::More(text.into());
+        assert_eq!(next(Field::Is(NextOffset::Number(302))).progress, more("v2:offset=302;trail=1.b,2.a"));
+        // Fewer than there is room for: the place of the last one is known, the next page begins with it.
+        assert_eq!(next(Field::Is(NextOffset::Number(400))).progress, more("v2:offset=400;trail=99.b,100.a"));
     }
 
     #[test]
     fn a_walk_in_circles_is_an_error_and_not_the_end() {
-        let here = Cursor { offset: 300, list: None };
+        let here = parsed("v2:offset=301;trail=1.a");
         for next_offset in [
             Field::Is(NextOffset::Number(300)),
             Field::Is(NextOffset::Number(0)),
@@ -162,9 +403,161 @@ mod tests {
             Field::Is(NextOffset::Opaque("1,b".into())),
             Field::Wrong("a list"),
         ] {
-            let error = here.next("/p", &metadata(next_offset.clone())).unwrap_err();
+            let error = here.next("/p", &metadata(next_offset.clone()), &[Some("a")], 300).unwrap_err();
             assert_eq!(error.kind, ErrorKind::Unexpected, "{next_offset:?}");
             assert!(error.message.contains("`/p`") && error.message.contains("300"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_list_that_ends_before_its_total_is_asked_again_and_then_reported() {
+        let metadata = Metadata { total_objects: Field::Is(Total(5)), ..Metadata::default() };
+        let first = Cursor::default().next("/p", &metadata, &[Some("a"), Some("b")], 300).unwrap();
+        assert_eq!(first.notice, None);
+        let Progress::More(cursor) = first.progress else { panic!("it believes it") };
+        let second = parsed(&cursor).next("/p", &metadata, &[Some("b")], 300).unwrap();
+        assert_eq!((second.progress, second.seen), (Progress::Done(None), 1));
+        assert_eq!(second.notice.as_deref(), Some("`/p` ended after 2 objects, and Duo says it has 5"));
+    }
+
+    /// A list, and what happens to it between two pages.
+    #[derive(Clone, Debug)]
+    struct Changing {
+        objects: Vec<u32>,
+        changes: Vec<Vec<Change>>,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Change {
+        Delete(Index),
+        /// So many in a row.
+        DeleteMany(Index, usize),
+        Insert(Index),
+        /// From one place to another, as where the list is sorted by a name that changes.
+        Move(Index, Index),
+    }
+
+    struct Walked {
+        /// The objects that were there from the beginning to the end.
+        stayed: BTreeSet<u32>,
+        seen: BTreeSet<u32>,
+        notice: Option<String>,
+    }
+
+    impl Changing {
+        fn walk(mut self, limit: u32) -> Result<Walked, Error> {
+            let mut stayed: BTreeSet<u32> = self.objects.iter().copied().collect();
+            let mut fresh = 1_000_000;
+            let mut seen = BTreeSet::new();
+            let mut position = Position::Beginning;
+            let mut cursors = BTreeSet::new();
+            for page in 0.. {
+                for change in self.changes.get(page).into_iter().flatten() {
+                    let len = self.objects.len();
+                    match change {
+                        Change::Insert(index) => {
+                            self.objects.insert(index.index(len + 1), fresh);
+                            fresh += 1;
+                        }
+                        _ if len == 0 => {}
+                        Change::Delete(index) => {
+                            stayed.remove(&self.objects.remove(index.index(len)));
+                        }
+                        Change::DeleteMany(index, count) => {
+                            let from = index.index(len);
+                            for gone in self.objects.drain(from..len.min(from + count)) {
+                                stayed.remove(&gone);
+                            }
+                        }
+                        Change::Move(from, to) => {
+                            let object = self.objects.remove(from.index(len));
+                            self.objects.insert(to.index(len), object);
+                        }
+                    }
+                }
+                let cursor = Cursor::at(&position, None).unwrap();
+                let begins = usize::try_from(cursor.begins()).unwrap();
+                let end = self.objects.len().min(begins + limit as usize);
+                let objects = self.objects.get(begins..end).unwrap_or_default();
+                let metadata = Metadata {
+                    next_offset: if end < self.objects.len() {
+                        Field::Is(NextOffset::Number(end.try_into().unwrap()))
+                    } else {
+                        Field::Absent
+                    },
+                    total_objects: Field::Is(Total(self.objects.len().try_into().unwrap())),
+                };
+                let keys: Vec<String> = objects.iter().map(ToString::to_string).collect();
+                let keys: Vec<_> = keys.iter().map(|key| Some(key.as_str())).collect();
+                let step = cursor.next("/p", &metadata, &keys, limit)?;
+                // What is left out must have been on a page before.
+                assert!(objects.iter().take(step.seen).all(|object| seen.contains(object)));
+                seen.extend(objects.iter().skip(step.seen));
+                match step.progress {
+                    Progress::Done(_) => return Ok(Walked { stayed, seen, notice: step.notice }),
+                    Progress::More(cursor) => {
+                        assert!(cursor.len() <= 4096);
+                        assert!(
+                            cursors.insert(cursor.clone()),
+                            "the host would take it for a circle: {cursor}"
+                        );
+                        position = Position::At(cursor);
+                    }
+                }
+            }
+            unreachable!()
+        }
+    }
+
+    fn changes(
+        change: impl Strategy<Value = Change> + Clone + 'static,
+        at_once: usize,
+    ) -> impl Strategy<Value = Changing> {
+        let changes = prop::collection::vec(prop::collection::vec(change, 0..=at_once), 0..30);
+        (0_u32..120, changes)
+            .prop_map(|(objects, changes)| Changing { objects: (0..objects).collect(), changes })
+    }
+
+    fn change() -> impl Strategy<Value = Change> + Clone {
+        prop_oneof![
+            any::<Index>().prop_map(Change::Delete),
+            (any::<Index>(), 1_usize..40).prop_map(|(index, count)| Change::DeleteMany(index, count)),
+            any::<Index>().prop_map(Change::Insert),
+        ]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn whatever_comes_and_goes_what_stays_is_seen(list in changes(change(), 4), limit in 2_u32..25) {
+            let Walked { stayed, seen, .. } = list.walk(limit).unwrap();
+            let missed: Vec<_> = stayed.difference(&seen).collect();
+            prop_assert!(missed.is_empty(), "missed {missed:?}");
+        }
+
+        // Of several moves between the same pages, one can hide another: there, nothing is promised.
+        #[test]
+        fn what_moves_once_is_seen(
+            objects in 0_u32..120,
+            quiet in 0_usize..30,
+            from in any::<Index>(),
+            to in any::<Index>(),
+            limit in 2_u32..25,
+        ) {
+            let mut changes = vec![Vec::new(); quiet];
+            changes.push(vec![Change::Move(from, to)]);
+            let list = Changing { objects: (0..objects).collect(), changes };
+            let Walked { stayed, seen, .. } = list.walk(limit).unwrap();
+            let missed: Vec<_> = stayed.difference(&seen).collect();
+            prop_assert!(missed.is_empty(), "missed {missed:?}");
+        }
+
+        #[test]
+        fn a_list_that_stays_as_it_is_is_read_once(objects in 0_u32..300, limit in 2_u32..50) {
+            let list = Changing { objects: (0..objects).collect(), changes: vec![] };
+            let Walked { stayed, seen, notice } = list.walk(limit).unwrap();
+            prop_assert_eq!((stayed, notice), (seen, None));
         }
     }
 }

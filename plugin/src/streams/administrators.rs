@@ -163,8 +163,8 @@ struct Administrator {
 impl Object for Administrator {
     const KEY: &'static str = "admin_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.admin_id)
+    fn key(&self) -> &Field<String> {
+        &self.admin_id
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {
@@ -315,13 +315,19 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
         let params = cursor.params(LIMIT);
         let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
         let reply = client.get::<Field<Listing<Address>>>(&ENDPOINT, &params)?;
+        let mut page = Vec::new();
         for element in elements(client, &ENDPOINT, reply.response)? {
-            if let Field::Is(Record(Address { admin_id: Field::Is(key), email: Field::Is(email) })) = element
-            {
-                keys.insert(email.trim().to_lowercase(), key);
+            let (key, email) = match element {
+                Field::Is(Record(Address { admin_id, email })) => (admin_id.ok(), email.ok()),
+                Field::Absent | Field::Wrong(_) => (None, None),
+            };
+            if let (Some(key), Some(email)) = (&key, email) {
+                keys.insert(email.trim().to_lowercase(), key.clone());
             }
+            page.push(key);
         }
-        match cursor.next(ENDPOINT.path, &reply.metadata)? {
+        let page: Vec<_> = page.iter().map(Option::as_deref).collect();
+        match cursor.next(ENDPOINT.path, &reply.metadata, &page, LIMIT)?.progress {
             Progress::More(cursor) => position = Position::At(cursor),
             Progress::Done(_) => return Ok(keys),
         }

@@ -114,13 +114,14 @@ pub(crate) fn is_refused(error: &Error) -> bool {
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let cursor = Cursor::at(position, Some(LEGACY_LIST))?;
     let legacy = || {
-        let cursor = Cursor { list: Some(LEGACY_LIST), ..cursor };
-        read_from::<Legacy>(client, &LEGACY, LIMIT, cursor)
+        // Offsets of one list mean nothing in another.
+        let cursor = if cursor.list.is_some() { cursor.clone() } else { Cursor::of(LEGACY_LIST) };
+        read_from::<Legacy>(client, &LEGACY, LIMIT, &cursor)
     };
     let Some(endpoint) = current(client).filter(|_| cursor.list.is_none()) else { return legacy() };
-    match read_from::<Integration>(client, endpoint, LIMIT, cursor) {
+    match read_from::<Integration>(client, endpoint, LIMIT, &cursor) {
         // In mid-walk a change of version would miss what moved.
-        Err(error) if is_refused(&error) && cursor.offset == 0 => {
+        Err(error) if is_refused(&error) && cursor.begins() == 0 => {
             client.log(Level::Info, &format!("reading version 1 instead: {}", error.message));
             legacy().map_err(|_| error)
         }
@@ -154,8 +155,8 @@ struct Integration {
 impl Object for Integration {
     const KEY: &'static str = "integration_key";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.integration_key)
+    fn key(&self) -> &Field<String> {
+        &self.integration_key
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {
@@ -178,7 +179,7 @@ struct Legacy(Integration);
 impl Object for Legacy {
     const KEY: &'static str = Integration::KEY;
 
-    fn key(&mut self) -> Field<String> {
+    fn key(&self) -> &Field<String> {
         self.0.key()
     }
 

@@ -116,8 +116,8 @@ struct Code {
 impl Object for Code {
     const KEY: &'static str = "bypass_code_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.bypass_code_id)
+    fn key(&self) -> &Field<String> {
+        &self.bypass_code_id
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

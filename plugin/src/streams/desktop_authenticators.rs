@@ -76,8 +76,8 @@ struct DesktopAuthenticator {
 impl Object for DesktopAuthenticator {
     const KEY: &'static str = "dakey";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.dakey)
+    fn key(&self) -> &Field<String> {
+        &self.dakey
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

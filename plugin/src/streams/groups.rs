@@ -67,8 +67,8 @@ struct Group {
 impl Object for Group {
     const KEY: &'static str = "group_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.group_id)
+    fn key(&self) -> &Field<String> {
+        &self.group_id
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {

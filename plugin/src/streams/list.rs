@@ -14,7 +14,7 @@ pub(super) fn read_list<T: Object>(
     limit: u32,
     position: &Position,
 ) -> Result<Page, Error> {
-    read_from::<T>(client, endpoint, limit, Cursor::at(position, None)?)
+    read_from::<T>(client, endpoint, limit, &Cursor::at(position, None)?)
 }
 
 /// Reads and maps the page of the list at `endpoint` that begins at `cursor`.
@@ -22,20 +22,54 @@ pub(super) fn read_from<T: Object>(
     client: &Client<'_>,
     endpoint: &Endpoint<'_>,
     limit: u32,
-    cursor: Cursor,
+    cursor: &Cursor,
 ) -> Result<Page, Error> {
+    let Listed { objects, mut page } = list::<T>(client, endpoint, limit, cursor)?;
+    page.entities.reserve(objects.len());
+    for (place, object) in objects {
+        map_element(client, object, &place, &mut page);
+    }
+    Ok(page)
+}
+
+/// What a page of a list has, not mapped yet.
+pub(super) struct Listed<T> {
+    /// Those that were not on the page before, each with its place, for a person.
+    pub(super) objects: Vec<(String, Field<Record<T>>)>,
+    /// The page that they belong on.
+    pub(super) page: Page,
+}
+
+/// Reads the page of the list at `endpoint` that begins at `cursor`.
+pub(super) fn list<T: Object>(
+    client: &Client<'_>,
+    endpoint: &Endpoint<'_>,
+    limit: u32,
+    cursor: &Cursor,
+) -> Result<Listed<T>, Error> {
     let params = cursor.params(limit);
     let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
     let reply = client.get::<Field<Listing<T>>>(endpoint, &params)?;
     let elements = elements(client, endpoint, reply.response)?;
-    let mut page = empty_page(cursor.next(endpoint.path, &reply.metadata)?);
-    page.entities.reserve(elements.len());
+    let step = cursor.next(endpoint.path, &reply.metadata, &keys(&elements), limit)?;
+    let mut page = empty_page(step.progress);
     page.total = offset::total(&reply.metadata);
-    for (index, element) in elements.into_iter().enumerate() {
-        let place = format_args!("`response[{index}]` at offset {}", cursor.offset);
-        map_element(client, element, &place, &mut page);
-    }
-    Ok(page)
+    let notice = |message| Problem { source_id: None, field: None, message };
+    page.problems.extend(step.notice.map(notice));
+    let place = |index| format!("`response[{index}]` at offset {}", cursor.begins());
+    let objects = elements.into_iter().enumerate().skip(step.seen);
+    Ok(Listed { objects: objects.map(|(index, object)| (place(index), object)).collect(), page })
+}
+
+fn keys<T: Object>(elements: &[Field<Record<T>>]) -> Vec<Option<&str>> {
+    let keys = elements.iter().map(|element| match element {
+        Field::Is(Record(object)) => match object.key() {
+            Field::Is(key) => Some(key.as_str()),
+            Field::Absent | Field::Wrong(_) => None,
+        },
+        Field::Absent | Field::Wrong(_) => None,
+    });
+    keys.collect()
 }
 
 /// A page with nothing on it.
@@ -83,7 +117,7 @@ pub(super) fn map_element<T: Object>(
     page: &mut Page,
 ) {
     let fault = match element {
-        Field::Is(Record(mut object)) => match object.key() {
+        Field::Is(Record(object)) => match object.key().clone() {
             Field::Is(key) => return object.map(key, client, page),
             Field::Absent => format!("has no `{}`{}", T::KEY, hint(&object)),
             Field::Wrong(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),

@@ -13,8 +13,8 @@ pub(super) trait Object: for<'de> Deserialize<'de> + Default {
     /// Name of the field that holds its key.
     const KEY: &'static str;
 
-    /// Takes out the key.
-    fn key(&mut self) -> Field<String>;
+    /// The key.
+    fn key(&self) -> &Field<String>;
 
     /// What else tells a person which object it is: a field's name and value.
     fn hint(&self) -> Option<(&'static str, &str)> {

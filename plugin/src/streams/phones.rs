@@ -104,8 +104,8 @@ struct Phone {
 impl Object for Phone {
     const KEY: &'static str = "phone_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.phone_id)
+    fn key(&self) -> &Field<String> {
+        &self.phone_id
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {

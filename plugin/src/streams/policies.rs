@@ -70,9 +70,9 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     if cursor.list.is_some() {
         return read_summary(client);
     }
-    let mut page = read_from::<Rules>(client, &ENDPOINT, LIMIT, cursor)?;
+    let mut page = read_from::<Rules>(client, &ENDPOINT, LIMIT, &cursor)?;
     if matches!(page.progress, Progress::Done(_)) {
-        page.progress = Progress::More(Cursor { offset: 0, list: Some(SUMMARY_LIST) }.to_string());
+        page.progress = Progress::More(Cursor::of(SUMMARY_LIST).to_string());
     }
     Ok(page)
 }
@@ -138,8 +138,8 @@ impl<'de> Deserialize<'de> for Sections {
 impl Object for Rules {
     const KEY: &'static str = "policy_key";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.policy_key)
+    fn key(&self) -> &Field<String> {
+        &self.policy_key
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {

@@ -75,8 +75,8 @@ struct Token {
 impl Object for Token {
     const KEY: &'static str = "token_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.token_id)
+    fn key(&self) -> &Field<String> {
+        &self.token_id
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {

@@ -6,16 +6,16 @@ use serde::Deserialize;
 
 use super::applications::APPLICATION;
 use super::groups::GROUP;
-use super::list::{elements, empty_page, map_element};
+use super::list::{Listed, list, map_element};
 use super::object::{Attributes, Fields, Object, connection, entity, grant, resource};
 use super::{EntityRow, RelationRow, Stream};
-use crate::api::{Client, Endpoint, Listing};
+use crate::api::{Client, Endpoint};
 use crate::contract::{
     Connection, ConnectionKind, EntityType, Error, Level, NormalForm, Page, Position, Status,
 };
 use crate::family::{ADMINISTRATIVE_UNITS, GRANT_ADMINISTRATORS_READ};
 use crate::lenient::{Field, Record};
-use crate::paging::offset::{self, Cursor};
+use crate::paging::offset::Cursor;
 use crate::signing;
 
 /// The source type of an administrative unit.
@@ -75,14 +75,8 @@ pub(super) static STREAM: Stream = Stream {
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let cursor = Cursor::at(position, None)?;
-    let params = cursor.params(LIMIT);
-    let params = params.each_ref().map(|(name, value)| (*name, value.as_str()));
-    let reply = client.get::<Field<Listing<Unit>>>(&ENDPOINT, &params)?;
-    let units = elements(client, &ENDPOINT, reply.response)?;
-    let mut page = empty_page(cursor.next(ENDPOINT.path, &reply.metadata)?);
-    page.total = offset::total(&reply.metadata);
-    for (index, unit) in units.into_iter().enumerate() {
-        let place = format_args!("`response[{index}]` at offset {}", cursor.offset);
+    let Listed { objects, mut page } = list::<Unit>(client, &ENDPOINT, LIMIT, &cursor)?;
+    for (place, unit) in objects {
         match &unit {
             Field::Is(Record(Unit { admin_unit_id: Field::Is(key), groups, integrations, .. }))
                 if *groups == Field::Absent || *integrations == Field::Absent =>
@@ -133,8 +127,8 @@ struct Unit {
 impl Object for Unit {
     const KEY: &'static str = "admin_unit_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.admin_unit_id)
+    fn key(&self) -> &Field<String> {
+        &self.admin_unit_id
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {

@@ -141,8 +141,8 @@ nested!(
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let cursor = Cursor::at(position, None)?;
-    let mut page = read_from::<User>(client, &ENDPOINT, LIMIT, cursor)?;
-    if cursor.offset == 0 {
+    let mut page = read_from::<User>(client, &ENDPOINT, LIMIT, &cursor)?;
+    if cursor.begins() == 0 {
         let everyone = Connection {
             kind: ConnectionKind::Everyone,
             description: Some("Every user of the account".to_owned()),
@@ -202,8 +202,8 @@ struct U2fToken {
 impl Object for User {
     const KEY: &'static str = "user_id";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.user_id)
+    fn key(&self) -> &Field<String> {
+        &self.user_id
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {

@@ -78,8 +78,8 @@ pub(super) struct Credential {
 impl Object for Credential {
     const KEY: &'static str = "webauthnkey";
 
-    fn key(&mut self) -> Field<String> {
-        std::mem::take(&mut self.webauthnkey)
+    fn key(&self) -> &Field<String> {
+        &self.webauthnkey
     }
 
     fn hint(&self) -> Option<(&'static str, &str)> {

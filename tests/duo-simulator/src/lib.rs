@@ -37,6 +37,7 @@ pub use options::{Grant, Grants, TenantOptions};
 pub use server::SimulatorError;
 
 use server::{Listener, Shared};
+use tenant::Tenant;
 
 /// A tenant that answers. It stops when it is dropped.
 pub struct Simulator {
@@ -139,6 +140,18 @@ impl Simulator {
     /// Deletes the user at `index`: later ones move up by one.
     pub fn delete_user(&self, index: u64) {
         self.shared.tenant.delete_user(index);
+    }
+
+    /// The objects, to change them.
+    #[must_use]
+    pub fn tenant(&self) -> &Tenant {
+        &self.shared.tenant
+    }
+
+    /// Lets `change` happen before each request of a path and a query is answered.
+    pub fn change_before_each(&self, change: impl Fn(&Tenant, &str, &str) + Send + Sync + 'static) {
+        let mut place = self.shared.before_each.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        *place = Some(Box::new(change));
     }
 
     /// Every secret the tenant has: nothing of it may ever be written down by a client.

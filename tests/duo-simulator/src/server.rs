@@ -43,6 +43,9 @@ pub enum SimulatorError {
     },
 }
 
+/// What happens to a tenant before a request of this path and query is answered.
+pub(crate) type Change = Box<dyn Fn(&Tenant, &str, &str) + Send + Sync>;
+
 /// What all requests share.
 pub(crate) struct Shared {
     pub(crate) options: TenantOptions,
@@ -51,6 +54,7 @@ pub(crate) struct Shared {
     /// In seconds ahead of the machine's clock.
     pub(crate) clock_offset: AtomicI64,
     pub(crate) faults: Faults,
+    pub(crate) before_each: RwLock<Option<Change>>,
     pub(crate) counters: Recorder,
 }
 
@@ -61,6 +65,7 @@ impl Shared {
             grants: RwLock::new(options.grants.clone()),
             clock_offset: AtomicI64::new(options.clock_offset_seconds),
             faults: Faults::default(),
+            before_each: RwLock::default(),
             counters: Recorder::default(),
             options,
         }
@@ -160,6 +165,9 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Some(Fault::Slow(_)) | None => {
             let answer = verify(&shared, &parts, &path, &query, &body).and_then(|version| {
                 signature = Some(version);
+                if let Some(change) = &*shared.before_each.read().unwrap_or_else(PoisonError::into_inner) {
+                    change(&shared.tenant, &path, &query);
+                }
                 routes::answer(&shared, &path, &query, version)
             });
             match answer {

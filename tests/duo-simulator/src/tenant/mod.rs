@@ -11,6 +11,7 @@ mod draw;
 mod events;
 mod people;
 
+use std::collections::BTreeMap;
 use std::sync::{PoisonError, RwLock};
 
 use chrono::Utc;
@@ -83,6 +84,8 @@ pub struct Tenant {
     options: TenantOptions,
     /// Numbers of deleted users, ascending.
     deleted: RwLock<Vec<u64>>,
+    /// Numbers of users that were renamed, and how often.
+    renamed: RwLock<BTreeMap<u64, u32>>,
     /// The moment the tenant was made, in milliseconds since 1970: its log ends there.
     now_ms: i64,
 }
@@ -91,7 +94,12 @@ impl Tenant {
     /// The tenant with these options.
     #[must_use]
     pub fn new(options: &TenantOptions) -> Self {
-        Self { options: options.clone(), deleted: RwLock::default(), now_ms: Utc::now().timestamp_millis() }
+        Self {
+            options: options.clone(),
+            deleted: RwLock::default(),
+            renamed: RwLock::default(),
+            now_ms: Utc::now().timestamp_millis(),
+        }
     }
 
     /// The moment the tenant was made, in milliseconds since 1970.
@@ -183,6 +191,33 @@ impl Tenant {
         if let Err(place) = deleted.binary_search(&number) {
             deleted.insert(place, number);
         }
+    }
+
+    /// Brings back the user with this number, counted from zero as if none was deleted: later ones move down by one.
+    pub fn restore_user(&self, number: u64) {
+        let mut deleted = self.deleted.write().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(place) = deleted.binary_search(&number) {
+            deleted.remove(place);
+        }
+    }
+
+    /// Gives the user at `index` another name.
+    pub fn rename_user(&self, index: u64) {
+        let Some(number) = self.user_number(index) else { return };
+        *self.renamed.write().unwrap_or_else(PoisonError::into_inner).entry(number).or_default() += 1;
+    }
+
+    /// The keys of all users that are there.
+    #[must_use]
+    pub fn user_keys(&self) -> Vec<String> {
+        (0..self.users())
+            .filter(|number| self.is_there(*number))
+            .map(|number| self.key(Kind::User, number))
+            .collect()
+    }
+
+    fn times_renamed(&self, number: u64) -> u32 {
+        self.renamed.read().unwrap_or_else(PoisonError::into_inner).get(&number).copied().unwrap_or(0)
     }
 
     fn deleted(&self) -> std::sync::RwLockReadGuard<'_, Vec<u64>> {

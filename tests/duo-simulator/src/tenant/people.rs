@@ -190,7 +190,15 @@ impl Tenant {
             .filter(char::is_ascii_alphanumeric)
             .collect();
         let name = plain.to_lowercase();
-        if draw.one_in(20) { format!("{name}{user}@example.com") } else { format!("{name}{user}") }
+        let renamed = match self.times_renamed(user) {
+            0 => String::new(),
+            times => format!(".{times}"),
+        };
+        if draw.one_in(20) {
+            format!("{name}{user}{renamed}@example.com")
+        } else {
+            format!("{name}{user}{renamed}")
+        }
     }
 
     /// Blank for one in thirty, and the same for a few: an address is no key.

@@ -48,7 +48,8 @@ impl Guest for Variant {
         let mut manifest = duo_connector::describe();
         manifest.version = variant(8, 13).to_owned();
         for stream in &mut manifest.streams {
-            stream.cursor_version = variant(30, 31).parse().unwrap_or(1);
+            // Relative to those of the connector itself: 1 is the same.
+            stream.cursor_version += variant(30, 31).parse().unwrap_or(1) - 1;
         }
         if does("wants") || does("demands") {
             let (name, kind) = if does("wants") {
