@@ -10,6 +10,7 @@ mod connector;
 mod demo;
 mod exit;
 mod export;
+mod history;
 mod inspect;
 mod progress;
 #[cfg(unix)]
@@ -94,6 +95,12 @@ enum Command {
     /// Show, install, activate and roll back the connectors of `serve`
     #[cfg(unix)]
     Connector(connector::Options),
+    /// Show the runs of a store: how each ended, what it cost, which streams are wanting
+    Runs(history::RunsOptions),
+    /// Show what a run found other than the run before: added, changed (from what to what), removed
+    ///
+    /// The first complete run of a stream has no changes: there is nothing to be other than.
+    Changes(history::ChangesOptions),
     /// Write a store's contents in a format others read
     Export(export::Options),
     /// Print completions for a shell
@@ -157,6 +164,8 @@ pub fn main() -> ExitCode {
             Command::Run(options) => status::run_now(options).await,
             #[cfg(unix)]
             Command::Connector(options) => connector::run(options).await,
+            Command::Runs(options) => history::runs(&options),
+            Command::Changes(options) => history::changes(&options),
             Command::Export(options) => export::run(&options),
             Command::Completions(options) => completions::run(&options),
         }

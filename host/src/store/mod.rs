@@ -1,10 +1,16 @@
-//! What is kept: SQLite, one file. `schema.sql` documents it.
+//! What is kept: SQLite, one file. `migrations/` documents it: first the tables, then the views that others read.
 //!
 //! Rows and checkpoint of a page are one transaction: kill the host at any point, and the next run goes on
-//! from the last page. Only a complete stream marks what it did not see as gone.
+//! from the last page. Only a complete stream marks what it did not see as gone. What is as it was costs no write but a bit
+//! in its page's list of what was seen.
+//!
+//! `run` begins and ends runs and streams, `page` keeps a page, `change` tells what is other than before, `read`
+//! answers.
 
+mod change;
+mod page;
 mod read;
-mod write;
+mod run;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -12,15 +18,25 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub use change::FieldChange;
+pub use page::PageReader;
 pub use read::{
-    ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, StoredRun, UsageRow,
+    ChangeRow, ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, RunRow, RunStreamRow,
+    StoredProblem, StoredRun, UsageRow,
 };
-pub use write::{PageReader, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
+pub use run::{Effort, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
 
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
-/// Raised with each change of `schema.sql`.
-const SCHEMA_VERSION: i32 = 4;
+/// What leads from each schema to the next one. Never changed once released: a change is a migration of its own.
+///
+/// Our own loop, because the migration library for `rusqlite` is three releases of it behind.
+const MIGRATIONS: [(i32, &str); 2] =
+    [(5, include_str!("migrations/1-tables.sql")), (6, include_str!("migrations/2-views.sql"))];
+/// The schema of this release.
+const SCHEMA_VERSION: i32 = 6;
+/// The first schema that migrations lead on from; earlier ones were never released.
+const FIRST_SCHEMA: i32 = 5;
 
 /// A store, open.
 pub struct Store {
@@ -103,8 +119,11 @@ impl StoreError {
             Self::OtherSchema { found, .. } if *found > SCHEMA_VERSION => {
                 Some("use the release that wrote it, or a later one".to_owned())
             }
+            Self::OtherSchema { found, .. } if *found >= FIRST_SCHEMA => {
+                Some("it was written by an earlier release: the next `sync` into it brings it up to date".to_owned())
+            }
             Self::OtherSchema { .. } => Some(
-                "it was written by an earlier release: name another file with `--store`, and sync into that"
+                "it was written before the first release: name another file with `--store`, and sync into that"
                     .to_owned(),
             ),
             Self::Sqlite { error, .. } => match error.sqlite_error_code() {
@@ -137,13 +156,19 @@ impl Store {
         create_private(path).map_err(unopenable)?;
         let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         store.lock = Some(lock);
-        let result = store.connection.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0));
-        let version = result.map_err(|error| store.not_a_store(&error))?;
-        if version == 0 && store.is_empty()? {
-            store.prepare()?;
-        } else {
-            store.inspect()?;
+        let version = store.pragma("user_version")?;
+        let is_new = version == 0 && store.is_empty()?;
+        if !is_new {
+            store.require_ours()?;
         }
+        if is_new || (FIRST_SCHEMA..SCHEMA_VERSION).contains(&version) {
+            store.migrate(version)?;
+        }
+        store.inspect()?;
+        // The write-ahead log lets others read while a run writes, and survives a kill at any point; `FULL` survives a
+        // power failure without losing a page that was said to be kept.
+        store.set("journal_mode", "WAL")?;
+        store.set("synchronous", "FULL")?;
         Ok(store)
     }
 
@@ -193,26 +218,38 @@ impl Store {
         Ok(count.map_err(|error| self.not_a_store(&error))? == 0)
     }
 
-    fn prepare(&self) -> Result<(), StoreError> {
-        let schema = include_str!("schema.sql");
-        // The write-ahead log lets others read while a run writes, and survives a kill at any point.
+    /// Brings it from schema `version` to that of this release, or leaves it as it is.
+    fn migrate(&self, version: i32) -> Result<(), StoreError> {
+        let steps: String =
+            MIGRATIONS.iter().filter(|(to, _)| *to > version).map(|(_, step)| format!("{step}\n")).collect();
         let script = format!(
-            "PRAGMA journal_mode = WAL;\n\
-             BEGIN;\n{schema}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
+            "BEGIN IMMEDIATE;\n{steps}PRAGMA application_id = {APPLICATION_ID};\n\
+             PRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
         );
         self.connection.execute_batch(&script).map_err(|error| self.sqlite(error))
     }
 
-    fn inspect(&self) -> Result<(), StoreError> {
-        let pragma = |name| {
-            let value = self.connection.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-            value.map_err(|error| self.not_a_store(&error))
-        };
-        if pragma("application_id")? != APPLICATION_ID {
+    fn pragma(&self, name: &str) -> Result<i32, StoreError> {
+        let value = self.connection.pragma_query_value(None, name, |row| row.get(0));
+        value.map_err(|error| self.not_a_store(&error))
+    }
+
+    fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
+        let set = self.connection.pragma_update(None, name, value);
+        set.map_err(|error| self.sqlite(error))
+    }
+
+    fn require_ours(&self) -> Result<(), StoreError> {
+        if self.pragma("application_id")? != APPLICATION_ID {
             let reason = "it is a database of another program".to_owned();
             return Err(StoreError::NotAStore { path: self.path.clone(), reason });
         }
-        match pragma("user_version")? {
+        Ok(())
+    }
+
+    fn inspect(&self) -> Result<(), StoreError> {
+        self.require_ours()?;
+        match self.pragma("user_version")? {
             SCHEMA_VERSION => Ok(()),
             found => Err(StoreError::OtherSchema { path: self.path.clone(), found }),
         }

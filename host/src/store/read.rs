@@ -1,15 +1,18 @@
 //! What is there.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use rusqlite::{OptionalExtension, Row, params};
 use serde::Serialize;
 
-use super::write::RunId;
-use super::{Store, StoreError};
+use super::change::Object;
+use super::page::seen;
+use super::{FieldChange, RunId, Store, StoreError};
 
 /// An entity that is there.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are the columns of `schema.sql`")]
+#[expect(missing_docs, reason = "the fields are the columns of the tables in `migrations`")]
 pub struct EntityRow {
     pub integration: String,
     pub entity_type: String,
@@ -22,7 +25,7 @@ pub struct EntityRow {
 
 /// A relation that is there.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are the columns of `schema.sql`")]
+#[expect(missing_docs, reason = "the fields are the columns of the tables in `migrations`")]
 pub struct RelationRow {
     pub integration: String,
     pub parent: [String; 3],
@@ -34,7 +37,7 @@ pub struct RelationRow {
 
 /// The last use of a resource.
 #[derive(Clone, Debug)]
-#[expect(missing_docs, reason = "the fields are the columns of `schema.sql`")]
+#[expect(missing_docs, reason = "the fields are the columns of the tables in `migrations`")]
 pub struct UsageRow {
     pub integration: String,
     pub resource: [String; 2],
@@ -85,7 +88,7 @@ pub struct StoredRun {
 
 /// Which connector read a stream of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `run_connector` in `schema.sql`")]
+#[expect(missing_docs, reason = "the fields are the columns of the view `run_connector` in `migrations`")]
 pub struct ConnectorUse {
     pub stream: String,
     pub version: String,
@@ -93,9 +96,70 @@ pub struct ConnectorUse {
     pub pages: u64,
 }
 
+/// A run, as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the columns of the view `runs` in `migrations`")]
+pub struct RunRow {
+    pub run: i64,
+    pub integration: String,
+    pub started_at: String,
+    pub finished_at: Option<String>,
+    pub outcome: Option<String>,
+    pub account: Option<String>,
+    pub connector_version: String,
+    pub connector_digest: String,
+    pub requests: u64,
+    pub retries: u64,
+    pub waited_seconds: f64,
+    pub problems: u64,
+    pub changes: u64,
+    /// Its streams, in the order they began.
+    pub streams: Vec<RunStreamRow>,
+}
+
+/// How a stream of a run ended.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the columns of the view `run_streams` in `migrations`")]
+pub struct RunStreamRow {
+    pub stream: String,
+    pub state: String,
+    pub reason: Option<String>,
+    pub started_at: String,
+    pub ended_at: Option<String>,
+    pub pages: u64,
+    pub total: Option<u64>,
+    pub retries: u64,
+    pub waited_seconds: f64,
+}
+
+/// What a run found other than the runs before it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the columns of the view `changes` in `migrations`")]
+pub struct ChangeRow {
+    pub run: i64,
+    pub run_started_at: String,
+    pub integration: String,
+    pub kind: String,
+    pub object: String,
+    #[serde(rename = "type")]
+    pub type_: String,
+    pub id: String,
+    pub name: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FieldChange>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    seen: u64,
+    new: u64,
+    changed: u64,
+    gone: u64,
+}
+
 /// An object that could not be understood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of `schema.sql`")]
+#[expect(missing_docs, reason = "the fields are the columns of the tables in `migrations`")]
 pub struct StoredProblem {
     pub stream: String,
     pub source_id: Option<String>,
@@ -290,26 +354,13 @@ impl Store {
     ///
     /// When SQLite fails.
     pub fn entity_counts(&self, run: RunId) -> Result<Vec<EntityCount>, StoreError> {
-        self.list(
-            "SELECT entity_type, source_type,
-                    count(*) FILTER (WHERE last_seen_run = ?1),
-                    count(*) FILTER (WHERE first_seen_run = ?1),
-                    count(*) FILTER (WHERE changed_run = ?1 AND first_seen_run < ?1),
-                    count(*) FILTER (WHERE gone_run = ?1)
-             FROM entity WHERE integration_id = (SELECT integration_id FROM run WHERE id = ?1)
-             GROUP BY entity_type, source_type",
-            run,
-            |row| {
-                Ok(EntityCount {
-                    entity_type: row.get(0)?,
-                    source_type: row.get(1)?,
-                    seen: count(row, 2)?,
-                    new: count(row, 3)?,
-                    changed: count(row, 4)?,
-                    gone: count(row, 5)?,
-                })
-            },
-        )
+        let counts = self.counts(run, Object::Entity, ["entity_type", "source_type", "''"]);
+        let counts = counts.map_err(|error| self.sqlite(error))?;
+        let count = |([entity_type, source_type, _], count): ([String; 3], Counts)| {
+            let Counts { seen, new, changed, gone } = count;
+            EntityCount { entity_type, source_type, seen, new, changed, gone }
+        };
+        Ok(counts.into_iter().map(count).collect())
     }
 
     /// What `run` saw, by kind of relation.
@@ -318,27 +369,160 @@ impl Store {
     ///
     /// When SQLite fails.
     pub fn relation_counts(&self, run: RunId) -> Result<Vec<RelationCount>, StoreError> {
-        self.list(
-            "SELECT parent_source_type, privilege, child_source_type,
-                    count(*) FILTER (WHERE last_seen_run = ?1),
-                    count(*) FILTER (WHERE first_seen_run = ?1),
-                    count(*) FILTER (WHERE changed_run = ?1 AND first_seen_run < ?1),
-                    count(*) FILTER (WHERE gone_run = ?1)
-             FROM relation WHERE integration_id = (SELECT integration_id FROM run WHERE id = ?1)
-             GROUP BY parent_source_type, privilege, child_source_type",
-            run,
-            |row| {
-                Ok(RelationCount {
-                    parent: row.get(0)?,
-                    privilege: row.get(1)?,
-                    child: row.get(2)?,
-                    seen: count(row, 3)?,
-                    new: count(row, 4)?,
-                    changed: count(row, 5)?,
-                    gone: count(row, 6)?,
+        let counts =
+            self.counts(run, Object::Relation, ["parent_source_type", "privilege", "child_source_type"]);
+        let counts = counts.map_err(|error| self.sqlite(error))?;
+        let count = |([parent, privilege, child], count): ([String; 3], Counts)| {
+            let Counts { seen, new, changed, gone } = count;
+            RelationCount { parent, privilege, child, seen, new, changed, gone }
+        };
+        Ok(counts.into_iter().map(count).collect())
+    }
+
+    /// Counts the objects of each kind, as `kind` names it.
+    fn counts(
+        &self,
+        run: RunId,
+        object: Object,
+        kind: [&str; 3],
+    ) -> rusqlite::Result<BTreeMap<[String; 3], Counts>> {
+        let table = object.word();
+        let columns = kind.join(", ");
+        let kind = |row: &Row<'_>| -> rusqlite::Result<_> { Ok([row.get(0)?, row.get(1)?, row.get(2)?]) };
+        let mut counts: BTreeMap<[String; 3], Counts> = BTreeMap::new();
+
+        let streams: Vec<(String, bool)> = self
+            .connection
+            .prepare("SELECT stream, state = 'complete' AND whole FROM run_stream WHERE run_id = ?1")?
+            .query_map([run.0], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (stream, is_whole) in streams {
+            let seen = if is_whole { None } else { Some(seen(&self.connection, run, &stream, object)?) };
+            // Of a stream that was read whole, what is there was seen.
+            let mut here = self.connection.prepare_cached(&format!(
+                "SELECT {columns}, id, first_seen_run = ?1 FROM {table}
+                 WHERE integration_id = (SELECT integration_id FROM run WHERE id = ?1) AND stream = ?2
+                   AND gone_run IS NULL"
+            ))?;
+            let mut rows = here.query(params![run.0, stream])?;
+            while let Some(row) = rows.next()? {
+                let id: i64 = row.get(3)?;
+                if seen.as_ref().is_none_or(|seen| seen.contains(id.unsigned_abs())) {
+                    let count = counts.entry(kind(row)?).or_default();
+                    count.seen += 1;
+                    count.new += u64::from(row.get::<_, bool>(4)?);
+                }
+            }
+        }
+        let mut changes = self.connection.prepare(&format!(
+            "SELECT {columns}, c.kind, count(*) FROM change c JOIN {table} o ON o.id = c.object_id
+             WHERE c.run_id = ?1 AND c.object = '{table}' AND o.first_seen_run < ?1 GROUP BY 1, 2, 3, 4"
+        ))?;
+        let mut rows = changes.query([run.0])?;
+        while let Some(row) = rows.next()? {
+            let counted = count(row, 4)?;
+            let counts = counts.entry(kind(row)?).or_default();
+            match row.get::<_, String>(3)?.as_str() {
+                "added" => counts.new += counted,
+                "removed" => counts.gone += counted,
+                _ => counts.changed += counted,
+            }
+        }
+        Ok(counts)
+    }
+
+    /// The latest `limit` runs, the latest first; of one integration, or of all.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn runs(&self, integration: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        let find = || -> rusqlite::Result<Vec<RunRow>> {
+            let mut statement = self.connection.prepare(
+                "SELECT run, integration, started_at, finished_at, outcome, account, connector_version,
+                        connector_digest, requests, coalesce(retries, 0), coalesce(waited_seconds, 0), problems, changes
+                 FROM runs WHERE ?1 IS NULL OR integration = ?1 ORDER BY run DESC LIMIT ?2",
+            )?;
+            let rows = statement.query_map(params![integration, limit], |row| {
+                Ok(RunRow {
+                    run: row.get(0)?,
+                    integration: row.get(1)?,
+                    started_at: row.get(2)?,
+                    finished_at: row.get(3)?,
+                    outcome: row.get(4)?,
+                    account: row.get(5)?,
+                    connector_version: row.get(6)?,
+                    connector_digest: row.get(7)?,
+                    requests: count(row, 8)?,
+                    retries: count(row, 9)?,
+                    waited_seconds: row.get(10)?,
+                    problems: count(row, 11)?,
+                    changes: count(row, 12)?,
+                    streams: Vec::new(),
                 })
-            },
-        )
+            })?;
+            let mut rows: Vec<RunRow> = rows.collect::<Result<_, _>>()?;
+            let mut statement = self.connection.prepare(
+                "SELECT stream, state, reason, started_at, ended_at, pages, total, retries, waited_seconds
+                 FROM run_streams WHERE run = ?1 ORDER BY started_at, stream",
+            )?;
+            for run in &mut rows {
+                let streams = statement.query_map([run.run], |row| {
+                    Ok(RunStreamRow {
+                        stream: row.get(0)?,
+                        state: row.get(1)?,
+                        reason: row.get(2)?,
+                        started_at: row.get(3)?,
+                        ended_at: row.get(4)?,
+                        pages: count(row, 5)?,
+                        total: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),
+                        retries: count(row, 7)?,
+                        waited_seconds: row.get(8)?,
+                    })
+                })?;
+                run.streams = streams.collect::<Result<_, _>>()?;
+            }
+            Ok(rows)
+        };
+        find().map_err(|error| self.sqlite(error))
+    }
+
+    /// Calls `each` for every change that was found after `run`, one row at a time, the earliest first; of one
+    /// integration, or of all.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails, or `each` does.
+    pub fn changes<E: From<StoreError>>(
+        &self,
+        since: RunId,
+        integration: Option<&str>,
+        mut each: impl FnMut(ChangeRow) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let sqlite = |error| self.sqlite(error);
+        let query =
+            "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
+                     WHERE run > ?1 AND (?2 IS NULL OR integration = ?2) ORDER BY run, object, type, id";
+        let mut statement = self.connection.prepare(query).map_err(sqlite)?;
+        let mut rows = statement.query(params![since.0, integration]).map_err(sqlite)?;
+        let parse = |row: &Row<'_>| {
+            let fields: Option<String> = row.get(8)?;
+            Ok(ChangeRow {
+                run: row.get(0)?,
+                run_started_at: row.get(1)?,
+                integration: row.get(2)?,
+                kind: row.get(3)?,
+                object: row.get(4)?,
+                type_: row.get(5)?,
+                id: row.get(6)?,
+                name: row.get(7)?,
+                fields: fields.and_then(|fields| serde_json::from_str(&fields).ok()).unwrap_or_default(),
+            })
+        };
+        while let Some(row) = rows.next().map_err(sqlite)? {
+            each(parse(row).map_err(sqlite)?)?;
+        }
+        Ok(())
     }
 
     /// The first `limit` problems of `run`.

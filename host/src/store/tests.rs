@@ -147,7 +147,7 @@ fn what_was_gone_can_come_back() {
     assert!(names(&store).is_empty());
     let third = run(&mut store, &page(vec![group("1", "one")], done()));
     assert_eq!(names(&store), ["one"]);
-    assert_eq!(store.entity_counts(third).unwrap()[0].changed, 1);
+    assert_eq!(store.entity_counts(third).unwrap()[0].new, 1);
 }
 
 #[test]
@@ -273,7 +273,8 @@ fn a_relation_that_comes_back_or_turns_into_a_deny_has_changed() {
     run(&mut store, &related(vec![access("2", "vpn")]));
     let denied = Relation { privilege_value: false, ..access("2", "vpn") };
     let third = run(&mut store, &related(vec![access("1", "vpn"), denied]));
-    assert_eq!(store.relation_counts(third).unwrap()[0].changed, 2);
+    let counts = store.relation_counts(third).unwrap();
+    assert_eq!((counts[0].new, counts[0].changed), (1, 1));
 }
 
 #[test]
@@ -424,4 +425,112 @@ fn a_stream_that_has_no_cursor_begins_after_its_bookmark_or_sees_all_there_is() 
     store.begin_stream(second.id, "groups", false, 1).unwrap();
     store.commit_page(second.id, "groups", &page(vec![group("1", "one")], done()), &reader()).unwrap();
     assert_eq!(names(&store), ["one"], "it read all there is, so the other one is gone");
+}
+
+/// Changes after `run`: kind, name, fields.
+fn changes(store: &Store, run: RunId) -> Vec<(String, String, Vec<String>)> {
+    let mut changes = Vec::new();
+    store
+        .changes(RunId(run.0 - 1), None, |row| {
+            let fields = row.fields.iter().map(|one| format!("{}: {} -> {}", one.field, one.from, one.to));
+            changes.push((row.kind, row.name, fields.collect()));
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    changes
+}
+
+fn told(kind: &str, name: &str, fields: &[&str]) -> (String, String, Vec<String>) {
+    (kind.to_owned(), name.to_owned(), fields.iter().map(|field| (*field).to_owned()).collect())
+}
+
+#[test]
+fn what_is_other_than_before_is_told_field_by_field() {
+    let (_folder, mut store) = open();
+    let related = |entities, relations| Page { relations, ..page(entities, done()) };
+    let first = run(
+        &mut store,
+        &related(vec![group("1", "one"), group("2", "two"), group("3", "three")], vec![access("1", "vpn")]),
+    );
+    assert_eq!(changes(&store, first), [], "there is nothing to be other than");
+    let second = run(
+        &mut store,
+        &related(vec![group("1", "one"), group("2", "TWO"), group("4", "four")], vec![access("2", "vpn")]),
+    );
+    let expected = [
+        told("changed", "TWO", &["name: \"two\" -> \"TWO\""]),
+        told("removed", "three", &[]),
+        told("added", "four", &[]),
+        told("removed", "one access vpn", &[]),
+        told("added", "TWO access vpn", &[]),
+    ];
+    assert_eq!(changes(&store, second), expected);
+}
+
+#[test]
+fn a_run_over_an_unchanged_tenant_changes_nothing_and_writes_no_object() {
+    let (_folder, mut store) = open();
+    let groups = || (0..200).map(|n| group(&n.to_string(), &format!("group {n}"))).collect::<Vec<_>>();
+    let related = Page { relations: vec![access("1", "vpn")], ..page(groups(), done()) };
+    run(&mut store, &related);
+    let forbid = "CREATE TEMP TRIGGER e BEFORE UPDATE ON entity BEGIN SELECT raise(ABORT, 'written'); END;
+                  CREATE TEMP TRIGGER r BEFORE UPDATE ON relation BEGIN SELECT raise(ABORT, 'written'); END;
+                  CREATE TEMP TRIGGER c BEFORE INSERT ON change BEGIN SELECT raise(ABORT, 'written'); END;";
+    store.connection.execute_batch(forbid).unwrap();
+    let second = run(&mut store, &related);
+    let counts = store.entity_counts(second).unwrap();
+    assert_eq!((counts[0].seen, counts[0].new, counts[0].changed, counts[0].gone), (200, 0, 0, 0));
+}
+
+#[test]
+fn a_store_of_an_earlier_release_is_brought_up_to_date_with_what_it_has() {
+    let (folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    // As the first release of all left it: tables, and no views.
+    let views: Vec<String> = store
+        .connection
+        .prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    views.iter().for_each(|view| store.connection.execute_batch(&format!("DROP VIEW {view}")).unwrap());
+    store.connection.pragma_update(None, "user_version", FIRST_SCHEMA).unwrap();
+    drop(store);
+    let path = folder.path().join("test.db");
+    let Err(refused) = Store::open_read_only(&path) else { panic!("a reader migrates nothing") };
+    assert!(refused.hint().unwrap().contains("the next `sync`"), "{refused}");
+    let store = Store::open(&path).unwrap();
+    assert_eq!(names(&store), ["one"]);
+    assert_eq!(store.runs(None, 10).unwrap().len(), 1, "the views are there");
+}
+
+#[test]
+fn the_schemas_follow_each_other() {
+    let versions = MIGRATIONS.map(|(version, _)| version);
+    assert!(versions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{versions:?}");
+    assert_eq!((versions[0], versions[versions.len() - 1]), (FIRST_SCHEMA, SCHEMA_VERSION));
+}
+
+#[test]
+fn a_run_is_shown_with_what_it_cost_and_how_its_streams_ended() {
+    let (_folder, mut store) = open();
+    let run = store.begin_run(&start()).unwrap().id;
+    store.begin_stream(run, "groups", true, 1).unwrap();
+    store.commit_page(run, "groups", &page(vec![group("1", "one")], more("next")), &reader()).unwrap();
+    let effort = Effort { retries: 3, waited: Duration::from_millis(1500) };
+    store.add_effort(run, "groups", effort).unwrap();
+    store.end_stream(run, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
+    store.end_stream(run, "phones", StreamState::Skipped, "the grant is missing").unwrap();
+    store.add_requests(run, 7).unwrap();
+    store.finish_run(run, false).unwrap();
+    let rows = store.runs(Some("acme"), 10).unwrap();
+    let [row] = rows.as_slice() else { panic!("{rows:?}") };
+    assert_eq!((row.requests, row.retries, row.waited_seconds), (7, 3, 1.5));
+    assert_eq!(row.outcome.as_deref(), Some("partial"));
+    let streams: Vec<_> =
+        row.streams.iter().map(|one| (one.stream.as_str(), one.state.as_str(), one.pages)).collect();
+    assert_eq!(streams, [("groups", "incomplete", 1), ("phones", "skipped", 0)]);
+    assert!(store.runs(Some("other"), 10).unwrap().is_empty());
 }

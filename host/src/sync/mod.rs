@@ -163,8 +163,10 @@ pub async fn run(
     summaries.sort_by_key(order);
     let complete = summaries.iter().all(StreamSummary::is_complete_enough);
     let stopped = summaries.iter().any(|summary| summary.outcome == StreamOutcome::Stopped);
+    let sent = crate::capability::requests_sent(&requests);
     let (entities, relations, problems, problem_count, connectors) = store
         .with(move |store| {
+            store.add_requests(run.id, sent)?;
             // A run that was stopped is gone on with, like one that was killed.
             if !stopped {
                 store.finish_run(run.id, complete)?;
@@ -193,7 +195,7 @@ pub async fn run(
         relations,
         problems,
         problem_count,
-        requests: crate::capability::requests_sent(&requests),
+        requests: sent,
         seconds: started.elapsed().as_secs_f64(),
     })
 }
@@ -221,6 +223,7 @@ impl Streams {
                 integration: Arc::clone(&self.integration),
                 stop: self.stop.clone(),
                 waits_until: Mutex::default(),
+                effort: Mutex::default(),
                 store: self.store.clone(),
                 observer: Arc::clone(&self.observer),
                 requests: Arc::clone(&self.requests),

@@ -17,7 +17,7 @@ use crate::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
 use crate::normal;
 use crate::plugin::Digest;
 use crate::serving::{AfterFault, Serving};
-use crate::store::{PageReader, RunId, StreamState};
+use crate::store::{Effort, PageReader, RunId, StreamState};
 
 /// The longest cursor or bookmark, in bytes; see the contract.
 const LONGEST_CURSOR: usize = 4096;
@@ -33,6 +33,8 @@ pub(super) struct Reader {
     pub(super) stop: CancellationToken,
     /// Until when it waits for the vendor's rate limit, or before it tries again.
     pub(super) waits_until: Mutex<Option<Instant>>,
+    /// What it cost so far, beside its pages.
+    pub(super) effort: Mutex<Effort>,
     pub(super) store: Keeper,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) requests: Arc<AtomicU64>,
@@ -83,6 +85,14 @@ impl Walk {
 impl Reader {
     /// Reads to the end, or to what ends it early. An error ends the whole run.
     pub(super) async fn read(mut self) -> Result<StreamSummary, SyncError> {
+        let summary = self.walk().await;
+        let (run, name) = (self.run, self.spec.name.clone());
+        let effort = std::mem::take(&mut *self.effort.lock().unwrap_or_else(PoisonError::into_inner));
+        self.store.with(move |store| store.add_effort(run, &name, effort)).await?;
+        summary
+    }
+
+    async fn walk(&mut self) -> Result<StreamSummary, SyncError> {
         self.observer.event(Event::StreamStarted { stream: &self.spec });
         let (run, name) = (self.run, self.spec.name.clone());
         let checkpoint = {
@@ -251,6 +261,7 @@ impl Reader {
 
     /// Nothing is on its way for so long.
     fn waits(&self, duration: Duration) {
+        self.effort.lock().unwrap_or_else(PoisonError::into_inner).waited += duration;
         *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner) =
             Instant::now().checked_add(duration);
     }
@@ -273,6 +284,7 @@ impl Reader {
         retry::until_answered(
             self.integration.retry,
             |wait| {
+                self.effort.lock().unwrap_or_else(PoisonError::into_inner).retries += 1;
                 self.waits(wait.duration);
                 self.observer.event(Event::Waiting { stream: &self.spec.name, wait });
             },

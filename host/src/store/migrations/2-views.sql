@@ -1,173 +1,80 @@
--- What is kept of every integration. Times are RFC 3339 in UTC.
+-- The views: what others read. Their names and columns stay; new ones may come. Times are RFC 3339 in UTC.
 --
 -- Who has access to what:
---   SELECT parent_source_id, privilege, child_source_id FROM relation WHERE gone_run IS NULL;
+--   SELECT parent_id, privilege, child_id FROM relations;
 -- Who can reach application X, and through what:
 --   SELECT identity, through FROM application_access WHERE application = 'X' AND can_sign_in;
 -- When was each application last used, and within which time do we know:
 --   SELECT application, last_success, window_from, window_to FROM application_usage;
+-- What changed in the last run:
+--   SELECT kind, type, name, fields FROM changes WHERE run = (SELECT max(run) FROM runs);
 -- Which version of the connector read what:
 --   SELECT run_id, stream, version, digest, pages FROM run_connector;
--- What changed in the last run:
---   SELECT * FROM entity WHERE (SELECT max(id) FROM run) IN (changed_run, gone_run);
 
-CREATE TABLE integration (
-    id        INTEGER PRIMARY KEY,
-    name      TEXT NOT NULL UNIQUE,
-    -- Name and title of the connector, as its manifest has them.
-    connector TEXT NOT NULL,
-    title     TEXT NOT NULL,
-    -- The hosts it reads: another tenant's data never lands in the same integration.
-    tenant    TEXT NOT NULL
-) STRICT;
+-- Everything that is there. `normal` and `attributes` are JSON objects.
+CREATE VIEW entities AS
+    SELECT i.name AS integration, e.entity_type, e.source_type AS type, e.source_id AS id, e.name,
+           e.normal, e.attributes, e.stream, e.first_seen_run AS first_run
+    FROM entity e JOIN integration i ON i.id = e.integration_id
+    WHERE e.gone_run IS NULL;
 
-CREATE TABLE run (
-    id                INTEGER PRIMARY KEY,
-    integration_id    INTEGER NOT NULL REFERENCES integration,
-    started_at        TEXT NOT NULL,
-    -- Null while it runs, and after a crash: the next run goes on from its checkpoints, if it has the same scope
-    -- and comes within a day.
-    finished_at       TEXT,
-    -- The selected streams.
-    scope             TEXT NOT NULL,
-    outcome           TEXT CHECK (outcome IN ('complete', 'partial')),
-    account           TEXT,
-    connector_version TEXT NOT NULL,
-    connector_digest  TEXT NOT NULL
-) STRICT;
+-- Who is or has what. `privilege_value` is 1 where it grants, 0 where it denies.
+CREATE VIEW relations AS
+    SELECT i.name AS integration,
+           r.parent_entity_type, r.parent_source_type AS parent_type, r.parent_source_id AS parent_id,
+           r.privilege, r.privilege_value,
+           r.child_entity_type, r.child_source_type AS child_type, r.child_source_id AS child_id,
+           r.attributes, r.stream, r.first_seen_run AS first_run
+    FROM relation r JOIN integration i ON i.id = r.integration_id
+    WHERE r.gone_run IS NULL;
 
--- Every version of a connector that read anything.
-CREATE TABLE connector (
-    id      INTEGER PRIMARY KEY,
-    name    TEXT NOT NULL,
-    version TEXT NOT NULL,
-    -- SHA-256 of the component.
-    digest  TEXT NOT NULL,
-    UNIQUE (digest, version, name)
-) STRICT;
+-- The last use of each resource: by an identity, or by anybody where `identity_id` is null.
+CREATE VIEW usages AS
+    SELECT i.name AS integration, u.resource_source_type AS resource_type, u.resource_source_id AS resource_id,
+           u.resource_name, nullif(u.identity_source_type, '') AS identity_type,
+           nullif(u.identity_source_id, '') AS identity_id, u.identity_name,
+           u.last_success, u.last_attempt, u.last_attempt_result, u.last_attempt_vendor
+    FROM usage u JOIN integration i ON i.id = u.integration_id;
 
--- Every page, and which connector read it: one may take over from another in the middle of a run.
-CREATE TABLE run_page (
-    id           INTEGER PRIMARY KEY,
-    run_id       INTEGER NOT NULL REFERENCES run,
-    stream       TEXT NOT NULL,
-    connector_id INTEGER NOT NULL REFERENCES connector,
-    committed_at TEXT NOT NULL,
-    entities     INTEGER NOT NULL,
-    relations    INTEGER NOT NULL,
-    usages       INTEGER NOT NULL,
-    problems     INTEGER NOT NULL,
-    -- 1 where the connector was rolled back later, so that the stream was read again.
-    distrusted   INTEGER NOT NULL DEFAULT 0 CHECK (distrusted IN (0, 1))
-) STRICT;
+-- Every run. `outcome` is `complete`, `partial`, or null where it runs or was interrupted.
+CREATE VIEW runs AS
+    SELECT r.id AS run, i.name AS integration, r.started_at, r.finished_at, r.outcome, r.account,
+           r.connector_version, r.connector_digest, r.requests,
+           (SELECT sum(s.retries) FROM run_stream s WHERE s.run_id = r.id) AS retries,
+           (SELECT sum(s.waited_seconds) FROM run_stream s WHERE s.run_id = r.id) AS waited_seconds,
+           (SELECT count(*) FROM problem p WHERE p.run_id = r.id) AS problems,
+           (SELECT count(*) FROM change c WHERE c.run_id = r.id) AS changes
+    FROM run r JOIN integration i ON i.id = r.integration_id;
 
-CREATE INDEX run_page_stream ON run_page (run_id, stream);
+-- How each stream of each run ended: `complete`, `incomplete` or `skipped`, and why.
+CREATE VIEW run_streams AS
+    SELECT run_id AS run, stream, state, reason, started_at, ended_at, pages, total, retries, waited_seconds,
+           window_from, window_to
+    FROM run_stream;
 
-CREATE TABLE run_stream (
-    run_id      INTEGER NOT NULL REFERENCES run,
-    stream      TEXT NOT NULL,
-    state       TEXT NOT NULL CHECK (state IN ('running', 'complete', 'incomplete', 'skipped')),
-    -- Why it is incomplete or skipped.
-    reason      TEXT,
-    -- The checkpoint: where the next page begins. Null before the first page and after the last one.
-    cursor      TEXT,
-    -- The version of that cursor, as the connector that gave it declares. No other version is given it.
-    cursor_version INTEGER NOT NULL DEFAULT 0,
-    -- Where the next run of an incremental stream begins.
-    bookmark    TEXT,
-    -- 1 where it began at the beginning, so that what it did not see is gone; 0 where it reads what came after a
-    -- bookmark.
-    whole       INTEGER NOT NULL CHECK (whole IN (0, 1)),
-    pages       INTEGER NOT NULL DEFAULT 0,
-    -- How many objects the vendor says the stream has.
-    total       INTEGER,
-    -- The time that the usages of a log stream cover once it is complete, earlier runs included.
-    window_from TEXT,
-    window_to   TEXT,
-    PRIMARY KEY (run_id, stream)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE entity (
-    integration_id INTEGER NOT NULL REFERENCES integration,
-    entity_type    TEXT NOT NULL CHECK (entity_type IN ('identity', 'connection', 'resource')),
-    source_type    TEXT NOT NULL,
-    source_id      TEXT NOT NULL,
-    name           TEXT NOT NULL,
-    -- The normal fields, a JSON object.
-    normal         TEXT NOT NULL,
-    -- What only this vendor has, a JSON object.
-    attributes     TEXT NOT NULL,
-    -- The stream it comes from, which alone can say that it is gone.
-    stream         TEXT NOT NULL,
-    -- Which connector read it last.
-    connector_id   INTEGER NOT NULL REFERENCES connector,
-    first_seen_run INTEGER NOT NULL REFERENCES run,
-    last_seen_run  INTEGER NOT NULL REFERENCES run,
-    -- The last run in which name, fields or attributes were new or other than before.
-    changed_run    INTEGER NOT NULL REFERENCES run,
-    -- The complete run that no longer saw it.
-    gone_run       INTEGER REFERENCES run,
-    PRIMARY KEY (integration_id, entity_type, source_type, source_id)
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE relation (
-    integration_id     INTEGER NOT NULL REFERENCES integration,
-    parent_entity_type TEXT NOT NULL,
-    parent_source_type TEXT NOT NULL,
-    parent_source_id   TEXT NOT NULL,
-    privilege          TEXT NOT NULL,
-    child_entity_type  TEXT NOT NULL,
-    child_source_type  TEXT NOT NULL,
-    child_source_id    TEXT NOT NULL,
-    -- 1 grants, 0 is an explicit deny.
-    privilege_value    INTEGER NOT NULL CHECK (privilege_value IN (0, 1)),
-    attributes         TEXT NOT NULL,
-    stream             TEXT NOT NULL,
-    connector_id       INTEGER NOT NULL REFERENCES connector,
-    first_seen_run     INTEGER NOT NULL REFERENCES run,
-    last_seen_run      INTEGER NOT NULL REFERENCES run,
-    -- The last run in which it was new, came back, or was other than before.
-    changed_run        INTEGER NOT NULL REFERENCES run,
-    gone_run           INTEGER REFERENCES run,
-    PRIMARY KEY (
-        integration_id, parent_entity_type, parent_source_type, parent_source_id, privilege,
-        child_entity_type, child_source_type, child_source_id
-    )
-) STRICT, WITHOUT ROWID;
-
-CREATE INDEX relation_child
-    ON relation (integration_id, child_entity_type, child_source_type, child_source_id);
-
-CREATE TABLE usage (
-    integration_id       INTEGER NOT NULL REFERENCES integration,
-    resource_source_type TEXT NOT NULL,
-    resource_source_id   TEXT NOT NULL,
-    -- Blank for "by anybody".
-    identity_source_type TEXT NOT NULL,
-    identity_source_id   TEXT NOT NULL,
-    -- What they were called at the time of the last attempt: all there is of what was deleted.
-    resource_name        TEXT,
-    identity_name        TEXT,
-    last_success         TEXT,
-    last_attempt         TEXT,
-    last_attempt_result  TEXT,
-    last_attempt_vendor  TEXT,
-    stream               TEXT NOT NULL,
-    last_seen_run        INTEGER NOT NULL REFERENCES run,
-    PRIMARY KEY (
-        integration_id, resource_source_type, resource_source_id, identity_source_type, identity_source_id
-    )
-) STRICT, WITHOUT ROWID;
-
-CREATE TABLE problem (
-    run_id    INTEGER NOT NULL REFERENCES run,
-    stream    TEXT NOT NULL,
-    source_id TEXT,
-    field     TEXT,
-    message   TEXT NOT NULL
-) STRICT;
-
-CREATE INDEX problem_run ON problem (run_id);
+-- What each run found other than the runs before it. `fields` is a JSON array of objects with `field`, `from` and `to`.
+-- Of a relation, `type` is `parent > child`, `id` and `name` are `parent privilege child`.
+CREATE VIEW changes AS
+    SELECT c.run_id AS run, r.started_at AS run_started_at, i.name AS integration, c.kind, c.object,
+           e.source_type AS type, e.source_id AS id, e.name, c.fields
+    FROM change c
+    JOIN run r ON r.id = c.run_id
+    JOIN integration i ON i.id = r.integration_id
+    JOIN entity e ON c.object = 'entity' AND e.id = c.object_id
+    UNION ALL
+    SELECT c.run_id, r.started_at, i.name, c.kind, c.object,
+           o.parent_source_type || ' > ' || o.child_source_type,
+           o.parent_source_id || ' ' || o.privilege || ' ' || o.child_source_id,
+           coalesce(p.name, o.parent_source_id) || ' ' || o.privilege || ' ' || coalesce(k.name, o.child_source_id),
+           c.fields
+    FROM change c
+    JOIN run r ON r.id = c.run_id
+    JOIN integration i ON i.id = r.integration_id
+    JOIN relation o ON c.object = 'relation' AND o.id = c.object_id
+    LEFT JOIN entity p ON p.integration_id = o.integration_id AND p.entity_type = o.parent_entity_type
+        AND p.source_type = o.parent_source_type AND p.source_id = o.parent_source_id
+    LEFT JOIN entity k ON k.integration_id = o.integration_id AND k.entity_type = o.child_entity_type
+        AND k.source_type = o.child_source_type AND k.source_id = o.child_source_id;
 
 -- Which version of the connector read what: run, stream, digest.
 CREATE VIEW run_connector AS
