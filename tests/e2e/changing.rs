@@ -7,22 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use duo_simulator::tenant::{Kind, Tenant};
 
-use crate::harness::{Setup, row, tenant};
+use crate::harness::{Random, Setup, row, tenant};
 
 /// Runs at random; the walk itself is tried with tens of thousands of seeds in the connector's `paging`.
 const SEEDS: u64 = 40;
-
-/// Numbers that look random, the same for each seed (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, most: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % most.max(1)
-    }
-}
 
 /// Deletes, brings back and renames users. Who was deleted is in `left`.
 fn change(tenant: &Tenant, random: &mut Random, users: u64, left: &mut BTreeSet<String>) {

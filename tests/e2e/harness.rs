@@ -1,5 +1,6 @@
 //! A tenant, a folder, and the program.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -140,6 +141,31 @@ impl Setup {
         assert!(self.path("out/usages.ndjson").exists());
         (read("entities.ndjson"), read("relations.ndjson"))
     }
+}
+
+/// Numbers that look random, the same for each seed (xorshift).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most.max(1)
+    }
+}
+
+/// What a store holds, line by line.
+pub(crate) fn contents(setup: &Setup, store: &str) -> BTreeMap<String, Vec<String>> {
+    let ended = setup.run(&["export", "--store", store, "--out", "exported"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let read = |name: &str| {
+        let text = std::fs::read_to_string(setup.path("exported").join(name)).unwrap();
+        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        lines.sort();
+        (name.to_owned(), lines)
+    };
+    BTreeMap::from([read("entities.ndjson"), read("relations.ndjson")])
 }
 
 /// Runs a command to its end.

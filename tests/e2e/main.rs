@@ -12,6 +12,7 @@ mod contract;
 mod daemon;
 mod harness;
 mod interruption;
+mod killed;
 mod network;
 mod output;
 mod permissions;

@@ -9,7 +9,7 @@ use duo_simulator::Fault;
 use serde_json::Value;
 
 use crate::daemon::{Daemon, variant};
-use crate::harness::{Setup, row, tenant};
+use crate::harness::{Setup, contents, row, tenant};
 
 /// The configuration, without the vendor's rate limit: it would stretch the test to minutes.
 fn configuration(setup: &Setup) -> String {
@@ -20,19 +20,6 @@ fn configuration(setup: &Setup) -> String {
 fn pages_asked(setup: &Setup) -> usize {
     let recorded = setup.simulator.recorded();
     recorded.iter().filter(|one| one.path == "/admin/v1/users" && one.query.contains("limit=300")).count()
-}
-
-/// What a store holds, line by line.
-fn contents(setup: &Setup, store: &str) -> BTreeMap<String, Vec<String>> {
-    let ended = setup.run(&["export", "--store", store, "--out", "exported"]);
-    assert_eq!(ended.code, 0, "{ended:?}");
-    let read = |name: &str| {
-        let text = std::fs::read_to_string(setup.path("exported").join(name)).unwrap();
-        let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        lines.sort();
-        (name.to_owned(), lines)
-    };
-    BTreeMap::from([read("entities.ndjson"), read("relations.ndjson")])
 }
 
 /// Pages of users by the version that read them.
