@@ -15,6 +15,9 @@ use crate::plugin::{CallContext, Connector, Engine, Fault, LoadError};
 use crate::serving::Probation;
 use crate::sync::RetryPolicy;
 
+/// Where a request may be sent every so many seconds, or less often, an endpoint is slow: those of logs are.
+const SLOW: u32 = 10;
+
 /// A connector that knows whom to call and as whom.
 pub struct Integration {
     /// Names it in the store, in logs and on screen.
@@ -27,6 +30,8 @@ pub struct Integration {
     pub retry: RetryPolicy,
     /// Pages of one stream in one run.
     pub pages: u64,
+    /// How long a run may take.
+    pub longest_run: Duration,
     /// Where its connector took over from another a short while ago.
     pub probation: Option<Arc<Probation>>,
     settings: Vec<api::Setting>,
@@ -62,6 +67,16 @@ pub enum SetupError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// A rate limit that does not exist is to be another.
+    #[error("{title} has no budget `{budget}`")]
+    UnknownBudget {
+        /// The connector's title.
+        title: String,
+        /// What was named.
+        budget: String,
+        /// What there is.
+        known: Vec<String>,
+    },
     /// A stream that does not exist was asked for.
     #[error("{title} has no stream `{stream}`")]
     UnknownStream {
@@ -82,6 +97,7 @@ impl SetupError {
             Self::Configuration(error) => error.hint(),
             Self::Load(error) => Some(error.hint()),
             Self::UnknownStream { known, .. } => Some(format!("its streams are `{}`", known.join("`, `"))),
+            Self::UnknownBudget { known, .. } => Some(format!("its budgets are `{}`", known.join("`, `"))),
             Self::Egress { .. } | Self::Http(_) | Self::Authorities { .. } => None,
         }
     }
@@ -158,11 +174,21 @@ impl Integration {
             None => None,
         };
         let http = HttpClient::new(egress, configuration.http, ca_pem.as_deref())?;
+        let known = |name: &&String| manifest.budgets.iter().any(|budget| budget.name == **name);
+        if let Some(name) = configuration.own_budgets.keys().find(|name| !known(name)) {
+            return Err(SetupError::UnknownBudget {
+                title: manifest.title.clone(),
+                budget: name.clone(),
+                known: manifest.budgets.iter().map(|budget| budget.name.clone()).collect(),
+            });
+        }
         let budgets = manifest.budgets.iter().filter(|_| configuration.budgets).map(|budget| {
-            let window = Duration::from_secs(budget.per_seconds.into());
+            let own = configuration.own_budgets.get(&budget.name).copied();
+            let (requests, per_seconds) = own.unwrap_or((budget.requests, budget.per_seconds));
+            let window = Duration::from_secs(per_seconds.into());
             let before = predecessor.and_then(|before| before.grant.budgets.get(&budget.name));
-            let same = before.filter(|before| before.is(budget.requests, window)).cloned();
-            let budget_of = || Arc::new(Budget::new(budget.requests, window));
+            let same = before.filter(|before| before.is(requests, window)).cloned();
+            let budget_of = || Arc::new(Budget::new(requests, window));
             (budget.name.clone(), same.unwrap_or_else(budget_of))
         });
         let budgets: BTreeMap<_, _> = budgets.collect();
@@ -178,12 +204,23 @@ impl Integration {
             selected,
             retry: configuration.retry,
             pages: configuration.pages,
+            longest_run: configuration.run,
             probation: None,
             settings: settings.public,
             grant,
             limits: configuration.limits,
             connector,
         })
+    }
+
+    /// How long to try again in `stream`.
+    #[must_use]
+    pub fn retry_in(&self, stream: &StreamSpec) -> RetryPolicy {
+        let budgets = &self.manifest().budgets;
+        let budget = stream.budget.as_ref().and_then(|name| budgets.iter().find(|one| one.name == *name));
+        let is_slow = budget.is_some_and(|budget| budget.per_seconds / budget.requests.max(1) >= SLOW);
+        let longest = if is_slow { self.retry.longest_slow } else { self.retry.longest };
+        RetryPolicy { longest, ..self.retry }
     }
 
     /// The hosts it may reach.
@@ -216,6 +253,10 @@ impl Integration {
         // The report covers all streams, so it counts against the budget that most of them share.
         let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
         let lent = self.grant.lend("check", budget, requests, &|_| {}).await;
+        // It may ask once for each other one, as for a permission; it does not wait for its turn there.
+        for (_, other) in self.grant.budgets.iter().filter(|(name, _)| budget != Some(name.as_str())) {
+            other.note();
+        }
         let context = CallContext { limits: self.limits, lent };
         self.connector.check(context, &self.settings).await?.map_err(CallError::Connector)
     }

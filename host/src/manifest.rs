@@ -62,7 +62,7 @@ pub enum HostRule {
 }
 
 /// The longest time a budget spans, in seconds: vendors count by the second, the minute, the hour or the day.
-const LONGEST_BUDGET: u32 = 24 * 60 * 60;
+pub(crate) const LONGEST_BUDGET: u32 = 24 * 60 * 60;
 
 /// At most `requests` in any `per_seconds`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -142,9 +142,8 @@ impl Serving {
         }
     }
 
-    /// `next` takes over from one that is rolled back.
-    pub fn go_back(&self, next: Integration) {
-        let failed = self.current.load().connector.digest();
+    /// `next` takes over from the one with the digest `failed`, which is rolled back.
+    pub fn go_back(&self, next: Integration, failed: Digest) {
         self.replace(next);
         self.distrust(failed);
     }

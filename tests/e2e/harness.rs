@@ -51,7 +51,8 @@ impl Setup {
         Self::with(Simulator::start_tls(options).await.unwrap())
     }
 
-    fn with(simulator: Simulator) -> Self {
+    /// For this tenant.
+    pub(crate) fn with(simulator: Simulator) -> Self {
         let setup = Self { simulator, folder: tempfile::tempdir().unwrap() };
         setup.configure(&setup.configuration());
         setup

@@ -10,6 +10,7 @@ mod changing;
 mod collection;
 mod contract;
 mod daemon;
+mod faults;
 mod harness;
 mod interruption;
 mod killed;

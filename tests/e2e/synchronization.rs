@@ -86,6 +86,8 @@ async fn an_object_that_can_t_be_understood_is_named_and_its_neighbours_arrive()
 #[tokio::test(flavor = "multi_thread")]
 async fn passing_faults_are_waited_out_with_fresh_signatures() {
     let setup = Setup::new(tenant(650)).await;
+    // Else a refusal would slow it down for a minute.
+    setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
     setup.simulator.inject_at("/admin/v1/users", Fault::TooManyRequests { retry_after: None }, 2);
     setup.simulator.inject_at("/admin/v1/groups", Fault::ServerError(503), 2);
     let summary = setup.sync(0);

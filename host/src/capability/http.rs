@@ -345,6 +345,9 @@ impl http::Host for Lent {
         match &answer {
             Ok(response) => {
                 tracing::debug!(status = response.status, bytes = response.body.len(), "vendor answered");
+                if let (429, Some(budget)) = (response.status, &loan.budget) {
+                    budget.slow_down();
+                }
             }
             // The message may name what the guest asked for.
             Err(error) => {

@@ -126,6 +126,9 @@ pub(super) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
             let _ = writeln!(text, "  and {rest} more: the table `problem` of the store has them all");
         }
     }
+    if let Some(limit) = summary.timed_out {
+        let _ = writeln!(text, "\nIt reached its limit of {limit} s (`run-seconds` under `[limits]`)");
+    }
     if summary.stopped {
         let _ =
             writeln!(text, "\nStopped. Every page read so far is kept, and the next sync goes on from there");

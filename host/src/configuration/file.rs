@@ -26,6 +26,16 @@ pub(super) struct Written {
     pub(super) limits: Limits,
     #[serde(default)]
     pub(super) retry: Retry,
+    #[serde(default)]
+    pub(super) budgets: BTreeMap<String, Budget>,
+}
+
+/// A line of `[budgets]`
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Budget {
+    pub(super) requests: u32,
+    pub(super) per_seconds: u32,
 }
 
 /// `[schedule]`
@@ -69,6 +79,7 @@ pub(super) struct Limits {
     pub(super) pages: Option<u64>,
     pub(super) request_seconds: Option<f64>,
     pub(super) response_mib: Option<u32>,
+    pub(super) run_seconds: Option<f64>,
     pub(super) vendor_budgets: Option<bool>,
 }
 

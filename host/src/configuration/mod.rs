@@ -19,7 +19,7 @@ use crate::bundled;
 use crate::capability::{HttpLimits, Secrets};
 use crate::contract::api;
 use crate::limits::Limits;
-use crate::manifest::{Manifest, SettingKind, SettingSpec};
+use crate::manifest::{LONGEST_BUDGET, Manifest, SettingKind, SettingSpec};
 use crate::plugin::{Digest, Provenance, Source};
 use crate::sync::RetryPolicy;
 
@@ -29,6 +29,9 @@ pub use value::Value;
 
 /// Pages of one stream in one run. At the vendors' usual few hundred objects a page, tens of millions of them.
 const MOST_PAGES: u64 = 100_000;
+
+/// A run that takes longer hangs, or reads more than fits between two days: it ends, and the next one goes on.
+const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// An integration as meant.
 #[derive(Clone, Debug)]
@@ -59,6 +62,10 @@ pub struct Configuration {
     pub retry: RetryPolicy,
     /// Whether to keep to the vendor's rate limits.
     pub budgets: bool,
+    /// Other rate limits than the manifest declares, by name: requests, and in how many seconds.
+    pub own_budgets: BTreeMap<String, (u32, u32)>,
+    /// How long a run may take; the next one goes on from there.
+    pub run: Duration,
 }
 
 /// The settings of an integration, valid by its connector's manifest.
@@ -231,6 +238,16 @@ impl Configuration {
         };
         let limits = written.limits;
         let retry = written.retry;
+        let mut own_budgets = BTreeMap::new();
+        for (name, budget) in written.budgets {
+            let (requests, per_seconds) = (budget.requests, budget.per_seconds);
+            if requests == 0 || !(1..=LONGEST_BUDGET).contains(&per_seconds) {
+                let reason = "takes at least one of `requests`, and `per-seconds` up to a day".to_owned();
+                return Err(key("budgets", reason));
+            }
+            own_budgets.insert(name, (requests, per_seconds));
+        }
+        let longest = retry.longest_seconds;
         Ok(Self {
             name: written.name,
             source,
@@ -259,10 +276,13 @@ impl Configuration {
             retry: RetryPolicy {
                 attempts: retry.attempts.unwrap_or(defaults.2.attempts).clamp(1, 100),
                 first: seconds("first-seconds", retry.first_seconds, defaults.2.first)?,
-                longest: seconds("longest-seconds", retry.longest_seconds, defaults.2.longest)?,
+                longest: seconds("longest-seconds", longest, defaults.2.longest)?,
+                longest_slow: seconds("longest-seconds", longest, defaults.2.longest_slow)?,
             },
             schedule,
             budgets: limits.vendor_budgets.unwrap_or(true),
+            own_budgets,
+            run: seconds("run-seconds", limits.run_seconds, LONGEST_RUN)?,
         })
     }
 

@@ -277,7 +277,9 @@ fn told(ended: &Result<Summary, SyncError>) -> (RunOutcome, u64, Option<String>,
     let reasons = wanting
         .iter()
         .filter_map(|stream| Some(format!("`{}`: {}", stream.stream, stream.outcome.reason()?)));
-    let message = reasons.collect::<Vec<_>>().join("; ");
+    let timed_out =
+        summary.timed_out.map(|limit| format!("it reached its limit of {limit} s (`run-seconds`)"));
+    let message = timed_out.into_iter().chain(reasons).collect::<Vec<_>>().join("; ");
     let hint = wanting.iter().find_map(|stream| stream.outcome.hint()).map(str::to_owned);
     (outcome, summary.requests, (!message.is_empty()).then_some(message), hint)
 }

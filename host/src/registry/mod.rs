@@ -248,7 +248,7 @@ impl Registry {
         if let Some(known) = state.versions.get_mut(&digest.to_string()) {
             known.refused = None;
         }
-        let is_rolled_back = before.is_some_and(|before| state.refused(before.digest()).is_some());
+        let failed = before.map(Connector::digest).filter(|before| state.refused(*before).is_some());
         state.active = Some(digest.to_string());
         state.activated_at = probation.as_ref().map(|_| Utc::now());
         state.previous = before.map(|before| before.digest().to_string());
@@ -273,10 +273,10 @@ impl Registry {
             .map(|(connector, probation)| Before { connector: connector.clone(), probation });
         for (integration, mut bound) in integrations {
             bound.probation.clone_from(&probation);
-            match slot.seats.get(&integration) {
-                Some(seat) if is_rolled_back => seat.serving.go_back(bound),
-                Some(seat) => seat.serving.replace(bound),
-                None => {}
+            match (slot.seats.get(&integration), failed) {
+                (Some(seat), Some(failed)) => seat.serving.go_back(bound, failed),
+                (Some(seat), None) => seat.serving.replace(bound),
+                (None, _) => {}
             }
         }
         tracing::info!(connector = name, "{:#} took over, version {}", digest, swapped.version);

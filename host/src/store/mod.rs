@@ -130,7 +130,7 @@ impl StoreError {
                 Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
                     Some("another program is writing to it: wait for it to end".to_owned())
                 }
-                Some(rusqlite::ErrorCode::DiskFull) => {
+                Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => {
                     Some("make room on the disk, and sync again".to_owned())
                 }
                 _ => None,

@@ -124,6 +124,15 @@ pub async fn run(
         })
         .await?;
     observer.event(Event::RunStarted { resumed: run.resumed });
+    // A run that takes too long ends as one that is stopped.
+    let (asked_to_stop, stop) = (stop.clone(), stop.child_token());
+    let deadline = {
+        let (longest, stop) = (integration.longest_run, stop.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(longest).await;
+            stop.cancel();
+        })
+    };
 
     let streams = Streams {
         serving: Arc::clone(&serving),
@@ -157,6 +166,7 @@ pub async fn run(
         summaries.retain(|summary| !wanted.iter().any(|spec| spec.name == summary.stream));
     }
 
+    deadline.abort();
     let order = |summary: &StreamSummary| {
         integration.selected.iter().position(|stream| stream.name == summary.stream)
     };
@@ -189,6 +199,7 @@ pub async fn run(
         resumed: run.resumed,
         complete,
         stopped,
+        timed_out: (stopped && !asked_to_stop.is_cancelled()).then_some(integration.longest_run.as_secs()),
         streams: summaries,
         connectors,
         entities,

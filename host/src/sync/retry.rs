@@ -20,13 +20,16 @@ pub struct RetryPolicy {
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
+    /// The longest pause where the vendor's limit is a few requests a minute: sooner, nothing can have changed.
+    pub longest_slow: Duration,
 }
 
 impl Default for RetryPolicy {
     /// What official clients of vendors do (1, 2, 4, 8, 16, 32 s and a random part), and as good for others: seven calls
     /// in a little more than a minute.
     fn default() -> Self {
-        Self { attempts: 7, first: Duration::from_secs(1), longest: Duration::from_secs(32) }
+        let seconds = Duration::from_secs;
+        Self { attempts: 7, first: seconds(1), longest: seconds(32), longest_slow: seconds(120) }
     }
 }
 

@@ -105,41 +105,56 @@ impl Reader {
             return Ok(summary);
         }
         let mut walk = Walk::new(checkpoint.cursor, checkpoint.bookmark);
+        // The next page, where it was asked for while the last one was kept.
+        let mut ahead: Option<Result<Page, CallError>> = None;
         loop {
-            if self.stop.is_cancelled() {
+            if self.stop.is_cancelled() && ahead.is_none() {
                 return Ok(stopped(summary));
             }
-            match self.take_over(&walk.position).await? {
-                Trust::Kept => {}
-                Trust::Lost => {
-                    walk.begin_again();
-                    self.start_over(
-                        &walk,
-                        &mut summary,
-                        "a connector that was rolled back read a part of it",
-                    )
-                    .await?;
-                }
-                Trust::Nobody => {
-                    let reason =
-                        "its connector was rolled back, and the one before does not have it".to_owned();
-                    let outcome = StreamOutcome::Incomplete { reason, hint: None };
-                    return self.end_with(summary, outcome).await;
+            // What was read ahead is its reader's, unless that was rolled back meanwhile.
+            if ahead.is_none() || self.is_rolled_back() {
+                ahead = None;
+                match self.take_over(&walk.position).await? {
+                    Trust::Kept => {}
+                    Trust::Lost => {
+                        walk.begin_again();
+                        self.start_over(
+                            &walk,
+                            &mut summary,
+                            "a connector that was rolled back read a part of it",
+                        )
+                        .await?;
+                    }
+                    Trust::Nobody => {
+                        let reason =
+                            "its connector was rolled back, and the one before does not have it".to_owned();
+                        let outcome = StreamOutcome::Incomplete { reason, hint: None };
+                        return self.end_with(summary, outcome).await;
+                    }
                 }
             }
-            let page = tokio::select! {
-                page = self.page(&walk.position) => page,
-                () = self.drained() => return Ok(stopped(summary)),
+            let page = match ahead.take() {
+                Some(page) => page,
+                None => match self.page_unless_stopped(&walk.position).await {
+                    Some(page) => page,
+                    None => return Ok(stopped(summary)),
+                },
             };
             let broken = match page {
                 Ok(page) => {
                     match self.examine(&page).and_then(|()| walk.cursors.advance(&walk.position, &page)) {
                         Ok(()) => {
-                            if let Some(position) = self.keep(page, &mut summary).await? {
-                                walk.position = position;
-                            } else {
-                                return Ok(summary);
-                            }
+                            let next = match &page.progress {
+                                Progress::More(cursor) => Position::At(cursor.clone()),
+                                Progress::Done(_) => {
+                                    self.keep(page, &mut summary).await?;
+                                    return Ok(summary);
+                                }
+                            };
+                            let (kept, read) =
+                                tokio::join!(self.keep(page, &mut summary), self.read_ahead(&next));
+                            kept?;
+                            (walk.position, ahead) = (next, read);
                             None
                         }
                         // It quotes the connector, which may say as much as it likes.
@@ -171,9 +186,6 @@ impl Reader {
             if let Some(outcome) = self.endless(&summary) {
                 return self.end_with(summary, outcome).await;
             }
-            if self.stop.is_cancelled() {
-                return Ok(stopped(summary));
-            }
         }
     }
 
@@ -186,7 +198,7 @@ impl Reader {
             return Ok(Trust::Kept);
         }
         let digest = self.integration.connector.digest();
-        let failed = self.serving.rolled_back().contains(&digest);
+        let failed = self.is_rolled_back();
         let spec = current.manifest().stream(&self.spec.name).cloned();
         let no_cursor = failed || !matches!(position, Position::At(_));
         let Some(spec) = spec.filter(|spec| no_cursor || spec.cursor_version == self.spec.cursor_version)
@@ -223,10 +235,10 @@ impl Reader {
         Ok(self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?)
     }
 
-    /// Keeps a page. Where the next one begins; `None` where it was the last.
-    async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<Option<Position>, SyncError> {
+    /// Keeps a page.
+    async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<(), SyncError> {
         let objects = page.entities.len() + page.usages.len() + page.problems.len();
-        let (total, progress) = (page.total, page.progress.clone());
+        let total = page.total;
         summary.window = page.window.map(StreamWindow::new).or(summary.window);
         let manifest = self.integration.manifest();
         let reader = PageReader {
@@ -240,10 +252,28 @@ impl Reader {
         summary.pages += 1;
         summary.total = total.or(summary.total);
         self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
-        Ok(match progress {
-            Progress::More(cursor) => Some(Position::At(cursor)),
-            Progress::Done(_) => None,
-        })
+        Ok(())
+    }
+
+    /// Whether who read the last page was rolled back.
+    fn is_rolled_back(&self) -> bool {
+        self.serving.rolled_back().contains(&self.integration.connector.digest())
+    }
+
+    /// The next page, while the last one is kept; `None` where somebody else is to read it, or nobody.
+    async fn read_ahead(&self, position: &Position) -> Option<Result<Page, CallError>> {
+        if self.stop.is_cancelled() || !Arc::ptr_eq(&self.serving.current(), &self.integration) {
+            return None;
+        }
+        self.page_unless_stopped(position).await
+    }
+
+    /// A page; `None` where the run is stopped before it comes.
+    async fn page_unless_stopped(&self, position: &Position) -> Option<Result<Page, CallError>> {
+        tokio::select! {
+            page = self.page(position) => Some(page),
+            () = self.drained() => None,
+        }
     }
 
     /// How a stream ends that has more pages than it may have.
@@ -282,7 +312,7 @@ impl Reader {
             self.observer.event(Event::Throttled { stream: &self.spec.name, duration });
         };
         retry::until_answered(
-            self.integration.retry,
+            self.integration.retry_in(&self.spec),
             |wait| {
                 self.effort.lock().unwrap_or_else(PoisonError::into_inner).retries += 1;
                 self.waits(wait.duration);

@@ -29,6 +29,8 @@ pub struct Summary {
     pub complete: bool,
     /// Whether it was stopped: the next run goes on from there.
     pub stopped: bool,
+    /// Where it was stopped because it reached `run-seconds`: that limit, in seconds.
+    pub timed_out: Option<u64>,
     /// Each selected stream, in the manifest's order.
     pub streams: Vec<StreamSummary>,
     /// Which connector read which stream.

@@ -38,10 +38,15 @@ pub enum Fault {
     OversizedBody(u64),
     /// The right answer, this much later.
     Slow(Duration),
+    /// An answer that begins, and goes on this much later.
+    Stalled(Duration),
 }
 
+/// Which requests: by path and query.
+type Which = Box<dyn Fn(&str, &str) -> bool + Send>;
+
 struct Planned {
-    path_prefix: String,
+    which: Which,
     fault: Fault,
     times: u32,
 }
@@ -51,16 +56,19 @@ struct Planned {
 pub(crate) struct Faults(Mutex<Vec<Planned>>);
 
 impl Faults {
-    pub(crate) fn inject(&self, path_prefix: &str, fault: Fault, times: u32) {
+    pub(crate) fn inject(&self, which: Which, fault: Fault, times: u32) {
         let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        planned.push(Planned { path_prefix: path_prefix.to_owned(), fault, times });
+        planned.push(Planned { which, fault, times });
     }
 
-    /// The fault for a request of `path`, if one is planned.
-    pub(crate) fn take(&self, path: &str) -> Option<Fault> {
+    pub(crate) fn heal(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    /// The fault for a request of `path` and `query`, if one is planned.
+    pub(crate) fn take(&self, path: &str, query: &str) -> Option<Fault> {
         let mut planned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let next =
-            planned.iter_mut().find(|planned| planned.times > 0 && path.starts_with(&planned.path_prefix))?;
+        let next = planned.iter_mut().find(|planned| planned.times > 0 && (planned.which)(path, query))?;
         next.times -= 1;
         let fault = next.fault.clone();
         planned.retain(|planned| planned.times > 0);

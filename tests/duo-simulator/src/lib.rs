@@ -36,7 +36,7 @@ pub use fault::Fault;
 pub use options::{Grant, Grants, TenantOptions};
 pub use server::SimulatorError;
 
-use server::{Listener, Shared};
+use server::{Listener, Shared, Validity};
 use tenant::Tenant;
 
 /// A tenant that answers. It stops when it is dropped.
@@ -65,6 +65,18 @@ impl Simulator {
         Self::start_at(options, SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), true).await
     }
 
+    /// The same with a certificate that expired years ago.
+    ///
+    /// # Errors
+    ///
+    /// When no port can be had.
+    pub async fn start_tls_expired(options: TenantOptions) -> Result<Self, SimulatorError> {
+        let shared = Arc::new(Shared::new(options));
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listener = server::listen(Arc::clone(&shared), address, Some(Validity::Expired)).await?;
+        Ok(Self { shared, listener })
+    }
+
     /// Answers at `address`, over TLS if `tls`.
     ///
     /// # Errors
@@ -76,6 +88,7 @@ impl Simulator {
         tls: bool,
     ) -> Result<Self, SimulatorError> {
         let shared = Arc::new(Shared::new(options));
+        let tls = tls.then_some(Validity::Valid);
         let listener = server::listen(Arc::clone(&shared), address, tls).await?;
         Ok(Self { shared, listener })
     }
@@ -124,7 +137,23 @@ impl Simulator {
 
     /// Misbehaves for the next `times` requests whose path begins with `path_prefix`.
     pub fn inject_at(&self, path_prefix: &str, fault: Fault, times: u32) {
-        self.shared.faults.inject(path_prefix, fault, times);
+        let prefix = path_prefix.to_owned();
+        self.inject_where(move |path, _| path.starts_with(&prefix), fault, times);
+    }
+
+    /// Misbehaves for the next `times` requests of which `which` holds, by path and query.
+    pub fn inject_where(
+        &self,
+        which: impl Fn(&str, &str) -> bool + Send + 'static,
+        fault: Fault,
+        times: u32,
+    ) {
+        self.shared.faults.inject(Box::new(which), fault, times);
+    }
+
+    /// Behaves from now on.
+    pub fn heal(&self) {
+        self.shared.faults.heal();
     }
 
     /// Ticks other permissions.

@@ -80,6 +80,13 @@ impl Shared {
     }
 }
 
+/// What a certificate is like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    Valid,
+    Expired,
+}
+
 /// A server that listens. It stops when it is dropped.
 pub(crate) struct Listener {
     pub(crate) address: SocketAddr,
@@ -96,7 +103,7 @@ impl Drop for Listener {
 pub(crate) async fn listen(
     shared: Arc<Shared>,
     address: SocketAddr,
-    tls: bool,
+    tls: Option<Validity>,
 ) -> Result<Listener, SimulatorError> {
     let failed = |error| SimulatorError::Listen { address, error };
     let host = shared.options.host.clone();
@@ -109,8 +116,8 @@ pub(crate) async fn listen(
         .with_state(shared)
         .into_make_service();
     let handle = Handle::new();
-    let ca_pem = if tls {
-        let (config, ca_pem) = certificate(&host)?;
+    let ca_pem = if let Some(validity) = tls {
+        let (config, ca_pem) = certificate(&host, validity)?;
         let server = axum_server::from_tcp_rustls(socket, config).map_err(failed)?.handle(handle.clone());
         tokio::spawn(server.serve(service));
         Some(ca_pem)
@@ -123,7 +130,10 @@ pub(crate) async fn listen(
 }
 
 /// A certificate for `host` from an authority made for it, and that authority.
-fn certificate(host: &str) -> Result<(axum_server::tls_rustls::RustlsConfig, String), SimulatorError> {
+fn certificate(
+    host: &str,
+    validity: Validity,
+) -> Result<(axum_server::tls_rustls::RustlsConfig, String), SimulatorError> {
     let make = || -> Result<_, Box<dyn std::error::Error>> {
         let authority_key = rcgen::KeyPair::generate()?;
         let mut authority = rcgen::CertificateParams::new(Vec::new())?;
@@ -133,7 +143,11 @@ fn certificate(host: &str) -> Result<(axum_server::tls_rustls::RustlsConfig, Str
         let issuer = rcgen::Issuer::new(authority, authority_key);
 
         let key = rcgen::KeyPair::generate()?;
-        let leaf = rcgen::CertificateParams::new(vec![host.to_lowercase()])?.signed_by(&key, &issuer)?;
+        let mut leaf = rcgen::CertificateParams::new(vec![host.to_lowercase()])?;
+        if validity == Validity::Expired {
+            leaf.not_after = rcgen::date_time_ymd(2020, 1, 1);
+        }
+        let leaf = leaf.signed_by(&key, &issuer)?;
         // Named, not the process's default: whoever embeds us may have another one, or none.
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -154,7 +168,7 @@ async fn handle(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
 
-    let fault = shared.faults.take(&path);
+    let fault = shared.faults.take(&path, &query);
     if let Some(Fault::Slow(duration)) = &fault {
         tokio::time::sleep(*duration).await;
     }
@@ -251,6 +265,15 @@ fn misbehave(fault: Fault, path: &str) -> Response<Body> {
         Fault::InvalidJson => response(200, "application/json", Body::from("{\"stat\": \"OK\", ")),
         Fault::TruncatedBody => {
             broken(vec![Ok(Bytes::from_static(b"{\"stat\": \"OK\", \"response\": [{\"user_id"))])
+        }
+        Fault::Stalled(duration) => {
+            let rest = futures_util::stream::once(async move {
+                tokio::time::sleep(duration).await;
+                Ok::<_, std::io::Error>(Bytes::from_static(b"\"OK\", \"response\": []}"))
+            });
+            let start = futures_util::stream::iter([Ok(Bytes::from_static(b"{\"stat\": "))]);
+            let body = futures_util::StreamExt::chain(start, rest);
+            response(200, "application/json", Body::from_stream(body))
         }
         Fault::Reset => broken(Vec::new()),
         Fault::RedirectTo(origin) => {
