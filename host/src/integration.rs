@@ -185,7 +185,9 @@ impl Integration {
         let budgets = manifest.budgets.iter().filter(|_| configuration.budgets).map(|budget| {
             let own = configuration.own_budgets.get(&budget.name).copied();
             let (requests, per_seconds) = own.unwrap_or((budget.requests, budget.per_seconds));
-            let window = Duration::from_secs(per_seconds.into());
+            // The vendor counts from when requests arrive, and one may be faster than the one before.
+            let window =
+                Duration::from_secs(per_seconds.into()) + Duration::from_secs(per_seconds.into()) / 60;
             let before = predecessor.and_then(|before| before.grant.budgets.get(&budget.name));
             let same = before.filter(|before| before.is(requests, window)).cloned();
             let budget_of = || Arc::new(Budget::new(requests, window));
@@ -253,12 +255,13 @@ impl Integration {
         // The report covers all streams, so it counts against the budget that most of them share.
         let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
         let lent = self.grant.lend("check", budget, requests, &|_| {}).await;
-        // It may ask once for each other one, as for a permission; it does not wait for its turn there.
+        let context = CallContext { limits: self.limits, lent };
+        let checked = self.connector.check(context, &self.settings).await;
+        // It may have asked once for each other one, as for a permission; it does not wait for its turn there.
         for (_, other) in self.grant.budgets.iter().filter(|(name, _)| budget != Some(name.as_str())) {
             other.note();
         }
-        let context = CallContext { limits: self.limits, lent };
-        self.connector.check(context, &self.settings).await?.map_err(CallError::Connector)
+        checked?.map_err(CallError::Connector)
     }
 
     /// Reads one page, once. `account` is what [`Self::check`] said it is connected to. Tells `waiting` how long the vendor's rate limit makes it wait before.

@@ -135,3 +135,56 @@ async fn one_stream_can_be_read_alone() {
     assert_eq!(ended.json()["streams"].as_array().unwrap().len(), 1);
     assert!(ids(&setup.export().0, "user").is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn at_the_vendor_s_own_limits_nothing_is_refused() {
+    // Three requests of the log, its probe included, where two a minute are allowed: the third one waits.
+    let options = TenantOptions { rate_limits: true, events: Some(1500), ..tenant(5000) };
+    let setup = Setup::new(options).await;
+    let summary = setup.sync(0);
+    let counters = setup.simulator.counters();
+    assert_eq!(counters.by_status.keys().collect::<Vec<_>>(), [&200], "{counters:?}");
+    assert_eq!(row(&summary["entities"], "source_type", "user")["seen"], 5000);
+    let runs = setup.run(&["runs", "--store", "duo.db", "--json"]).json();
+    let log = row(&runs[0]["streams"], "stream", "application-usage");
+    assert!(log["waited_seconds"].as_f64().unwrap() > 30.0, "{log}");
+    assert_eq!(log["retries"], 0, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changed_is_told_and_a_limit_can_be_another() {
+    let setup = Setup::new(tenant(700)).await;
+    // Three requests in two seconds instead of the manifest's figure: it paces, and nothing else changes.
+    setup.configure(&format!(
+        "{}[budgets]\nobjects = {{ requests = 30, per-seconds = 2 }}\nauthentication-log = {{ requests = 100, per-seconds = 1 }}\n",
+        setup.configuration()
+    ));
+    setup.sync(0);
+    assert_eq!(
+        setup.run(&["changes", "--store", "duo.db", "--json"]).stdout,
+        "",
+        "there is nothing to be other than"
+    );
+    setup.simulator.delete_user(5);
+    setup.simulator.tenant().rename_user(7);
+    setup.sync(0);
+    let changes = setup.run(&["changes", "--store", "duo.db", "--json"]).stdout;
+    let changes: Vec<Value> = changes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let of_users: Vec<_> = changes.iter().filter(|change| change["type"] == "user").collect();
+    let kinds: BTreeSet<_> = of_users.iter().map(|change| change["kind"].as_str().unwrap()).collect();
+    assert_eq!((of_users.len(), kinds), (2, BTreeSet::from(["changed", "removed"])), "{of_users:?}");
+    let renamed = of_users.iter().find(|change| change["kind"] == "changed").unwrap();
+    let username = row(&renamed["fields"], "field", "username");
+    assert_eq!(username["to"], format!("{}.1", username["from"].as_str().unwrap()), "{renamed}");
+    let shown = setup.run(&["changes", "--store", "duo.db", "--since", "1"]).stdout;
+    assert!(shown.contains("  - user ") && shown.contains("      username: \""), "{shown}");
+    setup.sync(0);
+    let shown = setup.run(&["changes", "--store", "duo.db"]);
+    assert!(shown.stdout.is_empty() && shown.stderr.contains("Nothing changed."), "{shown:?}");
+
+    setup.reconfigure("objects = {", "nonsense = {");
+    let refused = setup.with_config("sync", &[]);
+    assert_eq!(refused.code, 2);
+    assert!(refused.stderr.contains("has no budget `nonsense`"), "{refused:?}");
+    assert!(refused.stderr.contains("its budgets are `objects`, `authentication-log`"), "{refused:?}");
+}
