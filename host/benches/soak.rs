@@ -1,0 +1,124 @@
+//! Two hundred syncs in one process, one after the other, while the vendor misbehaves at random: memory, file
+//! descriptors, and whether the store is the tenant in the end.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, reason = "a benchmark")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use connector_host::configuration::Configuration;
+use connector_host::integration::Integration;
+use connector_host::plugin::{Engine, EngineOptions};
+use connector_host::serving::Serving;
+use connector_host::sync::{self, Event, Observer};
+use duo_simulator::{Fault, Simulator, TenantOptions};
+use tokio_util::sync::CancellationToken;
+
+const USERS: u32 = 2000;
+const SYNCS: u64 = 200;
+
+struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: Event<'_>) {}
+}
+
+/// Numbers that look random, the same each time (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+fn fault(random: &mut Random) -> Fault {
+    let faults = [
+        Fault::TooManyRequests { retry_after: None },
+        Fault::ServerError(500),
+        Fault::ServerError(503),
+        Fault::HtmlPage(502),
+        Fault::HtmlPage(200),
+        Fault::InvalidJson,
+        Fault::TruncatedBody,
+        Fault::Reset,
+        Fault::WrongContent,
+        Fault::Stalled(Duration::from_secs(5)),
+    ];
+    faults[usize::try_from(random.below(faults.len() as u64)).unwrap()].clone()
+}
+
+/// Resident memory in KiB, and open file descriptors, of this process: the simulator's are among them.
+fn used() -> (u64, usize) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let resident = resident.and_then(|text| text.trim().split(' ').next()?.parse().ok());
+    (resident.unwrap_or(0), std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count))
+}
+
+#[tokio::main]
+async fn main() {
+    let syncs = if std::env::args().any(|argument| argument == "--bench") { SYNCS } else { 3 };
+    let folder = tempfile::tempdir().unwrap();
+    let tenant = TenantOptions { users: USERS, events: Some(600), ..TenantOptions::default() };
+    let simulator = Simulator::start(tenant).await.unwrap();
+    std::fs::write(folder.path().join("key"), &simulator.options().secret_key).unwrap();
+    let text = format!(
+        "name = \"duo\"\nconnector = \"duo\"\n[settings]\napi-hostname = \"{host}\"\nintegration-key = \"{key}\"\n\
+         secret-key = {{ file = \"key\" }}\n[network]\nconnect-to = {{ \"{host}\" = \"{url}\" }}\n\
+         [limits]\nvendor-budgets = false\nrequest-seconds = 0.3\n[retry]\nattempts = 3\nfirst-seconds = 0.01\n\
+         longest-seconds = 0.02\n",
+        host = simulator.options().host,
+        key = simulator.options().integration_key,
+        url = simulator.url(),
+    );
+    let configuration = Configuration::parse(&text, Path::new("duo.toml"), folder.path()).unwrap();
+    let engine = Engine::new(&EngineOptions::default()).unwrap();
+    let serving =
+        Arc::new(Serving::new(Integration::open(&engine, &configuration).await.unwrap(), Vec::new()));
+    let store = folder.path().join("duo.db");
+    let sync = || sync::run(Arc::clone(&serving), store.clone(), Arc::new(Silent), CancellationToken::new());
+
+    let mut random = Random(0x50AC_50AC_50AC_50AC);
+    let (mut complete, mut partial, mut failed) = (0, 0, 0);
+    println!("{:>6} {:>12} {:>6}", "syncs", "memory", "files");
+    for number in 1..=syncs {
+        for _ in 0..random.below(12) {
+            let (fault, times) = (fault(&mut random), 1 + random.below(5));
+            // A request in so many, wherever it is.
+            let every = 2 + random.below(12);
+            let count = std::sync::atomic::AtomicU64::new(0);
+            let which = move |_: &str, _: &str| {
+                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed).is_multiple_of(every)
+            };
+            simulator.inject_where(which, fault, u32::try_from(times).unwrap());
+        }
+        simulator.delete_user(random.below(u64::from(USERS) / 2));
+        simulator.tenant().restore_user(random.below(u64::from(USERS)));
+        match sync().await {
+            Ok(summary) if summary.complete => complete += 1,
+            Ok(_) => partial += 1,
+            Err(_) => failed += 1,
+        }
+        simulator.heal();
+        if number == 1 || number % 20 == 0 {
+            let (memory, files) = used();
+            println!("{number:>6} {:>8.1} MiB {files:>6}", memory as f64 / 1024.0);
+        }
+    }
+    println!("{complete} complete, {partial} partial, {failed} that could not begin");
+    // Once what is interrupted, and once all.
+    let _ = sync().await.unwrap();
+    assert!(sync().await.unwrap().complete);
+    let stored = rusqlite::Connection::open(&store).unwrap();
+    let mut users = stored.prepare("SELECT id FROM entities WHERE type = 'user'").unwrap();
+    let users: BTreeSet<String> =
+        users.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(users, simulator.tenant().user_keys().into_iter().collect());
+    println!("and the store is the tenant: {} users", users.len());
+}
