@@ -20,6 +20,7 @@ fn assert_message(setup: &Setup, name: &str, ended: &Ended, code: i32) {
         settings.set_snapshot_path("snapshots");
         settings.set_prepend_module_to_snapshot(false);
         settings.add_filter(&regex::escape(&folder), "[folder]/");
+        settings.add_filter(r"section range \d+\.\.\d+", "section range [range]");
         settings.add_filter(r"127\.0\.0\.1:\d+", "127.0.0.1:[port]");
         settings.add_filter(r"waiting \d+\.\d s", "waiting [pause] s");
         settings.add_filter(r"sha256 [0-9a-f]{12}", "sha256 [digest]");

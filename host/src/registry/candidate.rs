@@ -212,8 +212,8 @@ impl Trial<'_> {
                 };
             }
         };
-        match self.check(&bound).await? {
-            Err(error @ CallError::Fault(_)) => {
+        match self.check(&bound).await {
+            Ok(Err(error @ CallError::Fault(_))) => {
                 Err(Refusal::Check { integration: integration(), error: Box::new(error) })
             }
             _ => Ok(()),
