@@ -15,9 +15,6 @@ use crate::plugin::{CallContext, Connector, Engine, Fault, LoadError};
 use crate::serving::Probation;
 use crate::sync::RetryPolicy;
 
-/// Where a request may be sent every so many seconds, or less often, an endpoint is slow: those of logs are.
-const SLOW: u32 = 10;
-
 /// A connector that knows whom to call and as whom.
 pub struct Integration {
     /// Names it in the store, in logs and on screen.
@@ -220,9 +217,7 @@ impl Integration {
     pub fn retry_in(&self, stream: &StreamSpec) -> RetryPolicy {
         let budgets = &self.manifest().budgets;
         let budget = stream.budget.as_ref().and_then(|name| budgets.iter().find(|one| one.name == *name));
-        let is_slow = budget.is_some_and(|budget| budget.per_seconds / budget.requests.max(1) >= SLOW);
-        let longest = if is_slow { self.retry.longest_slow } else { self.retry.longest };
-        RetryPolicy { longest, ..self.retry }
+        self.retry.within(budget)
     }
 
     /// The hosts it may reach.

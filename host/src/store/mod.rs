@@ -33,6 +33,11 @@ const APPLICATION_ID: i32 = 0x6967_6100;
 /// Our own loop, because the migration library for `rusqlite` is three releases of it behind.
 const MIGRATIONS: [(i32, &str); 2] =
     [(5, include_str!("migrations/1-tables.sql")), (6, include_str!("migrations/2-views.sql"))];
+/// What SQLite keeps in memory of a store that is written to.
+const CACHE_KIB: i64 = 16 << 10;
+/// How long the write-ahead log grows, in pages of 4 KiB, before it is worked into the file: what several pages of objects
+/// change is written once.
+const WAL_PAGES: i64 = 8 << 10;
 /// The schema of this release.
 const SCHEMA_VERSION: i32 = 6;
 /// The first schema that migrations lead on from; earlier ones were never released.
@@ -169,6 +174,9 @@ impl Store {
         // power failure without losing a page that was said to be kept.
         store.set("journal_mode", "WAL")?;
         store.set("synchronous", "FULL")?;
+        // Keys come in no order, so that each page of objects is looked up all over the file.
+        store.set("cache_size", -CACHE_KIB)?;
+        store.set("wal_autocheckpoint", WAL_PAGES)?;
         Ok(store)
     }
 
@@ -234,7 +242,7 @@ impl Store {
         value.map_err(|error| self.not_a_store(&error))
     }
 
-    fn set(&self, name: &str, value: &str) -> Result<(), StoreError> {
+    fn set(&self, name: &str, value: impl rusqlite::ToSql) -> Result<(), StoreError> {
         let set = self.connection.pragma_update(None, name, value);
         set.map_err(|error| self.sqlite(error))
     }

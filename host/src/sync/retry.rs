@@ -7,9 +7,13 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use super::Wait;
 use crate::contract::api::ErrorKind;
 use crate::integration::CallError;
+use crate::manifest::RequestBudget;
 
 /// The longest time a vendor can make us wait by `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
+
+/// Where a request may be sent every so many seconds, or less often, an endpoint is slow: those of logs are.
+const SLOW: u32 = 10;
 
 /// How long to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,15 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { attempts: 7, first: seconds(1), longest: seconds(32), longest_slow: seconds(120) }
+    }
+}
+
+impl RetryPolicy {
+    /// The same where requests count against `budget`.
+    #[must_use]
+    pub fn within(self, budget: Option<&RequestBudget>) -> Self {
+        let is_slow = budget.is_some_and(|budget| budget.per_seconds / budget.requests.max(1) >= SLOW);
+        Self { longest: if is_slow { self.longest_slow } else { self.longest }, ..self }
     }
 }
 
@@ -112,6 +125,14 @@ mod tests {
         for (pause, least) in pauses.iter().zip([1, 2, 4, 8, 16, 32]) {
             assert!((least..=2 * least).contains(pause), "{pauses:?}");
         }
+    }
+
+    #[test]
+    fn logs_are_waited_for_longer() {
+        let budget = |requests| RequestBudget { name: "log".to_owned(), requests, per_seconds: 60 };
+        let longest =
+            |budget: Option<RequestBudget>| RetryPolicy::default().within(budget.as_ref()).longest.as_secs();
+        assert_eq!([longest(None), longest(Some(budget(200))), longest(Some(budget(2)))], [32, 32, 120]);
     }
 
     #[tokio::test(start_paused = true)]
