@@ -190,11 +190,11 @@ impl Cursor {
         let leads_on = offset > self.offset || self.overlap > nearest(&self.trail);
         let trail = if leads_on && nearest(&trail) < offset - begins { trail } else { Vec::new() };
         let on = Self { offset, overlap: nearest(&trail), trail, total, moved, doubt: false, ..self.clone() };
+        // More than it served, says the vendor.
+        let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
         let (progress, notice) = match next {
             Some(_) => (Progress::More(on.to_string()), None),
-            None if total.is_some_and(|total| i64::try_from(total).is_ok_and(|total| total > end))
-                && !self.doubt =>
-            {
+            None if said.is_some() && !self.doubt => {
                 (Progress::More(Self { doubt: true, ..on }.to_string()), None)
             }
             None if moved && self.sweeps + 1 < MOST_SWEEPS => {
@@ -209,7 +209,6 @@ impl Cursor {
                 (Progress::Done(None), Some(notice))
             }
             None => {
-                let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
                 let notice = said
                     .map(|said| format!("`{path}` ended after {end} objects, and Duo says it has {said}"));
                 (Progress::Done(None), notice)
