@@ -154,7 +154,7 @@ async fn at_the_vendor_s_own_limits_nothing_is_refused() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changed_is_told_and_a_limit_can_be_another() {
     let setup = Setup::new(tenant(700)).await;
-    // Three requests in two seconds instead of the manifest's figure: it paces, and nothing else changes.
+    // Other figures than the manifest's.
     setup.configure(&format!(
         "{}[budgets]\nobjects = {{ requests = 30, per-seconds = 2 }}\nauthentication-log = {{ requests = 100, per-seconds = 1 }}\n",
         setup.configuration()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, SecondsFormat, Utc};
-use rusqlite::{OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior, params};
 
 use super::{Store, StoreError};
 
@@ -207,10 +207,7 @@ impl Store {
                 params![run.0, stream, cursor_version],
             )?;
             if forgotten > 0 {
-                self.connection.execute(
-                    "DELETE FROM problem WHERE run_id = ?1 AND stream = ?2",
-                    params![run.0, stream],
-                )?;
+                forget_problems(&self.connection, run, stream)?;
             }
             // A stream that was skipped or failed before the run was interrupted gets another chance.
             self.connection.execute(
@@ -256,8 +253,7 @@ impl Store {
                 "UPDATE run_stream SET cursor = NULL, pages = 0, whole = ?3 WHERE run_id = ?1 AND stream = ?2",
                 params![run.0, stream, whole],
             )?;
-            transaction
-                .execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", params![run.0, stream])?;
+            forget_problems(&transaction, run, stream)?;
             transaction.commit()
         };
         forget().map_err(|error| StoreError::Sqlite { path, error })
@@ -305,8 +301,7 @@ impl Store {
                  WHERE run_id = ?1 AND stream = ?2",
                 params![run.0, stream],
             )?;
-            transaction
-                .execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", params![run.0, stream])?;
+            forget_problems(&transaction, run, stream)?;
             transaction.commit()?;
             Ok(true)
         };
@@ -375,4 +370,10 @@ impl Store {
         );
         finished.map(drop).map_err(|error| self.sqlite(error))
     }
+}
+
+/// What is read again finds its problems again.
+fn forget_problems(connection: &Connection, run: RunId, stream: &str) -> rusqlite::Result<()> {
+    let forget = "DELETE FROM problem WHERE run_id = ?1 AND stream = ?2";
+    connection.execute(forget, params![run.0, stream]).map(drop)
 }
