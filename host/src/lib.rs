@@ -12,6 +12,7 @@
 //! - [`plugin`]: loads a connector and makes one call to it
 //! - [`capability`]: everything a connector can reach: http, secrets, logging
 //! - [`configuration`]: an integration, as written in a file and as meant
+//! - [`seal`]: secrets that a configuration holds, encrypted
 //! - [`integration`]: a connector with its settings and capabilities, ready to be called
 //! - [`serving`]: which connector serves an integration now
 //! - [`registry`]: the connectors there are, and how one takes over from another
@@ -36,6 +37,7 @@ pub mod normal;
 pub mod output;
 pub mod plugin;
 pub mod registry;
+pub mod seal;
 pub mod serving;
 pub mod store;
 pub mod sync;

@@ -9,7 +9,7 @@ use duo_simulator::{Simulator, TenantOptions};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::check::Checked;
+use super::check;
 use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{sync as sync_command, table, terminal};
@@ -19,7 +19,7 @@ use crate::manifest::Manifest;
 use crate::plugin::{Engine, EngineOptions};
 use crate::serving::Serving;
 use crate::store::{EntityRow, Store};
-use crate::sync::{self, Event, Observer};
+use crate::sync::{self, Checked, Event, Observer};
 
 /// Rows of each table that are shown.
 const ROWS: u32 = 5;
@@ -116,7 +116,7 @@ struct Demo {
 impl Observer for Demo {
     fn event(&self, event: Event<'_>) {
         if let Event::Checked { report } = event {
-            let table = Checked::new(&self.integration, report, 0).text();
+            let table = check::text(&Checked::new(&self.integration, report, 0));
             // A reader that has seen enough ends the demo at its next line.
             let _ = step("The permissions:").and_then(|()| terminal::data(&table));
             let _ = step("Syncing");

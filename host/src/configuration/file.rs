@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::ConfigurationError;
+use super::{ConfigurationError, Reviewer};
 
 /// The whole file.
 #[derive(Deserialize)]
@@ -13,6 +13,16 @@ use super::ConfigurationError;
 pub(super) struct Written {
     pub(super) name: String,
     pub(super) connector: String,
+    #[serde(default)]
+    pub(super) description: String,
+    #[serde(default)]
+    pub(super) owner: String,
+    #[serde(default)]
+    pub(super) secondary_owners: Vec<String>,
+    #[serde(default)]
+    pub(super) paused: bool,
+    #[serde(default)]
+    pub(super) review: Review,
     pub(super) streams: Option<Vec<String>>,
     #[serde(default)]
     pub(super) settings: BTreeMap<String, toml::Value>,
@@ -28,6 +38,15 @@ pub(super) struct Written {
     pub(super) retry: Retry,
     #[serde(default)]
     pub(super) budgets: BTreeMap<String, Budget>,
+}
+
+/// `[review]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Review {
+    #[serde(default)]
+    pub(super) precedence: Vec<Reviewer>,
+    pub(super) reviewers: Option<u32>,
 }
 
 /// A line of `[budgets]`

@@ -1,8 +1,11 @@
 //! An integration, as the operator configures it.
 //!
-//! `file` is what stands in the TOML file, `value` where a setting's value comes from, `schedule` when it runs by itself. This module turns both
-//! into what is meant: paths resolved, limits filled in, settings held against the manifest.
+//! `file` is what stands in the TOML file, `value` where a setting's value comes from, `schedule` when it runs by itself,
+//! `draft` what a form says before it is a file. This module turns them into what is meant: paths resolved, limits filled
+//! in, settings held against the manifest.
 
+mod about;
+mod draft;
 mod file;
 mod schedule;
 mod value;
@@ -23,8 +26,11 @@ use crate::manifest::{LONGEST_BUDGET, Manifest, SettingKind, SettingSpec};
 use crate::plugin::{Digest, Provenance, Source};
 use crate::sync::RetryPolicy;
 
+pub use about::{About, MOST_REVIEWERS, Review, Reviewer};
+pub use draft::{Draft, DraftError, FieldProblem, Part};
 use file::Schedule as Schedules;
 pub use schedule::Schedule;
+pub(crate) use value::KEY_FILE;
 pub use value::Value;
 
 /// Pages of one stream in one run. At the vendors' usual few hundred objects a page, tens of millions of them.
@@ -38,6 +44,10 @@ const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Configuration {
     /// Names it in the store, in logs and on screen.
     pub name: String,
+    /// What people say of it.
+    pub about: About,
+    /// Whether it waits until somebody lets it go on.
+    pub paused: bool,
     /// The connector.
     pub source: Source,
     /// What the connector must be.
@@ -154,6 +164,15 @@ impl ConfigurationError {
     }
 }
 
+/// What a name is made of, for people.
+const NAME_TAKES: &str = "letters, digits, `-` and `_`, at most 64 of them";
+
+/// Whether an integration may be called so.
+fn is_name(name: &str) -> bool {
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
+    !name.is_empty() && name.len() <= 64 && name.chars().all(plain)
+}
+
 impl Configuration {
     /// Reads the file at `path`. Relative paths in it start from its folder.
     ///
@@ -175,18 +194,16 @@ impl Configuration {
     pub fn parse(text: &str, path: &Path, folder: &Path) -> Result<Self, ConfigurationError> {
         let written = file::parse(text, path)?;
         let key = |key, reason: String| ConfigurationError::Key { key, reason };
-        let name_is_plain = !written.name.is_empty()
-            && written.name.len() <= 64
-            && written.name.chars().all(|char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_'));
-        if !name_is_plain {
-            return Err(key("name", "takes letters, digits, `-` and `_`, at most 64 of them".to_owned()));
+        if !is_name(&written.name) {
+            return Err(key("name", format!("takes {NAME_TAKES}")));
         }
         if written.streams.as_ref().is_some_and(Vec::is_empty) {
             return Err(key("streams", "names no stream; leave it out to read all of them".to_owned()));
         }
         let mut settings = BTreeMap::new();
         for (name, value) in written.settings {
-            let value = Value::parse(value, folder).map_err(|reason| ConfigurationError::Settings {
+            let value = Value::parse(value, folder, &written.name, &name);
+            let value = value.map_err(|reason| ConfigurationError::Settings {
                 integration: written.name.clone(),
                 problems: vec![SettingProblem { name: name.clone(), reason, help: value::HOW.to_owned() }],
             })?;
@@ -248,8 +265,19 @@ impl Configuration {
             own_budgets.insert(name, (requests, per_seconds));
         }
         let longest = retry.longest_seconds;
+        let reviewers = written.review.reviewers;
+        if reviewers.is_some_and(|reviewers| !(1..=MOST_REVIEWERS).contains(&reviewers)) {
+            return Err(key("reviewers", format!("takes a number from 1 to {MOST_REVIEWERS}")));
+        }
         Ok(Self {
             name: written.name,
+            about: About {
+                description: written.description,
+                owner: written.owner,
+                secondary_owners: written.secondary_owners,
+                review: Review { precedence: written.review.precedence, reviewers },
+            },
+            paused: written.paused,
             source,
             provenance,
             streams: written.streams,

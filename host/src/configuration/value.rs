@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::seal::SealingKey;
+
 /// How a setting is written.
 pub(super) const HOW: &str =
     "write a text, a number, `true` or `false`, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
@@ -23,7 +25,21 @@ pub enum Value {
     Environment(String),
     /// A file; one line break at its end is not part of the value.
     File(PathBuf),
+    /// It stands in the configuration, encrypted.
+    Sealed(Sealed),
 }
+
+/// A value that is encrypted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    text: String,
+    integration: String,
+    setting: String,
+    key_file: PathBuf,
+}
+
+/// Where the sealing key lies, from the folder of the configurations.
+pub(crate) const KEY_FILE: &str = "../data/seal.key";
 
 impl fmt::Debug for Value {
     /// Without the literal, which is a secret in a configuration that is about to be refused.
@@ -32,12 +48,19 @@ impl fmt::Debug for Value {
             Self::Literal(_) => formatter.write_str("Literal(..)"),
             Self::Environment(name) => write!(formatter, "Environment({name})"),
             Self::File(path) => write!(formatter, "File({})", path.display()),
+            Self::Sealed(_) => formatter.write_str("Sealed(..)"),
         }
     }
 }
 
 impl Value {
-    pub(super) fn parse(value: toml::Value, folder: &Path) -> Result<Self, String> {
+    /// The value of `setting` of `integration`; relative paths start from `folder`.
+    pub(super) fn parse(
+        value: toml::Value,
+        folder: &Path,
+        integration: &str,
+        setting: &str,
+    ) -> Result<Self, String> {
         match value {
             toml::Value::String(text) => Ok(Self::Literal(text)),
             toml::Value::Boolean(value) => Ok(Self::Literal(value.to_string())),
@@ -51,7 +74,15 @@ impl Value {
                     (Some((key, toml::Value::String(path))), None) if key == "file" => {
                         Ok(Self::File(folder.join(path)))
                     }
-                    _ => Err("is a table with other keys than one `env` or one `file`".to_owned()),
+                    (Some((key, toml::Value::String(text))), None) if key == "sealed" => {
+                        Ok(Self::Sealed(Sealed {
+                            text,
+                            integration: integration.to_owned(),
+                            setting: setting.to_owned(),
+                            key_file: folder.join(KEY_FILE),
+                        }))
+                    }
+                    _ => Err("is a table with other keys than one of `env`, `file` and `sealed`".to_owned()),
                 }
             }
             other => Err(format!("is of type {}, which no setting takes", other.type_str())),
@@ -84,6 +115,11 @@ impl Value {
                     Err(format!("comes from the environment variable `{name}`, which is not text"))
                 }
             },
+            Self::Sealed(Sealed { text, integration, setting, key_file }) => {
+                let opened = SealingKey::load(key_file).and_then(|key| key.open(integration, setting, text));
+                let opened = opened.map(|secret| secret.as_str().to_owned());
+                opened.map_err(|error| format!("can't be opened: {error}"))
+            }
             Self::File(path) => {
                 let unreadable =
                     |error| format!("comes from the file `{}`, which can't be read: {error}", path.display());

@@ -7,6 +7,7 @@
 //! `run` begins and ends runs and streams, `page` keeps a page, `change` tells what is other than before, `read`
 //! answers.
 
+mod browse;
 mod change;
 mod page;
 mod read;
@@ -18,28 +19,32 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+pub use browse::{Access, Entities, Found, Key, Linked, PageOf, Turn, TypeCount};
 pub use change::FieldChange;
 pub use page::PageReader;
 pub use read::{
     ChangeRow, ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, RunRow, RunStreamRow,
     StoredProblem, StoredRun, UsageRow,
 };
-pub use run::{Effort, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState};
+pub use run::{Effort, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState, Why};
 
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
 /// What leads from each schema to the next one. Never changed once released: a change is a migration of its own.
 ///
 /// Our own loop, because the migration library for `rusqlite` is three releases of it behind.
-const MIGRATIONS: [(i32, &str); 2] =
-    [(5, include_str!("migrations/1-tables.sql")), (6, include_str!("migrations/2-views.sql"))];
+const MIGRATIONS: [(i32, &str); 3] = [
+    (5, include_str!("migrations/1-tables.sql")),
+    (6, include_str!("migrations/2-views.sql")),
+    (7, include_str!("migrations/3-browse.sql")),
+];
 /// What SQLite keeps in memory of a store that is written to.
 const CACHE_KIB: i64 = 16 << 10;
 /// How long the write-ahead log grows, in pages of 4 KiB, before it is worked into the file: what several pages of objects
 /// change is written once.
 const WAL_PAGES: i64 = 8 << 10;
 /// The schema of this release.
-const SCHEMA_VERSION: i32 = 6;
+const SCHEMA_VERSION: i32 = 7;
 /// The first schema that migrations lead on from; earlier ones were never released.
 const FIRST_SCHEMA: i32 = 5;
 

@@ -100,11 +100,13 @@ impl PageWriter<'_> {
         )?;
         let mut insert = self.transaction.prepare_cached(
             "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
-                                 stream, connector_id, first_seen_run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id",
+                                 stream, connector_id, first_seen_run, search)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
+                     concat_ws(char(10), ?5, ?4, ?6 ->> 'username', ?6 ->> 'emails')) RETURNING id",
         )?;
         let mut update = self.transaction.prepare_cached(
-            "UPDATE entity SET name = ?2, normal = ?3, attributes = ?4, stream = ?5, connector_id = ?6, gone_run = NULL
+            "UPDATE entity SET name = ?2, normal = ?3, attributes = ?4, stream = ?5, connector_id = ?6, gone_run = NULL,
+                 search = concat_ws(char(10), ?2, source_id, ?3 ->> 'username', ?3 ->> 'emails')
              WHERE id = ?1",
         )?;
         let mut seen = RoaringTreemap::new();

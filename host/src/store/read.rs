@@ -124,6 +124,8 @@ pub struct RunStreamRow {
     pub stream: String,
     pub state: String,
     pub reason: Option<String>,
+    pub permission: Option<String>,
+    pub hint: Option<String>,
     pub started_at: String,
     pub ended_at: Option<String>,
     pub pages: u64,
@@ -177,7 +179,7 @@ const ENTITIES: &str =
     FROM entity e JOIN integration i ON i.id = e.integration_id WHERE e.gone_run IS NULL";
 
 impl EntityRow {
-    fn parse(row: &Row<'_>) -> rusqlite::Result<Self> {
+    pub(super) fn parse(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             integration: row.get(0)?,
             entity_type: row.get(1)?,
@@ -463,7 +465,7 @@ impl Store {
             })?;
             let mut rows: Vec<RunRow> = rows.collect::<Result<_, _>>()?;
             let mut statement = self.connection.prepare(
-                "SELECT stream, state, reason, started_at, ended_at, pages, total, retries, waited_seconds
+                "SELECT stream, state, reason, started_at, ended_at, pages, total, retries, waited_seconds, permission, hint
                  FROM run_streams WHERE run = ?1 ORDER BY started_at, stream",
             )?;
             for run in &mut rows {
@@ -478,6 +480,8 @@ impl Store {
                         total: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),
                         retries: count(row, 7)?,
                         waited_seconds: row.get(8)?,
+                        permission: row.get(9)?,
+                        hint: row.get(10)?,
                     })
                 })?;
                 run.streams = streams.collect::<Result<_, _>>()?;

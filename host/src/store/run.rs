@@ -53,6 +53,17 @@ pub struct Effort {
     pub waited: Duration,
 }
 
+/// Why a stream is not complete.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Why {
+    /// What came back.
+    pub reason: String,
+    /// The permission that is missing, where it is that.
+    pub permission: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
 /// How far a stream is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StreamState {
@@ -318,13 +329,15 @@ impl Store {
         run: RunId,
         stream: &str,
         state: StreamState,
-        reason: &str,
+        why: &Why,
     ) -> Result<(), StoreError> {
+        let Why { reason, permission, hint } = why;
         let ended = self.connection.execute(
-            "INSERT INTO run_stream (run_id, stream, state, reason, whole, started_at, ended_at)
-             VALUES (?1, ?2, ?3, ?4, 1, ?5, ?5)
-             ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason, ended_at = excluded.ended_at",
-            params![run.0, stream, state.word(), reason, now()],
+            "INSERT INTO run_stream (run_id, stream, state, reason, permission, hint, whole, started_at, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)
+             ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,
+                 permission = excluded.permission, hint = excluded.hint, ended_at = excluded.ended_at",
+            params![run.0, stream, state.word(), reason, permission, hint, now()],
         );
         ended.map(drop).map_err(|error| self.sqlite(error))
     }

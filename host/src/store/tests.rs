@@ -11,6 +11,10 @@ fn open() -> (tempfile::TempDir, Store) {
     (folder, store)
 }
 
+fn why(reason: &str) -> Why {
+    Why { reason: reason.to_owned(), ..Why::default() }
+}
+
 /// The connector of these tests.
 fn reader() -> PageReader {
     PageReader {
@@ -157,7 +161,7 @@ fn an_incomplete_stream_marks_nothing_as_gone() {
     let run = store.begin_run(&start()).unwrap();
     store.begin_stream(run.id, "groups", true, 1).unwrap();
     store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next")), &reader()).unwrap();
-    store.end_stream(run.id, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
+    store.end_stream(run.id, "groups", StreamState::Incomplete, &why("the vendor went away")).unwrap();
     store.finish_run(run.id, false).unwrap();
     assert_eq!(names(&store), ["one", "two"]);
 }
@@ -484,19 +488,23 @@ fn a_run_over_an_unchanged_tenant_changes_nothing_and_writes_no_object() {
 
 #[test]
 fn a_store_of_an_earlier_release_is_brought_up_to_date_with_what_it_has() {
-    let (folder, mut store) = open();
-    run(&mut store, &page(vec![group("1", "one")], done()));
-    // As the first release of all left it: tables, and no views.
-    let views: Vec<String> = store
-        .connection
-        .prepare("SELECT name FROM sqlite_schema WHERE type = 'view'")
-        .unwrap()
-        .query_map([], |row| row.get(0))
-        .unwrap()
-        .map(Result::unwrap)
-        .collect();
-    views.iter().for_each(|view| store.connection.execute_batch(&format!("DROP VIEW {view}")).unwrap());
-    store.connection.pragma_update(None, "user_version", FIRST_SCHEMA).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let store = Connection::open(folder.path().join("test.db")).unwrap();
+    // As the first release of all left it.
+    let (first, tables) = MIGRATIONS[0];
+    store
+        .execute_batch(&format!(
+            "{tables}
+             PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {first};
+             INSERT INTO integration VALUES (1, 'acme', 'acme', 'Acme', 'api.example.com');
+             INSERT INTO run (id, integration_id, started_at, finished_at, scope, connector_version, connector_digest)
+             VALUES (1, 1, '2026-01-01T00:00:00Z', '2026-01-01T00:01:00Z', 'groups', '1.0.0', '00');
+             INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');
+             INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes, stream,
+                                 connector_id, first_seen_run)
+             VALUES (1, 'connection', 'group', '1', 'one', '{{}}', '{{}}', 'groups', 1, 1);"
+        ))
+        .unwrap();
     drop(store);
     let path = folder.path().join("test.db");
     let Err(refused) = Store::open_read_only(&path) else { panic!("a reader migrates nothing") };
@@ -504,6 +512,8 @@ fn a_store_of_an_earlier_release_is_brought_up_to_date_with_what_it_has() {
     let store = Store::open(&path).unwrap();
     assert_eq!(names(&store), ["one"]);
     assert_eq!(store.runs(None, 10).unwrap().len(), 1, "the views are there");
+    let found = Entities { source_type: "group", search: "ON", turn: Turn::First, limit: 10 };
+    assert_eq!(store.browse("acme", &found).unwrap().total, 1, "what was there is found");
 }
 
 #[test]
@@ -521,8 +531,8 @@ fn a_run_is_shown_with_what_it_cost_and_how_its_streams_ended() {
     store.commit_page(run, "groups", &page(vec![group("1", "one")], more("next")), &reader()).unwrap();
     let effort = Effort { retries: 3, waited: Duration::from_millis(1500) };
     store.add_effort(run, "groups", effort).unwrap();
-    store.end_stream(run, "groups", StreamState::Incomplete, "the vendor went away").unwrap();
-    store.end_stream(run, "phones", StreamState::Skipped, "the grant is missing").unwrap();
+    store.end_stream(run, "groups", StreamState::Incomplete, &why("the vendor went away")).unwrap();
+    store.end_stream(run, "phones", StreamState::Skipped, &why("the grant is missing")).unwrap();
     store.add_requests(run, 7).unwrap();
     store.finish_run(run, false).unwrap();
     let rows = store.runs(Some("acme"), 10).unwrap();
@@ -533,4 +543,54 @@ fn a_run_is_shown_with_what_it_cost_and_how_its_streams_ended() {
         row.streams.iter().map(|one| (one.stream.as_str(), one.state.as_str(), one.pages)).collect();
     assert_eq!(streams, [("groups", "incomplete", 1), ("phones", "skipped", 0)]);
     assert!(store.runs(Some("other"), 10).unwrap().is_empty());
+}
+
+#[test]
+fn pages_of_objects_turn_both_ways_and_lose_none() {
+    let (_folder, mut store) = open();
+    let names = ["b", "A", "a", "ä", "<x>", "B", "100%", "a_b", "a", "C"];
+    let ids: Vec<String> = (0..names.len()).map(|index| format!("G{index}")).collect();
+    let groups: Vec<_> = ids.iter().map(String::as_str).zip(names).collect();
+    let entities = groups.iter().map(|(id, name)| group(id, name)).collect();
+    run(&mut store, &page(entities, Progress::Done(None)));
+    let browse = |turn: Turn, search: &str| {
+        store.browse("acme", &Entities { source_type: "group", search, turn, limit: 3 }).unwrap()
+    };
+    let keys =
+        |page: &PageOf<EntityRow>| page.rows.iter().map(|row| row.source_id.clone()).collect::<Vec<_>>();
+
+    let (mut seen, mut pages) = (Vec::new(), vec![browse(Turn::First, "")]);
+    while let Some(after) = pages.last().unwrap().after.clone() {
+        pages.push(browse(Turn::After(after), ""));
+    }
+    for page in &pages {
+        assert_eq!(page.total, 10);
+        seen.extend(keys(page));
+    }
+    assert_eq!(pages.len(), 4);
+    assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 10, "{seen:?}");
+    for (index, page_there) in pages.iter().enumerate().skip(1) {
+        let back = browse(Turn::Before(page_there.before.clone().unwrap()), "");
+        assert_eq!(keys(&back), keys(&pages[index - 1]));
+    }
+    assert_eq!(browse(Turn::First, "%").total, 1, "what is searched for is not a pattern");
+    assert_eq!(browse(Turn::First, "_").total, 1);
+    assert_eq!(browse(Turn::First, "g3").total, 1, "keys are searched as well");
+    assert_eq!(browse(Turn::First, "nobody").total, 0);
+}
+
+#[test]
+fn a_page_of_objects_is_found_in_the_index() {
+    let (_folder, store) = open();
+    let plan = |query: &str| -> String {
+        let mut statement = store.connection.prepare(&format!("EXPLAIN QUERY PLAN {query}")).unwrap();
+        let rows = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        rows.collect::<Result<Vec<_>, _>>().unwrap().join("\n")
+    };
+    let plan = plan(
+        "SELECT e.id FROM entity e WHERE e.integration_id = 1 AND e.source_type = 'user' AND e.gone_run IS NULL
+         AND (e.name COLLATE NOCASE, e.source_id) > ('a', 'b') AND e.search LIKE '%x%'
+         ORDER BY e.name COLLATE NOCASE, e.source_id LIMIT 50",
+    );
+    assert!(plan.contains("USING COVERING INDEX entity_browse") && !plan.contains("TEMP B-TREE"), "{plan}");
 }

@@ -1,6 +1,7 @@
 //! A run: what may be read is asked first, then streams are read side by side, page by page, each page kept
 //! before the next one is asked for.
 
+mod access;
 mod event;
 mod retry;
 mod stream;
@@ -21,6 +22,7 @@ use crate::manifest::StreamSpec;
 use crate::serving::{AfterFault, Serving};
 use crate::store::{RunId, RunStart, Store, StoreError, StreamState};
 
+pub use access::{Checked, CheckedStream};
 pub use event::{Event, Observer};
 pub use retry::RetryPolicy;
 pub use summary::{StreamOutcome, StreamSummary, StreamWindow, Summary};
@@ -151,9 +153,8 @@ pub async fn run(
             wanted.push(spec);
             continue;
         };
-        let reason = outcome.reason().unwrap_or_default().to_owned();
-        let name = spec.name.clone();
-        store.with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &reason)).await?;
+        let (name, why) = (spec.name.clone(), outcome.why());
+        store.with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &why)).await?;
         let summary = StreamSummary::new(&spec, outcome);
         observer.event(Event::StreamEnded { summary: &summary });
         summaries.push(summary);
@@ -305,9 +306,7 @@ fn refusal(report: &api::Report, spec: &StreamSpec) -> Option<StreamOutcome> {
     match &row.access {
         Access::Readable => None,
         Access::Refused(error) => match error.kind {
-            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => {
-                Some(StreamOutcome::Skipped { reason: error.message.clone(), hint: error.remedy.clone() })
-            }
+            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => Some(StreamOutcome::skipped(error)),
             _ => None,
         },
     }

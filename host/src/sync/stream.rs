@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::summary::StreamWindow;
 use super::{Event, Keeper, Observer, StreamOutcome, StreamSummary, SyncError, retry};
 use crate::capability::plain;
-use crate::contract::api::{ErrorKind, Page, Position, Progress};
+use crate::contract::api::{self, ErrorKind, Page, Position, Progress};
 use crate::contract::types::Relation;
 use crate::integration::{CallError, Integration};
 use crate::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
@@ -377,8 +377,10 @@ impl Reader {
         let outcome = match error.kind() {
             // The next stream would fail in the same way.
             Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)) => return Err(error.into()),
-            Some(ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition) if summary.pages == 0 => {
-                StreamOutcome::Skipped { reason: error.to_string(), hint: error.hint() }
+            _ if summary.pages == 0
+                && let Some(refused) = refused(&error) =>
+            {
+                StreamOutcome::skipped(refused)
             }
             _ => StreamOutcome::Incomplete { reason: error.to_string(), hint: error.hint() },
         };
@@ -400,10 +402,20 @@ impl Reader {
             _ => StreamState::Incomplete,
         };
         let (run, name) = (self.run, self.spec.name.clone());
-        let reason = outcome.reason().unwrap_or_default().to_owned();
-        self.store.with(move |store| store.end_stream(run, &name, state, &reason)).await?;
+        let why = outcome.why();
+        self.store.with(move |store| store.end_stream(run, &name, state, &why)).await?;
         summary.outcome = outcome;
         Ok(summary)
+    }
+}
+
+/// What the vendor does not let anybody with these credentials read.
+fn refused(error: &CallError) -> Option<&api::Error> {
+    match error {
+        CallError::Connector(error) => {
+            matches!(error.kind, ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition).then_some(error)
+        }
+        CallError::Fault(_) => None,
     }
 }
 

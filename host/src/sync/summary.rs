@@ -3,9 +3,9 @@
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use crate::contract::api::Window;
+use crate::contract::api::{self, ErrorKind, Window};
 use crate::manifest::StreamSpec;
-use crate::store::{ConnectorUse, EntityCount, RelationCount, StoredProblem};
+use crate::store::{ConnectorUse, EntityCount, RelationCount, StoredProblem, Why};
 
 /// Problems that a summary lists; the store has them all.
 pub(super) const PROBLEMS_SHOWN: u32 = 20;
@@ -106,6 +106,8 @@ pub enum StreamOutcome {
     Skipped {
         /// Why.
         reason: String,
+        /// The permission that is missing, in the vendor's words, where it is that.
+        permission: Option<String>,
         /// What to do about it.
         hint: Option<String>,
     },
@@ -119,6 +121,26 @@ impl StreamOutcome {
             Self::Complete | Self::Stopped => None,
             Self::Incomplete { reason, .. } | Self::Skipped { reason, .. } => Some(reason),
         }
+    }
+
+    /// Why it is not complete, to be kept.
+    #[must_use]
+    pub fn why(&self) -> Why {
+        let permission = match self {
+            Self::Skipped { permission, .. } => permission.clone(),
+            Self::Complete | Self::Stopped | Self::Incomplete { .. } => None,
+        };
+        let (reason, hint) = (self.reason().unwrap_or_default().to_owned(), self.hint().map(str::to_owned));
+        Why { reason, permission, hint }
+    }
+
+    /// Because of this error of the connector.
+    pub(super) fn skipped(error: &api::Error) -> Self {
+        let permission = match &error.kind {
+            ErrorKind::MissingPermission(names) => Some(names.join(" or ")).filter(|names| !names.is_empty()),
+            _ => None,
+        };
+        Self::Skipped { reason: error.message.clone(), permission, hint: error.remedy.clone() }
     }
 
     /// What to do about it.
