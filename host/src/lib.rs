@@ -8,6 +8,7 @@
 //! - [`contract`]: `wit/`, as Rust
 //! - [`manifest`]: what a connector says of itself, validated
 //! - [`bundled`]: the connectors inside the host
+//! - [`journal`]: the last lines of each integration's log
 //! - [`limits`]: what one call may use
 //! - [`plugin`]: loads a connector and makes one call to it
 //! - [`capability`]: everything a connector can reach: http, secrets, logging
@@ -20,6 +21,7 @@
 //! - `daemon`: integrations on their schedules, connectors swapped while they run
 //! - [`store`]: what is kept
 //! - [`normal`]: the normal form as JSON, for the store and every export
+//! - `web`: the Integrations page
 //! - [`output`]: one file a format
 //! - [`cli`]: one file a command
 
@@ -31,6 +33,7 @@ pub mod contract;
 #[cfg(unix)]
 pub mod daemon;
 pub mod integration;
+pub mod journal;
 pub mod limits;
 pub mod manifest;
 pub mod normal;
@@ -41,3 +44,5 @@ pub mod seal;
 pub mod serving;
 pub mod store;
 pub mod sync;
+#[cfg(unix)]
+pub mod web;

@@ -84,11 +84,19 @@ impl From<LoadError> for Failure {
 #[cfg(unix)]
 impl From<crate::daemon::DaemonError> for Failure {
     fn from(error: crate::daemon::DaemonError) -> Self {
-        Self::hinted(Exit::Failed, error, None)
+        let hint = error.hint();
+        Self::hinted(Exit::Failed, error, hint)
     }
 }
 
 #[cfg(unix)]
+impl From<crate::web::WebError> for Failure {
+    fn from(error: crate::web::WebError) -> Self {
+        let hint = error.hint();
+        Self::hinted(Exit::Failed, error, hint)
+    }
+}
+
 impl From<crate::daemon::ClientError> for Failure {
     fn from(error: crate::daemon::ClientError) -> Self {
         let exit = match error {

@@ -26,8 +26,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
+use crate::journal::Journal;
 use crate::plugin::EngineOptions;
 use exit::{Exit, Failure};
 
@@ -86,6 +90,9 @@ enum Command {
     /// once the pages in flight are kept, SIGHUP makes it read everything anew.
     #[cfg(unix)]
     Serve(serve::Options),
+    /// Make a token to sign in with at the Integrations page; the one before opens nothing any more
+    #[cfg(unix)]
+    Token(serve::TokenOptions),
     /// Show what `serve` is doing
     #[cfg(unix)]
     Status(status::Options),
@@ -144,7 +151,8 @@ pub fn main() -> ExitCode {
     let cli = Cli::parse();
     // Nobody watches a daemon but its log.
     let verbose = if matches!(cli.command, Command::Serve(_)) { cli.verbose.max(1) } else { cli.verbose };
-    start_log(verbose);
+    let journal = Journal::default();
+    start_log(verbose, &journal);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Failed, error.into()).report(),
@@ -157,7 +165,9 @@ pub fn main() -> ExitCode {
             Command::Check(options) => check::run(options, &engine).await,
             Command::Sync(options) => sync::run(options, &engine).await,
             #[cfg(unix)]
-            Command::Serve(options) => serve::run(options, &engine).await,
+            Command::Serve(options) => serve::run(options, &engine, journal).await,
+            #[cfg(unix)]
+            Command::Token(options) => serve::token(&options),
             #[cfg(unix)]
             Command::Status(options) => status::run(options).await,
             #[cfg(unix)]
@@ -188,7 +198,7 @@ fn harden() {
 #[cfg(not(unix))]
 fn harden() {}
 
-fn start_log(verbose: u8) {
+fn start_log(verbose: u8, journal: &Journal) {
     let default = match verbose {
         0 => "warn",
         1 => "connector_host=info,connector=info,warn",
@@ -202,10 +212,10 @@ fn start_log(verbose: u8) {
     } else {
         EnvFilter::new(default)
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let printed = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal() && console::colors_enabled_stderr())
+        .with_ansi(std::io::stderr().is_terminal() && console::colors_enabled_stderr());
+    tracing_subscriber::registry().with(printed.with_filter(filter)).with(journal.clone().with_filter(LevelFilter::INFO))
         .init();
 }
 

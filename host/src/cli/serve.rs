@@ -1,24 +1,74 @@
-//! `connector-host serve`
+//! `connector-host serve`, and the token to sign in with at its page.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
+use axum::http::HeaderName;
+use secrecy::SecretString;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use super::DirOption;
 use super::exit::{Exit, Failure};
-use crate::daemon::Daemon;
+use super::{DirOption, terminal};
+use crate::daemon::{Daemon, DaemonOptions};
+use crate::journal::Journal;
 use crate::plugin::{Engine, EngineOptions};
+use crate::web::{self, Proxy, WebOptions};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
     #[command(flatten)]
     dir: DirOption,
+    /// Where the Integrations page listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420", env = "CONNECTOR_HOST_LISTEN")]
+    listen: SocketAddr,
+    /// Serve no Integrations page and no API
+    #[arg(long, conflicts_with = "listen")]
+    no_page: bool,
+    /// How people call the page where a proxy stands before it: `https://connectors.example.com`
+    #[arg(long, value_name = "URL")]
+    public_url: Option<Url>,
+    /// The header in which a proxy names the person who signed in there: `X-Forwarded-Email`
+    ///
+    /// Nobody signs in with the token then. The proxy must remove this header from what people send, and prove itself with
+    /// `X-Connector-Host-Proxy-Secret`.
+    #[arg(long, value_name = "HEADER", requires = "proxy_secret_file")]
+    proxy_header: Option<HeaderName>,
+    /// The file with the secret that the proxy sends in `X-Connector-Host-Proxy-Secret`
+    #[arg(long, value_name = "FILE", requires = "proxy_header")]
+    proxy_secret_file: Option<PathBuf>,
+    /// Where connections for a host go instead, for all integrations: `api.example.com=http://127.0.0.1:8443`. May be
+    /// repeated
+    #[arg(long, value_name = "HOST=URL", value_parser = host_and_url)]
+    connect_to: Vec<(String, String)>,
 }
 
-pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
+#[derive(clap::Args)]
+pub(super) struct TokenOptions {
+    #[command(flatten)]
+    dir: DirOption,
+}
+
+fn host_and_url(text: &str) -> Result<(String, String), String> {
+    let (host, url) = text.split_once('=').ok_or("takes HOST=URL")?;
+    Ok((host.to_owned(), url.to_owned()))
+}
+
+pub(super) async fn run(options: Options, engine: &EngineOptions, journal: Journal) -> Result<Exit, Failure> {
     let engine = Engine::new(engine)?;
+    let options = options.parse(journal)?;
     let stop = CancellationToken::new();
+    let reloads = listen_for_signals(&stop)?;
+    Daemon::run(engine, options, stop, reloads).await?;
+    Ok(Exit::Complete)
+}
+
+/// Cancels `stop` when the program shall end; the answer hears when it shall read everything anew.
+pub(super) fn listen_for_signals(stop: &CancellationToken) -> Result<mpsc::Receiver<()>, Failure> {
     let listen = |kind| signal(kind).context("could not listen for signals");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hang_up = listen(SignalKind::hangup())?;
@@ -34,6 +84,38 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
             }
         }
     });
-    Daemon::run(engine, options.dir.folders(), stop, reloads).await?;
+    Ok(reloads)
+}
+
+impl Options {
+    fn parse(self, journal: Journal) -> Result<DaemonOptions, Failure> {
+        let proxy = match (self.proxy_header, self.proxy_secret_file) {
+            (Some(header), Some(file)) => {
+                let read = std::fs::read_to_string(&file);
+                let text = read.with_context(|| format!("could not read `{}`", file.display()))?;
+                let secret = text.trim();
+                if secret.len() < 16 {
+                    let error = anyhow::anyhow!("the secret in `{}` has less than 16 characters", file.display());
+                    return Err(Failure::new(Exit::Usage, error));
+                }
+                Some(Proxy { header, secret: SecretString::from(secret) })
+            }
+            _ => None,
+        };
+        let web = WebOptions { listen: self.listen, public_url: self.public_url, proxy };
+        Ok(DaemonOptions {
+            folders: self.dir.folders(),
+            connect_to: self.connect_to.into_iter().collect::<BTreeMap<_, _>>(),
+            journal,
+            web: (!self.no_page).then_some(web),
+        })
+    }
+}
+
+/// Makes another token.
+pub(super) fn token(options: &TokenOptions) -> Result<Exit, Failure> {
+    let token = web::new_token(&options.dir.folders().token())?;
+    terminal::data(&format!("{token}\n"))?;
+    terminal::tell("Sign in with this token. It is shown only this once; everybody who signed in must sign in again\n");
     Ok(Exit::Complete)
 }

@@ -1,5 +1,6 @@
 //! When an integration runs by itself.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -16,6 +17,15 @@ pub enum Schedule {
     Interval(Duration),
     /// At these times, in the machine's time zone.
     Cron(Box<Cron>),
+}
+
+impl fmt::Display for Schedule {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interval(interval) => write!(formatter, "every {}", humantime::format_duration(*interval)),
+            Self::Cron(cron) => write!(formatter, "at `{cron}`"),
+        }
+    }
 }
 
 impl Default for Schedule {

@@ -6,8 +6,9 @@ use reqwest::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 
 use super::Folders;
-use super::status::{ActivateRequest, InstallRequest, Problem, Status};
+use super::status::{InstallRequest, Problem, Status};
 use crate::registry::Swapped;
+use crate::web::ActivateRequest;
 
 /// Talks to the daemon.
 pub struct Client {

@@ -1,10 +1,13 @@
 //! The daemon: a folder of integrations, each run on its schedule, and a folder of connectors, swapped while they run.
 //!
-//! `worker` cares for one integration, `watch` notices changed files, `control` answers the command line over a Unix
-//! socket (`client` is its other end), `status` is what they say to each other.
+//! `worker` cares for one integration (`ending` says how a run ended), `watch` notices changed files, `edit` changes them,
+//! `control` answers the command line over a Unix socket (`client` is its other end), `status` is what they say to each
+//! other.
 
 mod client;
 mod control;
+mod edit;
+mod ending;
 mod status;
 mod watch;
 mod worker;
@@ -12,7 +15,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -21,14 +24,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::capability::plain;
 use crate::configuration::Configuration;
+use crate::journal::Journal;
 use crate::plugin::{Digest, Engine};
 use crate::registry::{InstalledError, Refusal, Registry, TRIAL};
 use crate::serving::RolledBack;
-use crate::store::{Store, StoredRun};
-use worker::{Bound, Worker};
+use crate::web::{self, WebError, WebOptions};
+use worker::{Bound, Stored, Worker};
 
 pub use client::{Client, ClientError};
-pub use status::{IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Status};
+pub(crate) use edit::Refused;
+pub use status::{
+    IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Standing, Status,
+};
 
 /// Files that an editor or a copy writes in several steps are looked at after a moment's rest.
 const SETTLED: Duration = Duration::from_millis(300);
@@ -58,6 +65,11 @@ impl Folders {
         self.root.join("data")
     }
 
+    /// Keeps the hash of the token to sign in with.
+    pub(crate) fn token(&self) -> PathBuf {
+        self.data().join("page-token")
+    }
+
     /// The socket that the command line talks to.
     fn socket(&self) -> PathBuf {
         self.data().join("control.sock")
@@ -83,6 +95,9 @@ pub enum DaemonError {
     /// The folder of connectors is not usable.
     #[error(transparent)]
     Registry(#[from] InstalledError),
+    /// The pages can't be served.
+    #[error(transparent)]
+    Web(#[from] WebError),
     /// Changes can't be watched.
     #[error("could not watch `{path}` for changes: {error}")]
     Watch {
@@ -93,15 +108,45 @@ pub enum DaemonError {
     },
 }
 
+impl DaemonError {
+    /// What to do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Web(error) => error.hint(),
+            Self::File { .. } | Self::Busy(_) | Self::Registry(_) | Self::Watch { .. } => None,
+        }
+    }
+}
+
+/// How the daemon works.
+#[derive(Debug)]
+pub struct DaemonOptions {
+    /// Where everything lies.
+    pub folders: Folders,
+    /// Where connections of all integrations go instead, by host, where an integration does not say so itself.
+    pub connect_to: BTreeMap<String, String>,
+    /// The log, for people to look at.
+    pub journal: Journal,
+    /// The pages; `None` for none.
+    pub web: Option<WebOptions>,
+}
+
 /// The daemon.
 pub struct Daemon {
     folders: Folders,
-    registry: Registry,
+    connect_to: BTreeMap<String, String>,
+    pub(crate) journal: Journal,
+    /// Where the pages are.
+    page: OnceLock<String>,
+    pub(crate) registry: Registry,
     workers: Mutex<BTreeMap<String, Arc<Worker>>>,
     /// Files that can't be used, and why.
     unusable: Mutex<BTreeMap<PathBuf, Problem>>,
     connector_message: Mutex<Option<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Held while a file is changed, by one at a time.
+    editing: tokio::sync::Mutex<()>,
     /// Held while the folders are read, by one at a time.
     reloading: tokio::sync::Mutex<()>,
     stop: CancellationToken,
@@ -121,10 +166,11 @@ impl Daemon {
     /// [`DaemonError`] when it can't begin. An integration that can't be used is shown, and the others run.
     pub async fn run(
         engine: Engine,
-        folders: Folders,
+        options: DaemonOptions,
         stop: CancellationToken,
         mut reload: mpsc::Receiver<()>,
     ) -> Result<(), DaemonError> {
+        let DaemonOptions { folders, connect_to, journal, web } = options;
         for folder in [folders.integrations(), folders.connectors(), folders.data()] {
             make_private(&folder)?;
         }
@@ -137,7 +183,11 @@ impl Daemon {
             unusable: Mutex::default(),
             connector_message: Mutex::default(),
             tasks: Mutex::default(),
+            editing: Default::default(),
             reloading: Default::default(),
+            page: OnceLock::new(),
+            connect_to,
+            journal,
             stop: stop.clone(),
             folders,
         });
@@ -146,6 +196,13 @@ impl Daemon {
         tracing::info!("serving `{}`", daemon.folders.root.display());
         daemon.read_integrations(false).await;
         let control = control::listen(&daemon)?;
+        let web = match web {
+            Some(options) => Some(web::listen(&daemon, options, stop.clone()).await?),
+            None => None,
+        };
+        if let Some((_, url)) = &web {
+            let _ = daemon.page.set(url.clone());
+        }
         let mut next = Some(false);
         loop {
             // What takes its time, a candidate's `check` for one, does not keep the program from ending.
@@ -174,6 +231,9 @@ impl Daemon {
         let mut tasks = std::mem::take(&mut *lock(&daemon.tasks));
         while tasks.join_next().await.is_some() {}
         control.abort();
+        if let Some((web, _)) = web {
+            web.abort();
+        }
         // The next one makes it anew.
         let _ = std::fs::remove_file(daemon.folders.socket());
         tracing::info!("stopped");
@@ -192,7 +252,7 @@ impl Daemon {
     }
 
     /// Somebody dealt with what was wrong with a connector: integrations that waited for that begin.
-    async fn swapped(self: &Arc<Self>) {
+    pub(crate) async fn swapped(self: &Arc<Self>) {
         *lock(&self.connector_message) = None;
         self.read_integrations(false).await;
     }
@@ -262,6 +322,8 @@ impl Daemon {
         text: Digest,
         anew: bool,
     ) -> Result<(), Problem> {
+        let mut configuration = configuration;
+        self.route(&mut configuration);
         let name = configuration.name.clone();
         let known = lock(&self.workers).get(&name).cloned();
         if !anew && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
@@ -287,12 +349,19 @@ impl Daemon {
             return Ok(());
         }
         let store = self.folders.data().join(format!("{name}.db"));
-        let last_run = last_run(&store, &name).await;
-        let worker = Arc::new(Worker::new(bound, store, last_run, self.stop.child_token()));
+        let stored = Stored::read(&store, &name).await;
+        let worker = Arc::new(Worker::new(bound, store, stored, self.stop.child_token()));
         tracing::info!(integration = name, "set up");
         lock(&self.workers).insert(name, Arc::clone(&worker));
         lock(&self.tasks).spawn(worker.work());
         Ok(())
+    }
+
+    /// Where connections go instead that all integrations make.
+    fn route(&self, configuration: &mut Configuration) {
+        for (host, url) in &self.connect_to {
+            configuration.connect_to.entry(host.clone()).or_insert_with(|| url.clone());
+        }
     }
 
     /// A connector failed its probation.
@@ -318,7 +387,13 @@ impl Daemon {
         *lock(&self.connector_message) = Some(message);
     }
 
-    fn status(&self) -> Status {
+    /// Where everything lies.
+    pub(crate) fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// What there is, and what it does.
+    pub(crate) fn status(&self) -> Status {
         let mut integrations: Vec<_> = lock(&self.workers).values().map(|worker| worker.status()).collect();
         for (path, problem) in lock(&self.unusable).iter() {
             let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -326,7 +401,16 @@ impl Daemon {
                 integrations.push(IntegrationStatus {
                     name,
                     state: IntegrationState::Unusable,
+                    status: Standing::NotUsable,
+                    status_message: problem.error.clone(),
+                    title: String::new(),
+                    owner: String::new(),
+                    secondary_owners: Vec::new(),
+                    description: String::new(),
+                    schedule: String::new(),
                     connector: None,
+                    connector_name: None,
+                    objects: 0,
                     message: Some(problem.error.clone()),
                     hint: problem.hint.clone(),
                     progress: None,
@@ -338,6 +422,7 @@ impl Daemon {
         integrations.sort_by(|a, b| a.name.cmp(&b.name));
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            page: self.page.get().cloned(),
             integrations,
             connectors: self.registry.list(),
             connector_message: lock(&self.connector_message).clone(),
@@ -356,13 +441,6 @@ fn configurations(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     }
     paths.sort();
     Ok(paths)
-}
-
-/// The last run of an integration, before this program began.
-async fn last_run(store: &Path, integration: &str) -> Option<StoredRun> {
-    let (store, integration) = (store.to_owned(), integration.to_owned());
-    let read = move || Store::open_read_only(&store).ok()?.last_run(&integration).ok()?;
-    tokio::task::spawn_blocking(read).await.ok()?
 }
 
 fn make_private(folder: &Path) -> Result<(), DaemonError> {

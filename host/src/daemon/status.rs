@@ -2,14 +2,17 @@
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::registry::ConnectorStatus;
 
 /// Everything.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the host.
     pub version: String,
+    /// Where the Integrations page is.
+    pub page: Option<String>,
     /// The integrations, by name.
     pub integrations: Vec<IntegrationStatus>,
     /// The connectors.
@@ -19,18 +22,36 @@ pub struct Status {
 }
 
 /// One integration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IntegrationStatus {
     /// Its name; that of its file where the file can't be read.
     pub name: String,
     /// What it does now.
     pub state: IntegrationState,
+    /// How it stands.
+    pub status: Standing,
+    /// That in words: `Data available`, or what is wrong.
+    pub status_message: String,
+    /// The title of its connector; blank where there is none.
+    pub title: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Who else does.
+    pub secondary_owners: Vec<String>,
+    /// What it is for.
+    pub description: String,
+    /// When it runs by itself, in words.
+    pub schedule: String,
     /// The connector that serves it: name, version, digest.
     pub connector: Option<String>,
+    /// Its name alone.
+    pub connector_name: Option<String>,
     /// Why it can't run, or why the last run was not complete.
     pub message: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Objects that are there, as of the last run.
+    pub objects: u64,
     /// The run that is under way.
     pub progress: Option<Progress>,
     /// The last run that ended.
@@ -40,19 +61,63 @@ pub struct IntegrationStatus {
 }
 
 /// What an integration does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IntegrationState {
     /// It waits for its time.
     Idle,
     /// It runs.
     Running,
+    /// Somebody paused it.
+    Paused,
     /// Its configuration or its connector can't be used.
     Unusable,
 }
 
+/// How an integration stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Standing {
+    /// There is data of it.
+    Connected,
+    /// There is no data yet.
+    Waiting,
+    /// The last run could not begin, or brought nothing.
+    Failed,
+    /// Its configuration or its connector can't be used.
+    NotUsable,
+    /// Somebody paused it.
+    Paused,
+}
+
+impl Standing {
+    /// As it is shown.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Connected => "Connected",
+            Self::Waiting => "Waiting for data",
+            Self::Failed => "Failed",
+            Self::NotUsable => "Not usable",
+            Self::Paused => "Paused",
+        }
+    }
+
+    /// What to say where nothing is wrong.
+    pub(super) fn message(self, state: IntegrationState) -> &'static str {
+        match (self, state) {
+            (Self::Connected, _) => "Data available",
+            (Self::Waiting, IntegrationState::Running) => "The first data is being read",
+            (Self::Waiting, _) => "Nothing was read yet",
+            (Self::Failed, _) => "The last run failed",
+            (Self::NotUsable, _) => "It can't be used",
+            (Self::Paused, _) => "It runs again once somebody lets it go on",
+        }
+    }
+}
+
 /// How far a run is.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// When it began.
     pub started_at: DateTime<Utc>,
@@ -65,7 +130,7 @@ pub struct Progress {
 }
 
 /// A run that ended.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct LastRun {
     /// When it began.
     pub started_at: DateTime<Utc>,
@@ -78,7 +143,7 @@ pub struct LastRun {
 }
 
 /// How a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
     /// Every selected stream is complete, optional ones aside.
@@ -102,17 +167,8 @@ pub(super) struct InstallRequest {
     pub(super) accept_new_access: bool,
 }
 
-/// `POST /connectors/activate`
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct ActivateRequest {
-    /// The beginning of a digest.
-    pub(super) digest: String,
-    /// Whether new hosts and secrets are fine.
-    pub(super) accept_new_access: bool,
-}
-
 /// What went wrong, in any answer that is not a success.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// What.
     pub error: String,

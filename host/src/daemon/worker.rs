@@ -9,13 +9,16 @@ use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::status::{IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome};
+use super::ending::{Ending, told};
+use super::status::{
+    IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Standing,
+};
 use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::plugin::Digest;
 use crate::serving::Serving;
-use crate::store::StoredRun;
-use crate::sync::{self, Event, Observer, Summary, SyncError};
+use crate::store::{RunRow, Store};
+use crate::sync::{self, Event, Observer};
 
 /// A run that failed altogether is tried again after so long, if it is not due before.
 const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
@@ -28,6 +31,8 @@ pub(super) struct Worker {
     /// Somebody wants it to run now, or changed when it is due.
     wake: Notify,
     stop: CancellationToken,
+    /// Nothing writes to its store any more.
+    ended: CancellationToken,
 }
 
 struct State {
@@ -40,6 +45,8 @@ struct State {
     last_begun: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
     next_run: Option<DateTime<Utc>>,
+    /// What its store has.
+    objects: u64,
     message: Option<String>,
     hint: Option<String>,
     /// What is wrong with its configuration by now; it runs with the one that was read before.
@@ -64,28 +71,48 @@ pub(super) struct Bound {
     pub(super) text: Digest,
 }
 
+/// What there is of an integration in its store.
+#[derive(Default)]
+pub(super) struct Stored {
+    last_run: Option<RunRow>,
+    objects: u64,
+}
+
+impl Stored {
+    /// Reads it; what can't be read is as if it were not there.
+    pub(super) async fn read(store: &Path, integration: &str) -> Self {
+        let (store, integration) = (store.to_owned(), integration.to_owned());
+        let read = move || {
+            let store = Store::open_read_only(&store).ok()?;
+            let last_run = store.runs(Some(&integration), 1).ok()?.pop();
+            let objects = store.type_counts(&integration).ok()?.iter().map(|one| one.count).sum();
+            Some(Self { last_run, objects })
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()
+    }
+}
+
 impl Worker {
-    /// For an integration with this last run; one that was interrupted is gone on with at once.
-    pub(super) fn new(
-        bound: Bound,
-        store: PathBuf,
-        last_run: Option<StoredRun>,
-        stop: CancellationToken,
-    ) -> Self {
+    /// For an integration with this in its store; a run that was interrupted is gone on with at once.
+    pub(super) fn new(bound: Bound, store: PathBuf, stored: Stored, stop: CancellationToken) -> Self {
+        let integration = bound.serving.current();
+        let ending = stored.last_run.as_ref().map(|run| Ending::stored(run, integration.manifest()));
+        let Ending { last_run, message, hint } = ending.unwrap_or_default();
         let state = State {
-            run_now: last_run.is_some_and(|run| !run.finished),
+            run_now: stored.last_run.is_some_and(|run| run.finished_at.is_none()),
             running: None,
             halted: None,
-            last_begun: last_run.map(|run| run.started_at),
-            last_run: None,
+            last_begun: last_run.as_ref().map(|run| run.started_at),
+            last_run,
             next_run: None,
-            message: None,
-            hint: None,
+            objects: stored.objects,
+            message,
+            hint,
             complaint: None,
             bound: bound.clone(),
         };
-        let name = bound.configuration.name;
-        Self { name, store, state: Mutex::new(state), wake: Notify::new(), stop }
+        let (name, ended) = (bound.configuration.name, CancellationToken::new());
+        Self { name, store, state: Mutex::new(state), wake: Notify::new(), stop, ended }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -146,10 +173,39 @@ impl Worker {
         if let Some(problem) = &state.halted {
             return Err(problem.clone());
         }
+        if state.bound.configuration.paused {
+            let error = format!("`{}` is paused", self.name);
+            let hint = Some("let it go on first".to_owned());
+            return Err(Problem { error, hint });
+        }
         state.run_now = true;
         drop(state);
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Ends the run under way, whose pages in flight are kept; the next one goes on from there.
+    pub(super) fn stop_run(&self) {
+        let mut state = self.state();
+        state.run_now = false;
+        if let Some(running) = &state.running {
+            running.stop.cancel();
+        }
+    }
+
+    /// Returns once nothing writes to its store any more.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// What serves it.
+    pub(super) fn serving(&self) -> Arc<Serving> {
+        Arc::clone(&self.state().bound.serving)
+    }
+
+    /// Where its data lies.
+    pub(super) fn store(&self) -> &Path {
+        &self.store
     }
 
     /// No more runs; the one under way keeps its pages in flight and ends.
@@ -161,30 +217,56 @@ impl Worker {
         let state = self.state();
         let connector = &state.bound.serving.current().connector;
         let manifest = connector.manifest();
-        let (message, hint) = match state.halted.as_ref().or(state.complaint.as_ref()) {
+        let trouble = state.halted.as_ref().or(state.complaint.as_ref());
+        let (message, hint) = match trouble {
             Some(complaint) => (Some(complaint.error.clone()), complaint.hint.clone()),
             None => (state.message.clone(), state.hint.clone()),
         };
+        let paused = state.bound.configuration.paused;
+        let does = match (&state.halted, &state.running) {
+            (Some(_), _) => IntegrationState::Unusable,
+            (None, Some(_)) => IntegrationState::Running,
+            (None, None) if paused => IntegrationState::Paused,
+            (None, None) => IntegrationState::Idle,
+        };
+        let failed = state.last_run.as_ref().is_some_and(|run| run.outcome == RunOutcome::Failed);
+        let status = match does {
+            IntegrationState::Unusable => Standing::NotUsable,
+            IntegrationState::Paused => Standing::Paused,
+            IntegrationState::Idle | IntegrationState::Running if failed => Standing::Failed,
+            IntegrationState::Idle | IntegrationState::Running if state.objects > 0 => Standing::Connected,
+            IntegrationState::Idle | IntegrationState::Running => Standing::Waiting,
+        };
+        let about = &state.bound.configuration.about;
         IntegrationStatus {
             name: self.name.clone(),
-            state: match (&state.halted, &state.running) {
-                (Some(_), _) => IntegrationState::Unusable,
-                (None, Some(_)) => IntegrationState::Running,
-                (None, None) => IntegrationState::Idle,
-            },
+            state: does,
+            status,
+            status_message: message.clone().unwrap_or_else(|| status.message(does).to_owned()),
+            title: manifest.title.clone(),
+            owner: about.owner.clone(),
+            secondary_owners: about.secondary_owners.clone(),
+            description: about.description.clone(),
+            schedule: state.bound.configuration.schedule.to_string(),
             connector: Some(format!("{} {} ({:#})", manifest.name, manifest.version, connector.digest())),
+            connector_name: Some(manifest.name.clone()),
             message,
             hint,
+            objects: state.objects,
             progress: state.running.as_ref().map(|running| running.counter.progress(running.started_at)),
             last_run: state.last_run.clone(),
-            next_run: state.next_run.filter(|_| state.running.is_none() && state.halted.is_none()),
+            next_run: state.next_run.filter(|_| does == IntegrationState::Idle),
         }
     }
 
     /// Runs the integration when it is due, until it is stopped.
     pub(super) async fn work(self: Arc<Self>) {
         while !self.stop.is_cancelled() {
-            if self.state().halted.is_some() {
+            let waits = {
+                let state = self.state();
+                state.halted.is_some() || state.bound.configuration.paused
+            };
+            if waits {
                 tokio::select! {
                     () = self.wake.notified() => {}
                     () = self.stop.cancelled() => {}
@@ -204,6 +286,7 @@ impl Worker {
             }
             self.run().await;
         }
+        self.ended.cancel();
     }
 
     /// When the next run is due, and remembers it to be shown.
@@ -231,7 +314,7 @@ impl Worker {
         let stop = self.stop.child_token();
         let serving = {
             let mut state = self.state();
-            if state.halted.is_some() {
+            if state.halted.is_some() || state.bound.configuration.paused {
                 return;
             }
             let running = Running { started_at, counter: Arc::clone(&counter), stop: stop.clone() };
@@ -253,35 +336,14 @@ impl Worker {
                 None => String::new(),
             }
         );
+        let stored = Stored::read(&self.store, &self.name).await;
         let mut state = self.state();
         state.running = None;
         state.next_run = None;
+        state.objects = stored.objects;
         state.last_run = Some(LastRun { started_at, ended_at: Utc::now(), outcome, requests });
         (state.message, state.hint) = (message, hint);
     }
-}
-
-/// How a run ended: outcome, requests, what to say, what to do.
-fn told(ended: &Result<Summary, SyncError>) -> (RunOutcome, u64, Option<String>, Option<String>) {
-    let summary = match ended {
-        Ok(summary) => summary,
-        Err(SyncError::Stopped) => return (RunOutcome::Stopped, 0, None, None),
-        Err(error) => return (RunOutcome::Failed, 0, Some(error.to_string()), error.hint()),
-    };
-    let outcome = match (summary.stopped, summary.complete) {
-        (true, _) => RunOutcome::Stopped,
-        (false, true) => RunOutcome::Complete,
-        (false, false) => RunOutcome::Partial,
-    };
-    let wanting: Vec<_> = summary.streams.iter().filter(|stream| !stream.is_complete_enough()).collect();
-    let reasons = wanting
-        .iter()
-        .filter_map(|stream| Some(format!("`{}`: {}", stream.stream, stream.outcome.reason()?)));
-    let timed_out =
-        summary.timed_out.map(|limit| format!("it reached its limit of {limit} s (`run-seconds`)"));
-    let message = timed_out.into_iter().chain(reasons).collect::<Vec<_>>().join("; ");
-    let hint = wanting.iter().find_map(|stream| stream.outcome.hint()).map(str::to_owned);
-    (outcome, summary.requests, (!message.is_empty()).then_some(message), hint)
 }
 
 /// How far a run is.

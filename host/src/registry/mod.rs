@@ -9,7 +9,7 @@ mod candidate;
 mod installed;
 mod seat;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -17,7 +17,9 @@ use std::time::Duration;
 use chrono::Utc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
+use crate::bundled;
 use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::integration::Integration;
@@ -85,7 +87,7 @@ pub struct Consent {
 }
 
 /// A connector took over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Swapped {
     /// Its name.
     pub connector: String,
@@ -100,7 +102,7 @@ pub struct Swapped {
 }
 
 /// A connector as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectorStatus {
     /// Its name.
     pub connector: String,
@@ -135,6 +137,19 @@ impl Registry {
     fn slots(&self) -> MutexGuard<'_, BTreeMap<String, Slot>> {
         // Nothing between lock and unlock can leave half a change.
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The names of the connectors there are: bundled, dropped into the folder, or serving.
+    pub fn names(&self) -> BTreeSet<String> {
+        let mut names: BTreeSet<String> = bundled::all().iter().map(|one| one.name.to_owned()).collect();
+        names.extend(self.slots().keys().cloned());
+        let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        names.extend(files.filter_map(|file| {
+            let path = file.path();
+            let name = path.file_stem()?.to_str()?;
+            (path.extension()? == "wasm" && is_name(name)).then(|| name.to_owned())
+        }));
+        names
     }
 
     /// Where somebody drops a connector called `name`.

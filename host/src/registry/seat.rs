@@ -73,6 +73,15 @@ impl Registry {
         self.waiting().values().filter(names_it).cloned().collect()
     }
 
+    /// The connector that serves under `name`; after a start, the one that would. `None` where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be loaded, or is not what is trusted.
+    pub async fn serves(&self, name: &str, trusted: &Provenance) -> Result<Option<Connector>, LoadError> {
+        Ok(self.active(name, trusted).await?.map(|(active, _)| active))
+    }
+
     /// The connector that serves under `name`, and the one it may go back to; after a start, the one that would.
     pub(super) async fn active(
         &self,

@@ -2,13 +2,14 @@
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use serde_json::Value;
 
 use super::RunId;
 
 /// A field that is other than before. Fields of the normal form go by their name, what only this vendor has by
 /// `attributes.NAME`; null is "not there".
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldChange {
     /// The field.
     pub field: String,

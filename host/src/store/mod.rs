@@ -24,7 +24,7 @@ pub use change::FieldChange;
 pub use page::PageReader;
 pub use read::{
     ChangeRow, ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, RunRow, RunStreamRow,
-    StoredProblem, StoredRun, UsageRow,
+    StoredProblem, UsageRow,
 };
 pub use run::{Effort, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState, Why};
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{Row, params};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::change::Object;
 use super::page::seen;
@@ -77,15 +77,6 @@ pub struct RelationCount {
     pub gone: u64,
 }
 
-/// A run, as the store has it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StoredRun {
-    /// When it began.
-    pub started_at: DateTime<Utc>,
-    /// Whether it came to its end.
-    pub finished: bool,
-}
-
 /// Which connector read a stream of a run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `run_connector` in `migrations`")]
@@ -97,7 +88,7 @@ pub struct ConnectorUse {
 }
 
 /// A run, as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `runs` in `migrations`")]
 pub struct RunRow {
     pub run: i64,
@@ -118,7 +109,7 @@ pub struct RunRow {
 }
 
 /// How a stream of a run ended.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `run_streams` in `migrations`")]
 pub struct RunStreamRow {
     pub stream: String,
@@ -135,7 +126,7 @@ pub struct RunStreamRow {
 }
 
 /// What a run found other than the runs before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `changes` in `migrations`")]
 pub struct ChangeRow {
     pub run: i64,
@@ -192,25 +183,24 @@ impl EntityRow {
     }
 }
 
-impl Store {
-    /// The last run of an integration.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn last_run(&self, integration: &str) -> Result<Option<StoredRun>, StoreError> {
-        let found = self.connection.query_row(
-            "SELECT r.started_at, r.finished_at IS NOT NULL
-             FROM run r JOIN integration i ON i.id = r.integration_id
-             WHERE i.name = ?1 ORDER BY r.id DESC LIMIT 1",
-            [integration],
-            |row| Ok((row.get::<_, String>(0)?, row.get(1)?)),
-        );
-        let found = found.optional().map_err(|error| self.sqlite(error))?;
-        Ok(found
-            .and_then(|(started, finished)| Some(StoredRun { started_at: started.parse().ok()?, finished })))
+impl ChangeRow {
+    fn parse(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let fields: Option<String> = row.get(8)?;
+        Ok(Self {
+            run: row.get(0)?,
+            run_started_at: row.get(1)?,
+            integration: row.get(2)?,
+            kind: row.get(3)?,
+            object: row.get(4)?,
+            type_: row.get(5)?,
+            id: row.get(6)?,
+            name: row.get(7)?,
+            fields: fields.and_then(|fields| serde_json::from_str(&fields).ok()).unwrap_or_default(),
+        })
     }
+}
 
+impl Store {
     /// Which connector read which stream of a run.
     ///
     /// # Errors
@@ -439,13 +429,32 @@ impl Store {
     ///
     /// When SQLite fails.
     pub fn runs(&self, integration: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
+        self.runs_of(integration, None, limit)
+    }
+
+    /// One run of an integration.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn run(&self, integration: &str, run: RunId) -> Result<Option<RunRow>, StoreError> {
+        Ok(self.runs_of(Some(integration), Some(run), 1)?.pop())
+    }
+
+    fn runs_of(
+        &self,
+        integration: Option<&str>,
+        run: Option<RunId>,
+        limit: u32,
+    ) -> Result<Vec<RunRow>, StoreError> {
         let find = || -> rusqlite::Result<Vec<RunRow>> {
             let mut statement = self.connection.prepare(
                 "SELECT run, integration, started_at, finished_at, outcome, account, connector_version,
                         connector_digest, requests, coalesce(retries, 0), coalesce(waited_seconds, 0), problems, changes
-                 FROM runs WHERE ?1 IS NULL OR integration = ?1 ORDER BY run DESC LIMIT ?2",
+                 FROM runs WHERE (?1 IS NULL OR integration = ?1) AND (?2 IS NULL OR run = ?2)
+                 ORDER BY run DESC LIMIT ?3",
             )?;
-            let rows = statement.query_map(params![integration, limit], |row| {
+            let rows = statement.query_map(params![integration, run.map(|run| run.0), limit], |row| {
                 Ok(RunRow {
                     run: row.get(0)?,
                     integration: row.get(1)?,
@@ -509,24 +518,25 @@ impl Store {
                      WHERE run > ?1 AND (?2 IS NULL OR integration = ?2) ORDER BY run, object, type, id";
         let mut statement = self.connection.prepare(query).map_err(sqlite)?;
         let mut rows = statement.query(params![since.0, integration]).map_err(sqlite)?;
-        let parse = |row: &Row<'_>| {
-            let fields: Option<String> = row.get(8)?;
-            Ok(ChangeRow {
-                run: row.get(0)?,
-                run_started_at: row.get(1)?,
-                integration: row.get(2)?,
-                kind: row.get(3)?,
-                object: row.get(4)?,
-                type_: row.get(5)?,
-                id: row.get(6)?,
-                name: row.get(7)?,
-                fields: fields.and_then(|fields| serde_json::from_str(&fields).ok()).unwrap_or_default(),
-            })
-        };
         while let Some(row) = rows.next().map_err(sqlite)? {
-            each(parse(row).map_err(sqlite)?)?;
+            each(ChangeRow::parse(row).map_err(sqlite)?)?;
         }
         Ok(())
+    }
+
+    /// The first `limit` changes that `run` of an integration found.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn changes_of(&self, integration: &str, run: RunId, limit: u32) -> Result<Vec<ChangeRow>, StoreError> {
+        let query = "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
+                     WHERE run = ?1 AND integration = ?2 ORDER BY object, type, id LIMIT ?3";
+        let list = || -> rusqlite::Result<Vec<ChangeRow>> {
+            let mut statement = self.connection.prepare(query)?;
+            statement.query_map(params![run.0, integration, limit], ChangeRow::parse)?.collect()
+        };
+        list().map_err(|error| self.sqlite(error))
     }
 
     /// The first `limit` problems of `run`.

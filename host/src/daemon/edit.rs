@@ -1,0 +1,250 @@
+//! What somebody who looks at the pages, or the API, changes: integrations are made, changed, paused and removed. All of it
+//! is a change of the files in `integrations/`, the same that are written by hand.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tempfile::NamedTempFile;
+
+use super::status::Problem;
+use super::worker::Worker;
+use super::{Daemon, lock};
+use crate::capability::requests_sent;
+use crate::configuration::{Configuration, Draft, FieldProblem, KEY_FILE};
+use crate::integration::Integration;
+use crate::manifest::{Manifest, SettingKind};
+use crate::plugin::Provenance;
+use crate::seal::SealingKey;
+use crate::sync::{self, Checked, Event, Observer, RetryPolicy};
+
+/// How long a run that is asked to end may take before its data is removed.
+const ENDING: Duration = Duration::from_secs(60);
+
+/// What can't be done.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// There is no such thing.
+    Missing(Problem),
+    /// It can't be done now, or not like this.
+    Conflict(Problem),
+    /// Fields are wrong.
+    Fields(Vec<FieldProblem>),
+}
+
+fn conflict(error: impl ToString, hint: Option<String>) -> Refused {
+    Refused::Conflict(Problem { error: error.to_string(), hint })
+}
+
+impl Daemon {
+    /// What the connectors that there are say of themselves, by title. Those that can't be loaded are left out.
+    pub(crate) async fn manifests(&self) -> Vec<Manifest> {
+        let mut manifests = Vec::new();
+        for name in self.registry.names() {
+            match self.registry.serves(&name, &Provenance::default()).await {
+                Ok(Some(connector)) => manifests.push(connector.manifest().clone()),
+                Ok(None) => {}
+                Err(error) => tracing::warn!(connector = name, "it can't be offered: {error}"),
+            }
+        }
+        manifests.sort_by(|a, b| a.title.cmp(&b.title));
+        manifests
+    }
+
+    /// What the connector called `name` says of itself.
+    pub(crate) async fn manifest(&self, name: &str) -> Result<Manifest, Refused> {
+        let missing = |error: String| Refused::Missing(Problem { error, hint: None });
+        match self.registry.serves(name, &Provenance::default()).await {
+            Ok(Some(connector)) => Ok(connector.manifest().clone()),
+            Ok(None) => Err(missing(format!("there is no connector `{name}`"))),
+            Err(error) => Err(missing(error.to_string())),
+        }
+    }
+
+    fn worker(&self, name: &str) -> Result<Arc<Worker>, Refused> {
+        lock(&self.workers).get(name).cloned().ok_or_else(|| {
+            let error = format!("there is no integration `{name}` that can run");
+            Refused::Missing(Problem { error, hint: Some("`status` shows all of them".to_owned()) })
+        })
+    }
+
+    /// Where an integration's data lies.
+    pub(crate) fn store_of(&self, name: &str) -> Result<PathBuf, Refused> {
+        Ok(self.worker(name)?.store().to_owned())
+    }
+
+    /// Runs an integration now.
+    pub(crate) fn sync_now(&self, name: &str) -> Result<(), Refused> {
+        self.worker(name)?.run_now().map_err(Refused::Conflict)
+    }
+
+    /// Ends the run of an integration that is under way.
+    pub(crate) fn stop_run(&self, name: &str) -> Result<(), Refused> {
+        self.worker(name)?.stop_run();
+        Ok(())
+    }
+
+    /// The file of an integration; also of one that can't be used.
+    fn file_of(&self, name: &str) -> Result<PathBuf, Refused> {
+        if let Ok(worker) = self.worker(name) {
+            return Ok(worker.file());
+        }
+        let unusable = lock(&self.unusable);
+        let found = unusable.keys().find(|path| path.file_stem().is_some_and(|stem| stem == name));
+        found.cloned().ok_or_else(|| {
+            let error = format!("there is no integration `{name}`");
+            Refused::Missing(Problem { error, hint: None })
+        })
+    }
+
+    fn read_file(&self, name: &str) -> Result<(PathBuf, String), Refused> {
+        let path = self.file_of(name)?;
+        let text = std::fs::read_to_string(&path)
+            .map_err(|error| conflict(format!("could not read `{}`: {error}", path.display()), None))?;
+        Ok((path, text))
+    }
+
+    /// An integration as it can be edited.
+    pub(crate) fn draft_of(&self, name: &str) -> Result<Draft, Refused> {
+        let (path, text) = self.read_file(name)?;
+        let by_hand = || Some(format!("edit `{}` by hand", path.display()));
+        Draft::of(&text).map_err(|error| conflict(error, by_hand()))
+    }
+
+    /// Puts a secret into a draft. An objection is to the value, which it never repeats.
+    pub(crate) fn seal(&self, draft: &mut Draft, manifest: &Manifest, setting: &str, secret: &str) -> Result<(), Refused> {
+        let spec = manifest.setting(setting).filter(|spec| spec.kind == SettingKind::Secret);
+        let field = |reason: String| Refused::Fields(vec![FieldProblem { field: format!("settings.{setting}"), reason }]);
+        let spec = spec.ok_or_else(|| field(format!("is not a secret of {}", manifest.title)))?;
+        if let Some(objection) = spec.objection(secret) {
+            return Err(field(objection));
+        }
+        let key = SealingKey::load_or_make(&self.folders.integrations().join(KEY_FILE));
+        let sealed = key.and_then(|key| key.seal(&draft.name, setting, secret));
+        let sealed = sealed.map_err(|error| conflict(format!("the secret can't be kept: {error}"), None))?;
+        draft.kept.remove(setting);
+        draft.sealed.insert(setting.to_owned(), sealed);
+        Ok(())
+    }
+
+    /// What the file of a draft would be, and the configuration that it means.
+    fn meant(&self, draft: &Draft, original: Option<&str>) -> Result<(PathBuf, String, Configuration), Refused> {
+        let known = original.map(|name| self.read_file(name)).transpose()?;
+        let folder = self.folders.integrations();
+        let (path, before) = match known {
+            Some((path, text)) => (path, Some(text)),
+            None => (folder.join(format!("{}.toml", draft.name)), None),
+        };
+        let text = draft.write(before.as_deref()).map_err(|error| conflict(error, None))?;
+        let configuration = Configuration::parse(&text, &path, &folder);
+        let mut configuration = configuration.map_err(|error| conflict(&error, error.hint()))?;
+        self.route(&mut configuration);
+        Ok((path, text, configuration))
+    }
+
+    /// Tries a draft: asks the vendor what may be read with it.
+    pub(crate) async fn check_draft(&self, draft: &Draft, original: Option<&str>) -> Result<Checked, Refused> {
+        let (_, _, configuration) = self.meant(draft, original)?;
+        let active = self.registry.serves(&draft.connector, &configuration.provenance).await;
+        let active = active.map_err(|error| conflict(&error, Some(error.hint())))?;
+        let connector =
+            active.ok_or_else(|| conflict(format!("there is no connector `{}`", draft.connector), None))?;
+        // Its requests count with those of the integration that is at work.
+        let seated = original.and_then(|name| self.worker(name).ok()).map(|worker| worker.serving().current());
+        let integration = Integration::bind(connector, &configuration, seated.as_deref());
+        let integration = integration.map_err(|error| conflict(&error, error.hint()))?;
+        let requests = Arc::new(AtomicU64::new(0));
+        // Somebody waits for the answer.
+        let policy = RetryPolicy { attempts: integration.retry.attempts.min(2), ..integration.retry };
+        let report = sync::check(&integration, policy, &Silent, &requests).await;
+        let report = report.map_err(|error| conflict(&error, error.hint()))?;
+        Ok(Checked::new(&integration, &report, requests_sent(&requests)))
+    }
+
+    /// Makes an integration of a draft, or changes the one called `original`.
+    pub(crate) async fn save_draft(self: &Arc<Self>, draft: &Draft, original: Option<&str>) -> Result<(), Refused> {
+        let problems = draft.problems(&self.manifest(&draft.connector).await?, None);
+        if !problems.is_empty() {
+            return Err(Refused::Fields(problems));
+        }
+        let editing = self.editing.lock().await;
+        if original.is_none() && self.is_taken(&draft.name) {
+            let reason = "is taken by another integration".to_owned();
+            return Err(Refused::Fields(vec![FieldProblem { field: "name".to_owned(), reason }]));
+        }
+        let (path, text, _) = self.meant(draft, original)?;
+        replace(&path, &text)?;
+        self.read_integrations(false).await;
+        drop(editing);
+        match lock(&self.unusable).get(&path) {
+            Some(problem) => Err(Refused::Conflict(problem.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether an integration is called so, or its file would be in the way.
+    pub(crate) fn is_taken(&self, name: &str) -> bool {
+        lock(&self.workers).contains_key(name)
+            || self.folders.integrations().join(format!("{name}.toml")).exists()
+    }
+
+    /// Pauses an integration, or lets it go on.
+    pub(crate) async fn pause(self: &Arc<Self>, name: &str, paused: bool) -> Result<(), Refused> {
+        let _editing = self.editing.lock().await;
+        let (path, text) = self.read_file(name)?;
+        let mut draft = Draft::of(&text).map_err(|error| conflict(error, None))?;
+        draft.paused = paused;
+        replace(&path, &draft.write(Some(&text)).map_err(|error| conflict(error, None))?)?;
+        self.read_integrations(false).await;
+        Ok(())
+    }
+
+    /// Removes an integration; `with_data` what was read of it, too.
+    pub(crate) async fn remove(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), Refused> {
+        let _editing = self.editing.lock().await;
+        let (path, worker) = (self.file_of(name)?, self.worker(name).ok());
+        std::fs::remove_file(&path)
+            .map_err(|error| conflict(format!("could not remove `{}`: {error}", path.display()), None))?;
+        self.read_integrations(false).await;
+        self.journal.forget(name);
+        let Some(worker) = worker.filter(|_| with_data) else { return Ok(()) };
+        if tokio::time::timeout(ENDING, worker.ended()).await.is_err() {
+            let error = "the integration is gone, but its last run has not ended, so its data is still there";
+            return Err(conflict(error, Some(format!("remove `{}` by hand", worker.store().display()))));
+        }
+        for suffix in ["", "-wal", "-shm", ".lock"] {
+            let mut file = worker.store().as_os_str().to_owned();
+            file.push(suffix);
+            match std::fs::remove_file(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    let file = Path::new(&file).display();
+                    return Err(conflict(format!("could not remove `{file}`: {error}"), None));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a configuration whole, for its owner only.
+fn replace(path: &Path, text: &str) -> Result<(), Refused> {
+    let write = || -> std::io::Result<()> {
+        // Readable by its owner only, as temporary files are.
+        let mut file = NamedTempFile::new_in(path.parent().unwrap_or(Path::new(".")))?;
+        file.write_all(text.as_bytes())?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        Ok(())
+    };
+    write().map_err(|error| conflict(format!("could not write `{}`: {error}", path.display()), None))
+}
+
+/// Nobody looks while somebody waits for an answer.
+struct Silent;
+
+impl Observer for Silent {
+    fn event(&self, _: Event<'_>) {}
+}

@@ -1,0 +1,498 @@
+//! The JSON API under the pages, described by its OpenAPI document. The command line talks to the same routes over the control
+//! socket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, OpenApi, ToSchema};
+use zeroize::Zeroizing;
+
+use crate::configuration::{Draft, FieldProblem};
+use crate::daemon::{Daemon, IntegrationStatus, Problem, Refused, Status};
+use crate::registry::{ConnectorStatus, Refusal, Swapped};
+use crate::store::{ChangeRow, Entities, Key, RunId, RunRow, Store, StoreError, Turn, TypeCount};
+use crate::sync::Checked;
+
+/// Objects in an answer, where nothing else is asked for.
+const ON_A_PAGE: u32 = 100;
+/// The most objects, runs or changes in an answer.
+const MOST: u32 = 1000;
+
+/// The document that describes the API.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "connector-host",
+        description = "Integrations, their runs and what they read. Every request bears the token: \
+                       `Authorization: Bearer TOKEN`. Times are RFC 3339 in UTC. What goes wrong is told as `Wrong`."
+    ),
+    servers((url = "/api/v1")),
+    paths(
+        status, integrations, create, check, integration, remove, sync, stop, pause, resume, runs, changes, types, entities,
+        connectors, activate, roll_back
+    ),
+    components(schemas(Wrong))
+)]
+struct Document;
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+struct Wrong {
+    /// What.
+    error: String,
+    /// What to do about it.
+    hint: Option<String>,
+    /// What is wrong with each field, where it is that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<FieldProblem>,
+}
+
+/// An answer that is no success.
+pub(crate) struct No(StatusCode, Wrong);
+
+/// What a program is told that gets nothing.
+pub(super) fn refused(status: StatusCode, error: &str) -> Response {
+    No(status, Wrong { error: error.to_owned(), hint: None, fields: Vec::new() }).into_response()
+}
+
+impl IntoResponse for No {
+    fn into_response(self) -> Response {
+        (self.0, Json(self.1)).into_response()
+    }
+}
+
+impl No {
+    pub(crate) fn new(status: StatusCode, problem: Problem) -> Self {
+        Self(status, Wrong { error: problem.error, hint: problem.hint, fields: Vec::new() })
+    }
+}
+
+impl From<Refused> for No {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Missing(problem) => Self::new(StatusCode::NOT_FOUND, problem),
+            Refused::Conflict(problem) => Self::new(StatusCode::CONFLICT, problem),
+            Refused::Fields(fields) => {
+                let error = "some fields are wrong".to_owned();
+                Self(StatusCode::UNPROCESSABLE_ENTITY, Wrong { error, hint: None, fields })
+            }
+        }
+    }
+}
+
+impl From<Refusal> for No {
+    fn from(refusal: Refusal) -> Self {
+        Self::new(StatusCode::CONFLICT, Problem { error: refusal.to_string(), hint: refusal.hint() })
+    }
+}
+
+impl From<StoreError> for No {
+    fn from(error: StoreError) -> Self {
+        let problem = Problem { error: error.to_string(), hint: error.hint() };
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
+    }
+}
+
+impl From<JsonRejection> for No {
+    /// Never what was sent, which may hold a secret.
+    fn from(rejection: JsonRejection) -> Self {
+        let error = match rejection {
+            JsonRejection::JsonDataError(_) => "the document lacks a field, or has one of another type",
+            JsonRejection::JsonSyntaxError(_) => "the document is not JSON",
+            JsonRejection::MissingJsonContentType(_) => "the document is not sent as `application/json`",
+            _ => "the document can't be read",
+        };
+        let hint = Some("`/api/v1/openapi.json` describes it".to_owned());
+        Self::new(rejection.status(), Problem { error: error.to_owned(), hint })
+    }
+}
+
+/// The API, for whoever may ask.
+pub(crate) fn router() -> Router<Arc<Daemon>> {
+    Router::new()
+        .route("/openapi.json", get(|| async { Json(Document::openapi()) }))
+        .route("/status", get(status))
+        .route("/integrations", get(integrations).post(create))
+        .route("/check", post(check))
+        .route("/integrations/{name}", get(integration).delete(remove))
+        .route("/integrations/{name}/sync", post(sync))
+        .route("/integrations/{name}/stop", post(stop))
+        .route("/integrations/{name}/pause", post(pause))
+        .route("/integrations/{name}/resume", post(resume))
+        .route("/integrations/{name}/runs", get(runs))
+        .route("/integrations/{name}/changes", get(changes))
+        .route("/integrations/{name}/types", get(types))
+        .route("/integrations/{name}/entities", get(entities))
+        .route("/connectors", get(connectors))
+        .route("/connectors/activate", post(activate))
+        .route("/connectors/{name}/rollback", post(roll_back))
+}
+
+/// An integration to be made: a draft, and its secrets.
+#[derive(Deserialize, ToSchema)]
+struct NewIntegration {
+    #[serde(flatten)]
+    draft: Draft,
+    /// The values of secrets, by the name of the setting. They are sealed, and never sent back.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    secrets: BTreeMap<String, Zeroizing<String>>,
+}
+
+impl NewIntegration {
+    /// The draft, its secrets sealed.
+    async fn sealed(mut self, daemon: &Daemon) -> Result<Draft, No> {
+        let manifest = daemon.manifest(&self.draft.connector).await?;
+        for (setting, secret) in &self.secrets {
+            daemon.seal(&mut self.draft, &manifest, setting, secret)?;
+        }
+        let problems = self.draft.problems(&manifest, None);
+        if !problems.is_empty() {
+            return Err(Refused::Fields(problems).into());
+        }
+        Ok(self.draft)
+    }
+}
+
+/// Everything at a glance.
+#[utoipa::path(get, path = "/status", responses((status = 200, body = Status)))]
+async fn status(State(daemon): State<Arc<Daemon>>) -> Json<Status> {
+    Json(daemon.status())
+}
+
+/// The integrations.
+#[utoipa::path(get, path = "/integrations", responses((status = 200, body = Vec<IntegrationStatus>)))]
+async fn integrations(State(daemon): State<Arc<Daemon>>) -> Json<Vec<IntegrationStatus>> {
+    Json(daemon.status().integrations)
+}
+
+fn find(daemon: &Daemon, name: &str) -> Result<IntegrationStatus, No> {
+    let found = daemon.status().integrations.into_iter().find(|integration| integration.name == name);
+    found.ok_or_else(|| {
+        let error = format!("there is no integration `{name}`");
+        No::new(StatusCode::NOT_FOUND, Problem { error, hint: None })
+    })
+}
+
+/// Makes an integration, which begins to run.
+#[utoipa::path(
+    post,
+    path = "/integrations",
+    request_body = NewIntegration,
+    responses((status = 201, body = IntegrationStatus), (status = 422, body = Wrong), (status = 409, body = Wrong))
+)]
+async fn create(
+    State(daemon): State<Arc<Daemon>>,
+    new: Result<Json<NewIntegration>, JsonRejection>,
+) -> Result<Response, No> {
+    let Json(new) = new?;
+    let draft = new.sealed(&daemon).await?;
+    daemon.save_draft(&draft, None).await?;
+    Ok((StatusCode::CREATED, Json(find(&daemon, &draft.name)?)).into_response())
+}
+
+/// Tries an integration that is not made yet: what may be read with it.
+#[utoipa::path(
+    post,
+    path = "/check",
+    request_body = NewIntegration,
+    responses((status = 200, body = Checked), (status = 422, body = Wrong), (status = 409, body = Wrong))
+)]
+async fn check(
+    State(daemon): State<Arc<Daemon>>,
+    new: Result<Json<NewIntegration>, JsonRejection>,
+) -> Result<Json<Checked>, No> {
+    let Json(new) = new?;
+    let draft = new.sealed(&daemon).await?;
+    Ok(Json(daemon.check_draft(&draft, None).await?))
+}
+
+/// One integration.
+#[utoipa::path(
+    get,
+    path = "/integrations/{name}",
+    params(("name" = String, Path)),
+    responses((status = 200, body = IntegrationStatus), (status = 404, body = Wrong))
+)]
+async fn integration(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+) -> Result<Json<IntegrationStatus>, No> {
+    Ok(Json(find(&daemon, &name)?))
+}
+
+#[derive(Deserialize, IntoParams)]
+struct Removal {
+    /// Whether what was read of it is removed as well.
+    #[serde(default)]
+    data: bool,
+}
+
+/// Removes an integration.
+#[utoipa::path(
+    delete,
+    path = "/integrations/{name}",
+    params(("name" = String, Path), Removal),
+    responses((status = 204), (status = 404, body = Wrong))
+)]
+async fn remove(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+    Query(removal): Query<Removal>,
+) -> Result<StatusCode, No> {
+    daemon.remove(&name, removal.data).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Runs an integration now, or once more where it runs.
+#[utoipa::path(
+    post,
+    path = "/integrations/{name}/sync",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Status), (status = 404, body = Wrong), (status = 409, body = Wrong))
+)]
+async fn sync(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Status>, No> {
+    daemon.sync_now(&name)?;
+    Ok(Json(daemon.status()))
+}
+
+/// Ends the run under way; the next one goes on from there.
+#[utoipa::path(
+    post,
+    path = "/integrations/{name}/stop",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Status), (status = 404, body = Wrong))
+)]
+async fn stop(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Status>, No> {
+    daemon.stop_run(&name)?;
+    Ok(Json(daemon.status()))
+}
+
+/// Pauses an integration.
+#[utoipa::path(
+    post,
+    path = "/integrations/{name}/pause",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Status), (status = 404, body = Wrong))
+)]
+async fn pause(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Status>, No> {
+    daemon.pause(&name, true).await?;
+    Ok(Json(daemon.status()))
+}
+
+/// Lets an integration go on that was paused.
+#[utoipa::path(
+    post,
+    path = "/integrations/{name}/resume",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Status), (status = 404, body = Wrong))
+)]
+async fn resume(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Status>, No> {
+    daemon.pause(&name, false).await?;
+    Ok(Json(daemon.status()))
+}
+
+/// What a store says, off the runtime. An integration that was never read has an empty one.
+async fn read<T: Default + Send + 'static>(
+    daemon: &Daemon,
+    name: &str,
+    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, No> {
+    let path = daemon.store_of(name)?;
+    let read = tokio::task::spawn_blocking(move || match Store::open_read_only(&path) {
+        Ok(store) => work(&store),
+        Err(StoreError::Missing(_)) => Ok(T::default()),
+        Err(error) => Err(error),
+    });
+    let given_up = |error: tokio::task::JoinError| StoreError::GivenUp(error.to_string());
+    Ok(read.await.map_err(given_up)??)
+}
+
+#[derive(Deserialize, IntoParams)]
+struct Limit {
+    /// The most of them: 1 to 1000.
+    limit: Option<u32>,
+}
+
+impl Limit {
+    fn get(&self) -> u32 {
+        self.limit.unwrap_or(ON_A_PAGE).clamp(1, MOST)
+    }
+}
+
+/// The latest runs, the latest first.
+#[utoipa::path(
+    get,
+    path = "/integrations/{name}/runs",
+    params(("name" = String, Path), Limit),
+    responses((status = 200, body = Vec<RunRow>), (status = 404, body = Wrong))
+)]
+async fn runs(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+    Query(limit): Query<Limit>,
+) -> Result<Json<Vec<RunRow>>, No> {
+    let asked = name.clone();
+    Ok(Json(read(&daemon, &name, move |store| store.runs(Some(&asked), limit.get())).await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+struct OfRun {
+    /// The run.
+    run: i64,
+    /// The most of them: 1 to 1000.
+    limit: Option<u32>,
+}
+
+/// What a run found other than the run before.
+#[utoipa::path(
+    get,
+    path = "/integrations/{name}/changes",
+    params(("name" = String, Path), OfRun),
+    responses((status = 200, body = Vec<ChangeRow>), (status = 404, body = Wrong))
+)]
+async fn changes(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+    Query(of): Query<OfRun>,
+) -> Result<Json<Vec<ChangeRow>>, No> {
+    let (asked, limit) = (name.clone(), Limit { limit: of.limit }.get());
+    Ok(Json(read(&daemon, &name, move |store| store.changes_of(&asked, RunId(of.run), limit)).await?))
+}
+
+/// How many objects of each type there are.
+#[utoipa::path(
+    get,
+    path = "/integrations/{name}/types",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Vec<TypeCount>), (status = 404, body = Wrong))
+)]
+async fn types(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Vec<TypeCount>>, No> {
+    let asked = name.clone();
+    Ok(Json(read(&daemon, &name, move |store| store.type_counts(&asked)).await?))
+}
+
+#[derive(Deserialize, IntoParams)]
+struct Which {
+    /// The source type: `user`.
+    r#type: String,
+    /// What name, key, user name or e-mail must have in them.
+    #[serde(default)]
+    q: String,
+    /// `next.name` of the page before.
+    after_name: Option<String>,
+    /// `next.id` of the page before.
+    after_id: Option<String>,
+    /// The most of them: 1 to 1000.
+    limit: Option<u32>,
+}
+
+/// An object.
+#[derive(Serialize, ToSchema)]
+struct Entity {
+    entity_type: String,
+    r#type: String,
+    id: String,
+    name: String,
+    /// The normal fields.
+    normal: Value,
+    /// What only this vendor has.
+    attributes: Value,
+}
+
+/// A page of objects, by name.
+#[derive(Default, Serialize, ToSchema)]
+struct EntityPage {
+    /// How many there are on all pages.
+    total: u64,
+    entities: Vec<Entity>,
+    /// Where the next page begins; none after the last one.
+    next: Option<Key>,
+}
+
+/// Objects of a type.
+#[utoipa::path(
+    get,
+    path = "/integrations/{name}/entities",
+    params(("name" = String, Path), Which),
+    responses((status = 200, body = EntityPage), (status = 404, body = Wrong))
+)]
+async fn entities(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Json<EntityPage>, No> {
+    let asked = name.clone();
+    let page = read(&daemon, &name, move |store| {
+        let turn = match (which.after_name, which.after_id) {
+            (Some(name), id) => Turn::After(Key { name, id: id.unwrap_or_default() }),
+            (None, _) => Turn::First,
+        };
+        let limit = Limit { limit: which.limit }.get();
+        let page = store.browse(&asked, &Entities { source_type: &which.r#type, search: &which.q, turn, limit })?;
+        let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
+        let entities = page.rows.into_iter().map(|row| Entity {
+            normal: json(&row.normal),
+            attributes: json(&row.attributes),
+            entity_type: row.entity_type,
+            r#type: row.source_type,
+            id: row.source_id,
+            name: row.name,
+        });
+        Ok(EntityPage { total: page.total, entities: entities.collect(), next: page.after })
+    });
+    Ok(Json(page.await?))
+}
+
+/// The connectors there are.
+#[utoipa::path(get, path = "/connectors", responses((status = 200, body = Vec<ConnectorStatus>)))]
+async fn connectors(State(daemon): State<Arc<Daemon>>) -> Json<Vec<ConnectorStatus>> {
+    Json(daemon.registry.list())
+}
+
+/// An installed connector to take over.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ActivateRequest {
+    /// The beginning of its digest.
+    pub(crate) digest: String,
+    /// Whether new hosts and secrets are fine.
+    pub(crate) accept_new_access: bool,
+}
+
+/// Lets an installed connector take over, after a trial.
+#[utoipa::path(
+    post,
+    path = "/connectors/activate",
+    request_body = ActivateRequest,
+    responses((status = 200, body = Swapped), (status = 409, body = Wrong))
+)]
+async fn activate(
+    State(daemon): State<Arc<Daemon>>,
+    request: Result<Json<ActivateRequest>, JsonRejection>,
+) -> Result<Json<Swapped>, No> {
+    let Json(request) = request?;
+    let swapped = daemon.registry.activate(&request.digest, request.accept_new_access).await?;
+    daemon.swapped().await;
+    Ok(Json(swapped))
+}
+
+/// Lets the connector take over again that served before.
+#[utoipa::path(
+    post,
+    path = "/connectors/{name}/rollback",
+    params(("name" = String, Path)),
+    responses((status = 200, body = Swapped), (status = 409, body = Wrong))
+)]
+async fn roll_back(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Swapped>, No> {
+    let swapped = daemon.registry.roll_back(&name, "rolled back by hand").await?;
+    daemon.swapped().await;
+    Ok(Json(swapped))
+}

@@ -1,0 +1,366 @@
+//! Who may look: the token, sessions, the proxy that vouches, and what a request must look like to be let in.
+//!
+//! A session is a random cookie, of which only the hash is kept. What changes something needs the session's CSRF token in its
+//! form, and an origin of ours.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::http::{HeaderMap, HeaderName, Method, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use secrecy::{ExposeSecret as _, SecretString};
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use super::WebError;
+
+/// The cookie of a session.
+const COOKIE: &str = "connector-host-session";
+/// How long a session lasts, whatever happens in it.
+const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
+/// Sessions at a time: more would be somebody who fills the memory.
+const MOST_SESSIONS: usize = 1000;
+/// Attempts to sign in from one address, in a minute.
+const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Where a proxy that vouches shows that it is the one.
+const PROXY_SECRET: HeaderName = HeaderName::from_static("x-connector-host-proxy-secret");
+
+type Hash = [u8; 32];
+
+/// A proxy that signs people in, and vouches for them in a header.
+#[derive(Debug)]
+pub struct Proxy {
+    /// The header that names the person.
+    pub header: HeaderName,
+    /// What it sends in `X-Connector-Host-Proxy-Secret`, so that nobody else can vouch.
+    pub secret: SecretString,
+}
+
+/// Somebody who may look.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Session {
+    /// What a form must hold.
+    pub(super) csrf: String,
+    /// Who, where a proxy says so.
+    pub(super) who: Option<String>,
+    /// Names the session without opening it.
+    pub(super) id: Hash,
+}
+
+struct Kept {
+    session: Session,
+    /// The token it was opened with: another token ends it.
+    token: Hash,
+    until: Instant,
+}
+
+/// Lets in who may look.
+pub(super) struct Gate {
+    token_file: PathBuf,
+    sessions: Mutex<HashMap<Hash, Kept>>,
+    attempts: DefaultKeyedRateLimiter<IpAddr>,
+    proxy: Option<Proxy>,
+    /// Makes the CSRF tokens of those a proxy vouches for.
+    key: String,
+    /// The names this server goes by, with ports: `127.0.0.1:8420`.
+    hosts: Vec<String>,
+    /// Whether people see it over https.
+    is_https: bool,
+}
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotIn {
+    /// Too many attempts.
+    Slowly,
+    /// Not that token.
+    Wrong,
+}
+
+fn hash(text: &str) -> Hash {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// 256 random bits, as text.
+fn random() -> Result<String, WebError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).map_err(WebError::Random)?;
+    Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+fn hex(hash: &Hash) -> String {
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes a token to sign in with, and keeps its hash at `file`; one that was before opens nothing any more. Returns the
+/// token, which nobody can find out later.
+///
+/// # Errors
+///
+/// When the file can't be written.
+pub fn new_token(file: &Path) -> Result<String, WebError> {
+    let token = random()?;
+    let write = || -> std::io::Result<()> {
+        let mut written = tempfile::NamedTempFile::new_in(file.parent().unwrap_or(Path::new(".")))?;
+        writeln!(written, "{}", hex(&hash(&token)))?;
+        written.as_file().sync_all()?;
+        written.persist(file)?;
+        // The rename itself.
+        File::open(file.parent().unwrap_or(Path::new(".")))?.sync_all()
+    };
+    write().map_err(|error| WebError::Token { path: file.to_owned(), error })?;
+    Ok(token)
+}
+
+impl Gate {
+    /// For these names. The second is a token, where there was none before.
+    pub(super) fn open(
+        token_file: PathBuf,
+        proxy: Option<Proxy>,
+        hosts: Vec<String>,
+        is_https: bool,
+    ) -> Result<(Self, Option<String>), WebError> {
+        let made = if token_file.exists() { None } else { Some(new_token(&token_file)?) };
+        let gate = Self {
+            token_file,
+            sessions: Mutex::default(),
+            attempts: RateLimiter::keyed(Quota::per_minute(ATTEMPTS)),
+            proxy,
+            key: random()?,
+            hosts,
+            is_https,
+        };
+        Ok((gate, made))
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
+        // Each change of it is one insertion or removal.
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The hash of the token, as it is now.
+    fn token(&self) -> Option<String> {
+        std::fs::read_to_string(&self.token_file).ok().map(|text| text.trim().to_owned())
+    }
+
+    /// Whether a request names this server. One that does not was sent by a page whose name was made to lead here.
+    pub(super) fn knows_host(&self, headers: &HeaderMap, uri: &axum::http::Uri) -> bool {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
+        host.is_some_and(|host| self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
+    }
+
+    /// Whether a request that changes something comes from a page of ours, as far as the browser says.
+    pub(super) fn is_ours(&self, method: &Method, headers: &HeaderMap) -> bool {
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return true;
+        }
+        let says = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
+        if let Some(origin) = says(header::ORIGIN) {
+            let scheme = if self.is_https { "https" } else { "http" };
+            return self.hosts.iter().any(|host| origin.eq_ignore_ascii_case(&format!("{scheme}://{host}")));
+        }
+        says(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin")
+    }
+
+    /// The token, from that address: the cookie to set.
+    pub(super) fn sign_in(&self, token: &str, from: IpAddr) -> Result<String, NotIn> {
+        self.is_token(token, from)?;
+        let (cookie, csrf) = (random().map_err(|_| NotIn::Wrong)?, random().map_err(|_| NotIn::Wrong)?);
+        let id = hash(&cookie);
+        let session = Session { csrf, who: None, id };
+        let kept = Kept { session, token: hash(token.trim()), until: Instant::now() + LASTS };
+        let mut sessions = self.sessions();
+        sessions.retain(|_, kept| kept.until > Instant::now());
+        if sessions.len() >= MOST_SESSIONS {
+            return Err(NotIn::Slowly);
+        }
+        sessions.insert(id, kept);
+        Ok(self.cookie(&cookie, LASTS))
+    }
+
+    /// Whether this is the token. Attempts are counted, those that are right as well.
+    pub(super) fn is_token(&self, token: &str, from: IpAddr) -> Result<(), NotIn> {
+        if self.attempts.check_key(&from).is_err() {
+            return Err(NotIn::Slowly);
+        }
+        let known = self.token().ok_or(NotIn::Wrong)?;
+        let same = hex(&hash(token.trim())).as_bytes().ct_eq(known.as_bytes());
+        if bool::from(same) { Ok(()) } else { Err(NotIn::Wrong) }
+    }
+
+    /// Whether a request of a program bears the token. Only wrong ones are counted: a program asks often.
+    pub(super) fn bears_token(&self, headers: &HeaderMap, from: IpAddr) -> Result<bool, NotIn> {
+        let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let Some(token) = bearer.and_then(|text| text.strip_prefix("Bearer ")) else { return Ok(false) };
+        let known = self.token().unwrap_or_default();
+        if bool::from(hex(&hash(token.trim())).as_bytes().ct_eq(known.as_bytes())) {
+            return Ok(true);
+        }
+        self.is_token(token, from).map(|()| true)
+    }
+
+    fn cookie(&self, value: &str, lasts: Duration) -> String {
+        let secure = if self.is_https { "; Secure" } else { "" };
+        format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", lasts.as_secs())
+    }
+
+    /// The session of a request.
+    pub(super) fn session(&self, headers: &HeaderMap) -> Option<Session> {
+        if let Some(proxy) = &self.proxy {
+            return self.vouched(proxy, headers);
+        }
+        let token = self.token()?;
+        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut cookies = cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
+        let id = hash(cookies.find(|(name, _)| *name == COOKIE)?.1);
+        let sessions = self.sessions();
+        let kept = sessions.get(&id).filter(|kept| kept.until > Instant::now() && hex(&kept.token) == token)?;
+        Some(kept.session.clone())
+    }
+
+    /// Whom the proxy vouches for.
+    fn vouched(&self, proxy: &Proxy, headers: &HeaderMap) -> Option<Session> {
+        let secret = headers.get(&PROXY_SECRET)?.as_bytes();
+        if !bool::from(secret.ct_eq(proxy.secret.expose_secret().as_bytes())) {
+            return None;
+        }
+        let mut named = headers.get_all(&proxy.header).iter();
+        let who = named.next()?.to_str().ok()?.trim();
+        // Two names: the proxy let one through that it did not set.
+        if who.is_empty() || named.next().is_some() {
+            return None;
+        }
+        let csrf = hex(&hash(&format!("csrf\n{}\n{who}", self.key)));
+        Some(Session { csrf, who: Some(who.to_owned()), id: hash(&format!("id\n{who}")) })
+    }
+
+    /// Whether people sign in elsewhere.
+    pub(super) fn is_behind_proxy(&self) -> bool {
+        self.proxy.is_some()
+    }
+
+    /// Ends a session: the cookie to set.
+    pub(super) fn sign_out(&self, session: &Session) -> String {
+        self.sessions().remove(&session.id);
+        self.cookie("", Duration::ZERO)
+    }
+}
+
+impl Session {
+    /// Whether a form holds its token.
+    pub(super) fn made(&self, csrf: &str) -> bool {
+        self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::http::HeaderValue;
+
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
+    fn gate(folder: &Path) -> (Gate, String) {
+        let hosts = vec!["127.0.0.1:8420".to_owned(), "localhost:8420".to_owned()];
+        let (gate, token) = Gate::open(folder.join("token"), None, hosts, false).unwrap();
+        (gate, token.unwrap())
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs.iter();
+        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+    }
+
+    fn with_cookie(set: &str) -> HeaderMap {
+        headers(&[("cookie", &format!("other=1; {}", set.split(';').next().unwrap()))])
+    }
+
+    #[test]
+    fn the_token_opens_a_session_until_it_is_signed_out_or_there_is_another_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, token) = gate(folder.path());
+        let kept = std::fs::read_to_string(folder.path().join("token")).unwrap();
+        assert!(!kept.contains(&token), "only its hash is kept");
+        assert_eq!(gate.sign_in("hunter2", HERE), Err(NotIn::Wrong));
+        assert_eq!(gate.sign_in("", HERE), Err(NotIn::Wrong));
+        let cookie = gate.sign_in(&token, HERE).unwrap();
+        assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        let session = gate.session(&with_cookie(&cookie)).unwrap();
+        assert!(session.made(&session.csrf) && !session.made("") && !session.made(&token));
+        assert_eq!(gate.session(&headers(&[])), None);
+        assert_eq!(gate.session(&with_cookie("connector-host-session=x")), None);
+        gate.sign_out(&session);
+        assert_eq!(gate.session(&with_cookie(&cookie)), None);
+
+        let cookie = gate.sign_in(&token, HERE).unwrap();
+        let other = new_token(&folder.path().join("token")).unwrap();
+        assert_eq!(gate.session(&with_cookie(&cookie)), None);
+        assert_eq!(gate.sign_in(&token, HERE), Err(NotIn::Wrong));
+        assert!(gate.sign_in(&other, HERE).is_ok());
+    }
+
+    #[test]
+    fn who_guesses_is_slowed_down_and_others_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, token) = gate(folder.path());
+        let guesses: Vec<_> = (0..12).map(|_| gate.sign_in("guess", HERE)).collect();
+        assert_eq!(guesses[9], Err(NotIn::Wrong));
+        assert_eq!(guesses[10], Err(NotIn::Slowly));
+        assert_eq!(gate.sign_in(&token, HERE), Err(NotIn::Slowly), "not even with the right one");
+        assert!(gate.sign_in(&token, "10.0.0.1".parse().unwrap()).is_ok());
+        let bearer = headers(&[("authorization", &format!("Bearer {token}"))]);
+        assert_eq!(gate.bears_token(&bearer, HERE), Ok(true), "a program that knows it is not counted");
+    }
+
+    #[test]
+    fn only_our_names_and_our_pages() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, _) = gate(folder.path());
+        let uri = axum::http::Uri::from_static("/integrations");
+        for (host, known) in
+            [("127.0.0.1:8420", true), ("LOCALHOST:8420", true), ("evil.example:8420", false), ("127.0.0.1", false)]
+        {
+            assert_eq!(gate.knows_host(&headers(&[("host", host)]), &uri), known, "{host}");
+        }
+        assert!(!gate.knows_host(&headers(&[]), &uri));
+        for (name, value, ours) in [
+            ("origin", "http://127.0.0.1:8420", true),
+            ("origin", "https://127.0.0.1:8420", false),
+            ("origin", "http://evil.example", false),
+            ("origin", "null", false),
+            ("sec-fetch-site", "cross-site", false),
+            ("sec-fetch-site", "same-origin", true),
+        ] {
+            assert_eq!(gate.is_ours(&Method::POST, &headers(&[(name, value)])), ours, "{name}: {value}");
+            assert!(gate.is_ours(&Method::GET, &headers(&[(name, value)])));
+        }
+    }
+
+    #[test]
+    fn only_the_proxy_vouches() {
+        let folder = tempfile::tempdir().unwrap();
+        let proxy = Proxy { header: HeaderName::from_static("x-email"), secret: "hunter2".into() };
+        let (gate, _) = Gate::open(folder.path().join("token"), Some(proxy), vec![], true).unwrap();
+        let secret = "x-connector-host-proxy-secret";
+        let session = |pairs: &[(&'static str, &str)]| gate.session(&headers(pairs));
+        let ann = session(&[(secret, "hunter2"), ("x-email", "ann@example.com")]).unwrap();
+        assert_eq!(ann.who.as_deref(), Some("ann@example.com"));
+        let bob = session(&[(secret, "hunter2"), ("x-email", "bob@example.com")]).unwrap();
+        assert!(!bob.made(&ann.csrf));
+        assert_eq!(session(&[("x-email", "ann@example.com")]), None);
+        assert_eq!(session(&[(secret, "hunter3"), ("x-email", "ann@example.com")]), None);
+        assert_eq!(session(&[(secret, "hunter2")]), None);
+        let mut twice = headers(&[(secret, "hunter2"), ("x-email", "ann@example.com")]);
+        twice.append("x-email", HeaderValue::from_static("owner@example.com"));
+        assert_eq!(gate.session(&twice), None);
+    }
+}

@@ -1,0 +1,240 @@
+//! One integration: how it stands, what it may read, its runs, changes, problems, connectors and log.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+
+use super::integrations::find;
+use super::page::{self, Failure, Frame, Posted, filters};
+use super::{Signed, Web, live};
+use crate::daemon::IntegrationStatus;
+use crate::journal::Line;
+use crate::manifest::Manifest;
+use crate::registry::ConnectorStatus;
+use crate::store::{ChangeRow, RunId, RunRow, Store, StoreError, StoredProblem, TypeCount};
+
+/// Runs that are shown.
+const RUNS: u32 = 20;
+/// Changes and problems on a page.
+const SHOWN: u32 = 100;
+/// Lines of the log that are shown.
+const LINES: usize = 50;
+
+#[derive(Template)]
+#[template(path = "web/integration.html")]
+struct IntegrationPage {
+    frame: Frame,
+    integration: IntegrationStatus,
+    streams: Vec<StreamAccess>,
+    types: Vec<TypeCount>,
+    runs: Vec<RunRow>,
+    problems: Vec<StoredProblem>,
+    connectors: Vec<ConnectorStatus>,
+    connector_message: Option<String>,
+    lines: Vec<Line>,
+}
+
+/// The part that follows what happens.
+#[derive(Template)]
+#[template(path = "web/integration-live.html")]
+struct IntegrationLive<'a> {
+    csrf: &'a str,
+    integration: &'a IntegrationStatus,
+}
+
+/// What the last run found that it may read.
+struct StreamAccess {
+    title: String,
+    permissions: String,
+    optional: bool,
+    state: &'static str,
+    tone: &'static str,
+    reason: Option<String>,
+    hint: Option<String>,
+    pages: Option<u64>,
+}
+
+#[derive(Template)]
+#[template(path = "web/run.html")]
+struct RunPage {
+    frame: Frame,
+    integration: String,
+    run: RunRow,
+    changes: Vec<ChangeRow>,
+    problems: Vec<StoredProblem>,
+    shown: u64,
+}
+
+pub(super) fn router() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/integrations/{name}", get(show))
+        .route("/integrations/{name}/events", get(events))
+        .route("/integrations/{name}/runs/{run}", get(show_run))
+        .route("/integrations/{name}/connector/rollback", post(roll_back))
+        .route("/integrations/{name}/connector/activate", post(activate))
+}
+
+/// What a store says, off the runtime. An integration that was never read has an empty one.
+pub(super) async fn read<T: Default + Send + 'static>(
+    web: &Web,
+    name: &str,
+    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, Failure> {
+    let path = web.daemon.store_of(name)?;
+    let read = tokio::task::spawn_blocking(move || match Store::open_read_only(&path) {
+        Ok(store) => work(&store),
+        Err(StoreError::Missing(_)) => Ok(T::default()),
+        Err(error) => Err(error),
+    });
+    Ok(read.await??)
+}
+
+impl IntegrationPage {
+    /// The part that follows what happens, as it is now.
+    fn live(&self) -> IntegrationLive<'_> {
+        IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration }
+    }
+}
+
+/// The streams of a connector, as the last run found them.
+fn access(manifest: Option<&Manifest>, last: Option<&RunRow>) -> Vec<StreamAccess> {
+    let streams = manifest.map(|manifest| manifest.streams.as_slice()).unwrap_or_default();
+    let streams = streams.iter().map(|spec| {
+        let found = last.and_then(|run| run.streams.iter().find(|stream| stream.stream == spec.name));
+        let (state, tone) = match found.map(|stream| stream.state.as_str()) {
+            Some("complete") => ("complete", "good"),
+            Some("skipped") if spec.optional => ("skipped (optional)", "calm"),
+            Some("skipped") => ("skipped", "warn"),
+            Some("incomplete") => ("incomplete", "bad"),
+            Some("running") => ("running", "calm"),
+            _ => ("not read", "calm"),
+        };
+        StreamAccess {
+            title: spec.title.clone(),
+            permissions: spec.permissions.join(" or "),
+            optional: spec.optional,
+            state,
+            tone,
+            reason: found.and_then(|stream| stream.reason.clone()).filter(|reason| !reason.is_empty()),
+            hint: found.and_then(|stream| stream.hint.clone()),
+            pages: found.map(|stream| stream.pages),
+        }
+    });
+    streams.collect()
+}
+
+async fn show(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path(name): Path<String>,
+) -> Result<Response, Failure> {
+    let integration = find(&web, &name)?;
+    let manifest = match &integration.connector_name {
+        Some(connector) => web.daemon.manifest(connector).await.ok(),
+        None => None,
+    };
+    let status = web.daemon.status();
+    let of_it = |one: &ConnectorStatus| Some(&one.connector) == integration.connector_name.as_ref();
+    let connectors = status.connectors.into_iter().filter(of_it).collect();
+    let (types, runs, problems) = match &integration.connector_name {
+        Some(_) => {
+            let asked = name.clone();
+            let stored = read(&web, &name, move |store| {
+                let runs = store.runs(Some(&asked), RUNS)?;
+                let problems = match runs.first() {
+                    Some(run) => store.problems(RunId(run.run), SHOWN)?,
+                    None => Vec::new(),
+                };
+                Ok((store.type_counts(&asked)?, runs, problems))
+            });
+            stored.await?
+        }
+        None => Default::default(),
+    };
+    let mut lines = web.daemon.journal.lines(&name);
+    lines.truncate(LINES);
+    Ok(page::show(&IntegrationPage {
+        frame: Frame::new(&session),
+        streams: access(manifest.as_ref(), runs.first()),
+        types,
+        runs,
+        problems,
+        connectors,
+        connector_message: status.connector_message,
+        lines,
+        integration,
+    }))
+}
+
+async fn events(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path(name): Path<String>,
+) -> Result<Response, Failure> {
+    find(&web, &name)?;
+    let daemon = Arc::clone(&web.daemon);
+    Ok(live::follow(&web, move || {
+        let integration = daemon.status().integrations.into_iter().find(|one| one.name == name);
+        let render = |integration: &IntegrationStatus| {
+            IntegrationLive { csrf: &session.csrf, integration }.render().unwrap_or_default()
+        };
+        integration.as_ref().map(render).unwrap_or_default()
+    }))
+}
+
+async fn show_run(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path((name, run)): Path<(String, i64)>,
+) -> Result<Response, Failure> {
+    let asked = name.clone();
+    let found = read(&web, &name, move |store| {
+        let Some(row) = store.run(&asked, RunId(run))? else { return Ok(None) };
+        let changes = store.changes_of(&asked, RunId(run), SHOWN)?;
+        Ok(Some((row, changes, store.problems(RunId(run), SHOWN)?)))
+    });
+    let (run, changes, problems) = found.await?.ok_or_else(|| Failure::missing("there is no such run"))?;
+    let frame = Frame::new(&session);
+    Ok(page::show(&RunPage { frame, integration: name, run, changes, problems, shown: SHOWN.into() }))
+}
+
+fn connector_of(web: &Web, name: &str) -> Result<String, Failure> {
+    find(web, name)?.connector_name.ok_or_else(|| Failure::missing("no connector serves this integration"))
+}
+
+fn refused(refusal: &crate::registry::Refusal) -> Failure {
+    crate::daemon::Refused::Conflict(crate::daemon::Problem { error: refusal.to_string(), hint: refusal.hint() }).into()
+}
+
+async fn roll_back(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    _: Posted,
+) -> Result<Response, Failure> {
+    let connector = connector_of(&web, &name)?;
+    let swapped = web.daemon.registry.roll_back(&connector, "rolled back by hand").await;
+    swapped.map_err(|refusal| refused(&refusal))?;
+    web.daemon.swapped().await;
+    Ok(Redirect::to(&format!("/integrations/{name}#connector")).into_response())
+}
+
+async fn activate(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let connector = connector_of(&web, &name)?;
+    let digest = posted.field("digest");
+    let is_of_it = |one: &ConnectorStatus| one.connector == connector && one.digest == digest;
+    if !web.daemon.registry.list().iter().any(is_of_it) {
+        return Err(Failure::missing("there is no such connector"));
+    }
+    let swapped = web.daemon.registry.activate(digest, posted.has("accept-new-access")).await;
+    swapped.map_err(|refusal| refused(&refusal))?;
+    web.daemon.swapped().await;
+    Ok(Redirect::to(&format!("/integrations/{name}#connector")).into_response())
+}

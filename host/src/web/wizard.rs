@@ -1,0 +1,556 @@
+//! Setting up an integration, or changing one: step by step, drawn from the connector's manifest alone.
+//!
+//! What was filled in so far is a draft, which lies here and not in the browser. A secret is sealed as soon as it is sent,
+//! and never sent back.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::gate::Session;
+use super::page::{self, Failure, Frame, Posted, filters};
+use super::{Signed, Web};
+use crate::configuration::{About, Draft, FieldProblem, MOST_REVIEWERS, Part, Review, Reviewer};
+use crate::daemon::{Problem, Refused};
+use crate::manifest::{Manifest, SettingKind, SettingSpec};
+use crate::sync::{Checked, CheckedStream};
+
+/// How long a draft waits for its next step.
+const WAITS: Duration = Duration::from_secs(60 * 60);
+/// Drafts at a time.
+const MOST_DRAFTS: usize = 200;
+
+/// The integrations that are being filled in.
+#[derive(Default)]
+pub(super) struct Drafts(Mutex<HashMap<String, Filling>>);
+
+/// An integration that is being filled in.
+#[derive(Clone)]
+struct Filling {
+    draft: Draft,
+    manifest: Arc<Manifest>,
+    /// The integration that is being changed; `None` for a new one.
+    original: Option<String>,
+    /// What may be read with it, as was found last.
+    checked: Option<Checked>,
+    /// Whose it is.
+    by: [u8; 32],
+    touched: Instant,
+}
+
+impl Drafts {
+    fn kept(&self) -> MutexGuard<'_, HashMap<String, Filling>> {
+        // Each change of it is one insertion or removal.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, filling: Filling) -> Result<String, Failure> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Failure::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
+        })?;
+        let id = URL_SAFE_NO_PAD.encode(bytes);
+        let mut kept = self.kept();
+        kept.retain(|_, filling| filling.touched.elapsed() < WAITS);
+        if kept.len() >= MOST_DRAFTS {
+            let said = "too many integrations are being set up at once: finish or leave one, or wait an hour";
+            return Err(Failure::new(axum::http::StatusCode::TOO_MANY_REQUESTS, said));
+        }
+        kept.insert(id.clone(), filling);
+        Ok(id)
+    }
+
+    fn find(&self, id: &str, session: &Session) -> Result<Filling, Failure> {
+        let mut kept = self.kept();
+        let found = kept.get_mut(id).filter(|filling| filling.by == session.id && filling.touched.elapsed() < WAITS);
+        let found = found.ok_or_else(|| {
+            Failure::missing("this set-up is over, or waited for more than an hour: begin again with *Add integration*")
+        })?;
+        found.touched = Instant::now();
+        Ok(found.clone())
+    }
+
+    fn keep(&self, id: &str, filling: Filling) {
+        self.kept().insert(id.to_owned(), filling);
+    }
+
+    fn end(&self, id: &str) {
+        self.kept().remove(id);
+    }
+}
+
+/// A step of the way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    About,
+    Connection,
+    Permissions,
+    Options,
+}
+
+impl Step {
+    const ALL: [Self; 4] = [Self::About, Self::Connection, Self::Permissions, Self::Options];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::About => "about",
+            Self::Connection => "connection",
+            Self::Permissions => "permissions",
+            Self::Options => "options",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::About => "Owner and description",
+            Self::Connection => "Connection",
+            Self::Permissions => "Permissions",
+            Self::Options => "Optional Configuration",
+        }
+    }
+
+    fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|step| step.name() == name)
+    }
+}
+
+/// What all steps show.
+struct Way {
+    id: String,
+    step: Step,
+    title: String,
+    /// The integration that is being changed.
+    original: Option<String>,
+    trouble: Option<Problem>,
+    problems: Vec<FieldProblem>,
+}
+
+impl Way {
+    fn new(id: &str, step: Step, filling: &Filling) -> Self {
+        Self {
+            id: id.to_owned(),
+            step,
+            title: filling.manifest.title.clone(),
+            original: filling.original.clone(),
+            trouble: None,
+            problems: Vec::new(),
+        }
+    }
+
+    /// With what is wrong.
+    fn refused(mut self, refused: Refused) -> Self {
+        match refused {
+            Refused::Missing(problem) | Refused::Conflict(problem) => self.trouble = Some(problem),
+            Refused::Fields(problems) => self.problems = problems,
+        }
+        self
+    }
+
+    /// What is wrong with a field.
+    fn wrong(&self, field: &str) -> Option<&str> {
+        self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.reason.as_str())
+    }
+
+    /// What is wrong with fields that this page does not show.
+    fn elsewhere<'a>(&'a self, shown: &'a [String]) -> impl Iterator<Item = &'a FieldProblem> {
+        self.problems.iter().filter(|problem| !shown.contains(&problem.field))
+    }
+}
+
+/// A setting as a form shows it.
+struct Field {
+    name: String,
+    title: String,
+    help: String,
+    kind: SettingKind,
+    required: bool,
+    example: String,
+    choices: Vec<String>,
+    value: String,
+    default: String,
+    /// A secret that is there, or a value from a variable or a file: it stays where nothing is filled in.
+    is_set: bool,
+}
+
+#[derive(Template)]
+#[template(path = "web/wizard-choose.html")]
+struct ChoosePage {
+    frame: Frame,
+    connectors: Vec<Manifest>,
+}
+
+#[derive(Template)]
+#[template(path = "web/wizard-about.html")]
+struct AboutPage {
+    frame: Frame,
+    way: Way,
+    draft: Draft,
+    shown: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "web/wizard-connection.html")]
+struct ConnectionPage {
+    frame: Frame,
+    way: Way,
+    fields: Vec<Field>,
+    setup: Vec<String>,
+    shown: Vec<String>,
+}
+
+#[derive(Template)]
+#[template(path = "web/wizard-permissions.html")]
+struct PermissionsPage {
+    frame: Frame,
+    way: Way,
+    checked: Checked,
+}
+
+#[derive(Template)]
+#[template(path = "web/wizard-options.html")]
+struct OptionsPage {
+    frame: Frame,
+    way: Way,
+    fields: Vec<Field>,
+    draft: Draft,
+    streams: Vec<(String, String, bool)>,
+    reviewers: [Reviewer; 4],
+    most_reviewers: u32,
+    shown: Vec<String>,
+}
+
+pub(super) fn router() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/integrations/new", get(choose).post(begin))
+        .route("/integrations/{name}/edit", post(edit))
+        .route("/set-up/{id}/{step}", get(show).post(send))
+        .route("/set-up/{id}/cancel", post(cancel))
+}
+
+async fn choose(State(web): State<Arc<Web>>, Extension(session): Signed) -> Response {
+    let connectors = web.daemon.manifests().await;
+    page::show(&ChoosePage { frame: Frame::new(&session), connectors })
+}
+
+async fn begin(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let connector = posted.field("connector").to_owned();
+    let manifest = web.daemon.manifest(&connector).await?;
+    let mut names = (1..).map(|number| if number == 1 { connector.clone() } else { format!("{connector}-{number}") });
+    let name = names.find(|name| !web.daemon.is_taken(name)).unwrap_or_default();
+    let draft = Draft { name, connector, ..Draft::default() };
+    go(&web, &session, draft, manifest, None)
+}
+
+async fn edit(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path(name): Path<String>,
+    _: Posted,
+) -> Result<Response, Failure> {
+    let draft = web.daemon.draft_of(&name)?;
+    let manifest = web.daemon.manifest(&draft.connector).await?;
+    go(&web, &session, draft, manifest, Some(name))
+}
+
+fn go(
+    web: &Web,
+    session: &Session,
+    draft: Draft,
+    manifest: Manifest,
+    original: Option<String>,
+) -> Result<Response, Failure> {
+    let (manifest, by, touched) = (Arc::new(manifest), session.id, Instant::now());
+    let id = web.drafts.begin(Filling { draft, manifest, original, checked: None, by, touched })?;
+    Ok(to(&id, Step::About))
+}
+
+fn to(id: &str, step: Step) -> Response {
+    Redirect::to(&format!("/set-up/{id}/{}", step.name())).into_response()
+}
+
+async fn cancel(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path(id): Path<String>,
+    _: Posted,
+) -> Result<Response, Failure> {
+    web.drafts.find(&id, &session)?;
+    web.drafts.end(&id);
+    Ok(Redirect::to("/integrations").into_response())
+}
+
+async fn show(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path((id, step)): Path<(String, String)>,
+) -> Result<Response, Failure> {
+    let step = Step::find(&step).ok_or_else(|| Failure::missing("there is no such step"))?;
+    let filling = web.drafts.find(&id, &session)?;
+    let way = Way::new(&id, step, &filling);
+    // Without an answer of the vendor there is nothing to show: the connection comes first.
+    if step == Step::Permissions && filling.checked.is_none() {
+        return Ok(to(&id, Step::Connection));
+    }
+    Ok(step_page(&session, way, &filling))
+}
+
+async fn send(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path((id, step)): Path<(String, String)>,
+    posted: Posted,
+) -> Result<Response, Failure> {
+    let step = Step::find(&step).ok_or_else(|| Failure::missing("there is no such step"))?;
+    let mut filling = web.drafts.find(&id, &session)?;
+    let sent = match step {
+        Step::About => fill_about(&web, &mut filling, &posted),
+        Step::Connection => connect(&web, &mut filling, &posted).await,
+        Step::Permissions => Ok(()),
+        Step::Options => finish(&web, &mut filling, &posted).await,
+    };
+    // What was typed stays, also where it is wrong.
+    web.drafts.keep(&id, filling.clone());
+    match (sent, step) {
+        (Err(refused), _) => {
+            let way = Way::new(&id, step, &filling).refused(refused);
+            let mut answer = step_page(&session, way, &filling);
+            *answer.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
+            Ok(answer)
+        }
+        (Ok(()), Step::About) => Ok(to(&id, Step::Connection)),
+        (Ok(()), Step::Connection) => Ok(to(&id, Step::Permissions)),
+        (Ok(()), Step::Permissions) => Ok(to(&id, Step::Options)),
+        (Ok(()), Step::Options) => {
+            web.drafts.end(&id);
+            Ok(Redirect::to("/integrations").into_response())
+        }
+    }
+}
+
+fn wrong(problems: Vec<FieldProblem>) -> Result<(), Refused> {
+    if problems.is_empty() { Ok(()) } else { Err(Refused::Fields(problems)) }
+}
+
+fn fill_about(web: &Web, filling: &mut Filling, posted: &Posted) -> Result<(), Refused> {
+    let draft = &mut filling.draft;
+    if filling.original.is_none() && draft.name != posted.field("name") {
+        posted.field("name").clone_into(&mut draft.name);
+        // They were sealed for the name before.
+        draft.sealed.clear();
+        filling.checked = None;
+    }
+    let owners = posted.field("secondary-owners").split(',').map(str::trim).filter(|owner| !owner.is_empty());
+    draft.about = About {
+        description: posted.field("description").to_owned(),
+        owner: posted.field("owner").to_owned(),
+        secondary_owners: owners.map(str::to_owned).collect(),
+        review: std::mem::take(&mut draft.about.review),
+    };
+    let mut problems = draft.problems(&filling.manifest, Some(Part::About));
+    if filling.original.is_none() && web.daemon.is_taken(&draft.name) {
+        let reason = "is taken by another integration".to_owned();
+        problems.push(FieldProblem { field: "name".to_owned(), reason });
+    }
+    wrong(problems)
+}
+
+/// Takes the values of these settings from a form.
+fn fill_settings(web: &Web, filling: &mut Filling, posted: &Posted, required: bool) -> Result<(), Refused> {
+    let manifest = Arc::clone(&filling.manifest);
+    let mut problems = Vec::new();
+    for spec in manifest.settings.iter().filter(|spec| spec.required == required) {
+        let field = format!("settings.{}", spec.name);
+        if spec.kind == SettingKind::Secret {
+            // As it was typed: white space around it is told, and not removed in silence. Blank keeps what is there.
+            let secret = posted.raw(&field);
+            if !secret.is_empty()
+                && let Err(refused) = web.daemon.seal(&mut filling.draft, &manifest, &spec.name, secret)
+            {
+                match refused {
+                    Refused::Fields(wrong) => problems.extend(wrong),
+                    other => return Err(other),
+                }
+            }
+            continue;
+        }
+        if !posted.has(&field) {
+            continue;
+        }
+        let value = posted.field(&field);
+        // A value from a variable or a file stays, unless there is another one.
+        if filling.draft.kept.contains(&spec.name) && value.is_empty() {
+            continue;
+        }
+        filling.draft.kept.remove(&spec.name);
+        let default = spec.default.as_deref().unwrap_or_default();
+        let was_set = filling.draft.settings.contains_key(&spec.name);
+        if value.is_empty() || (value == default && !was_set) {
+            filling.draft.settings.remove(&spec.name);
+        } else {
+            filling.draft.settings.insert(spec.name.clone(), value.to_owned());
+        }
+    }
+    let part = if required { Part::Connection } else { Part::Options };
+    // What was wrong with a secret says more than that it is missing.
+    let known: Vec<_> = problems.iter().map(|problem: &FieldProblem| problem.field.clone()).collect();
+    let others = filling.draft.problems(&manifest, Some(part));
+    problems.extend(others.into_iter().filter(|problem| !known.contains(&problem.field)));
+    wrong(problems)
+}
+
+async fn connect(web: &Web, filling: &mut Filling, posted: &Posted) -> Result<(), Refused> {
+    filling.checked = None;
+    fill_settings(web, filling, posted, true)?;
+    let checked = web.daemon.check_draft(&filling.draft, filling.original.as_deref()).await?;
+    filling.checked = Some(checked);
+    Ok(())
+}
+
+async fn finish(web: &Web, filling: &mut Filling, posted: &Posted) -> Result<(), Refused> {
+    let draft = &mut filling.draft;
+    draft.interval = posted.field("interval").to_owned();
+    draft.cron = posted.field("cron").to_owned();
+    let streams: Vec<String> = posted.all("streams").map(str::to_owned).collect();
+    let all = streams.len() == filling.manifest.streams.len();
+    draft.streams = if all { Vec::new() } else { streams };
+    let none = filling.draft.streams.is_empty() && !all;
+    let reviewers = posted.field("reviewers");
+    let mut problems = Vec::new();
+    let count = match reviewers.parse() {
+        _ if reviewers.is_empty() => None,
+        Ok(count) => Some(count),
+        Err(_) => {
+            let reason = format!("takes a number from 1 to {MOST_REVIEWERS}");
+            problems.push(FieldProblem { field: "reviewers".to_owned(), reason });
+            None
+        }
+    };
+    let precedence = posted.all("precedence").filter_map(Reviewer::find).collect();
+    filling.draft.about.review = Review { precedence, reviewers: count };
+    if none {
+        let reason = "has nothing to read: select one object type at least".to_owned();
+        problems.push(FieldProblem { field: "streams".to_owned(), reason });
+    }
+    match fill_settings(web, filling, posted, false) {
+        Err(Refused::Fields(others)) => problems.extend(others),
+        other => other?,
+    }
+    wrong(problems)?;
+    web.daemon.save_draft(&filling.draft, filling.original.as_deref()).await
+}
+
+fn fields(filling: &Filling, required: bool) -> Vec<Field> {
+    let specs = filling.manifest.settings.iter().filter(|spec| spec.required == required);
+    let field = |spec: &SettingSpec| {
+        let draft = &filling.draft;
+        let is_set = draft.kept.contains(&spec.name) || draft.sealed.contains_key(&spec.name);
+        let default = spec.default.clone().unwrap_or_default();
+        // Never a secret.
+        let value = draft.settings.get(&spec.name).filter(|_| spec.kind != SettingKind::Secret).cloned();
+        Field {
+            name: format!("settings.{}", spec.name),
+            title: spec.title.clone(),
+            help: spec.help.clone(),
+            kind: spec.kind,
+            required: spec.required,
+            example: spec.example.clone().unwrap_or_default(),
+            choices: spec.choices.clone(),
+            value: value.unwrap_or_else(|| if is_set { String::new() } else { default.clone() }),
+            default,
+            is_set,
+        }
+    };
+    specs.map(field).collect()
+}
+
+/// The page of a step.
+fn step_page(session: &Session, way: Way, filling: &Filling) -> Response {
+    let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let (frame, draft) = (Frame::new(session), filling.draft.clone());
+    match way.step {
+        Step::About => page::show(&AboutPage { frame, way, draft, shown: names(&["name", "owner"]) }),
+        Step::Connection => {
+            let fields = fields(filling, true);
+            let shown = fields.iter().map(|field| field.name.clone()).collect();
+            page::show(&ConnectionPage { frame, way, fields, shown, setup: filling.manifest.setup.clone() })
+        }
+        Step::Permissions => match filling.checked.clone() {
+            Some(checked) => page::show(&PermissionsPage { frame, way, checked }),
+            None => to(&way.id, Step::Connection),
+        },
+        Step::Options => {
+            let fields = fields(filling, false);
+            let mut shown: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
+            shown.extend(names(&["interval", "cron", "streams", "reviewers", "precedence"]));
+            let selected = |name: &String| draft.streams.is_empty() || draft.streams.contains(name);
+            let streams = filling.manifest.streams.iter();
+            let streams =
+                streams.map(|stream| (stream.name.clone(), stream.title.clone(), selected(&stream.name)));
+            let (streams, reviewers, most_reviewers) = (streams.collect(), Reviewer::ALL, MOST_REVIEWERS);
+            page::show(&OptionsPage { frame, way, fields, draft, streams, reviewers, most_reviewers, shown })
+        }
+    }
+}
+
+/// The class of a badge.
+fn access_tone(stream: &CheckedStream) -> &'static str {
+    match (stream.is_readable(), stream.optional) {
+        (true, _) => "good",
+        (false, true) => "calm",
+        (false, false) => "warn",
+    }
+}
+
+/// Whether this is the reviewer at a place.
+fn is_reviewer(draft: &Draft, place: &usize, reviewer: &Reviewer) -> bool {
+    draft.about.review.precedence.get(*place) == Some(reviewer)
+}
+
+/// Help, whose `*words*` and `` `code` `` are marked as in the manifest: cut into pieces, to be escaped one by one.
+fn marked(text: &str) -> Vec<(char, &str)> {
+    let mut pieces = Vec::new();
+    let mut rest = text;
+    while let Some(start) = rest.find(['*', '`']) {
+        let (before, from) = rest.split_at(start);
+        let mark = if from.starts_with('*') { '*' } else { '`' };
+        let inner = from.get(1..).unwrap_or_default();
+        let Some(end) = inner.find(mark) else { break };
+        let (marked, after) = inner.split_at(end);
+        pieces.push((' ', before));
+        pieces.push((mark, marked));
+        rest = after.get(1..).unwrap_or_default();
+    }
+    pieces.push((' ', rest));
+    pieces.retain(|(_, text)| !text.is_empty());
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_cut_out() {
+        assert_eq!(marked("From *Details*; begins with `DI`."), [
+            (' ', "From "),
+            ('*', "Details"),
+            (' ', "; begins with "),
+            ('`', "DI"),
+            (' ', "."),
+        ]);
+        assert_eq!(marked("2 * 3"), [(' ', "2 * 3")]);
+        assert_eq!(marked(""), []);
+    }
+}
