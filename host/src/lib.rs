@@ -22,6 +22,7 @@
 //! - [`store`]: what is kept
 //! - [`normal`]: the normal form as JSON, for the store and every export
 //! - `web`: the Integrations page
+//! - [`insights`]: what is derived from the data, rule by rule
 //! - [`output`]: one file a format
 //! - [`cli`]: one file a command
 
@@ -32,6 +33,7 @@ pub mod configuration;
 pub mod contract;
 #[cfg(unix)]
 pub mod daemon;
+pub mod insights;
 pub mod integration;
 pub mod journal;
 pub mod limits;

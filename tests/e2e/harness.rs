@@ -109,6 +109,8 @@ impl Setup {
             .current_dir(self.folder.path())
             .env("TEST_SECRET_KEY", &self.simulator.options().secret_key)
             .env("NO_COLOR", "1")
+            // Daemons of tests that run side by side.
+            .env("CONNECTOR_HOST_LISTEN", "127.0.0.1:0")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null());
         command

@@ -19,10 +19,10 @@ const LONGEST_VALUE: usize = 60;
 pub(super) struct Of {
     /// The store that `sync` or `serve` wrote
     #[arg(long, value_name = "FILE")]
-    store: PathBuf,
+    pub(super) store: PathBuf,
     /// Only this integration
     #[arg(long, value_name = "NAME")]
-    integration: Option<String>,
+    pub(super) integration: Option<String>,
 }
 
 #[derive(clap::Args)]

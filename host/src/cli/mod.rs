@@ -14,6 +14,8 @@ mod history;
 mod inspect;
 mod progress;
 #[cfg(unix)]
+mod report;
+#[cfg(unix)]
 mod serve;
 #[cfg(unix)]
 mod status;
@@ -108,6 +110,9 @@ enum Command {
     ///
     /// The first complete run of a stream has no changes: there is nothing to be other than.
     Changes(history::ChangesOptions),
+    /// Show what a reviewer looks at first: users without MFA, bypass codes, idle administrators, and the like
+    #[cfg(unix)]
+    Report(report::Options),
     /// Write a store's contents in a format others read
     Export(export::Options),
     /// Print completions for a shell
@@ -176,6 +181,8 @@ pub fn main() -> ExitCode {
             Command::Connector(options) => connector::run(options).await,
             Command::Runs(options) => history::runs(&options),
             Command::Changes(options) => history::changes(&options),
+            #[cfg(unix)]
+            Command::Report(options) => report::run(&options),
             Command::Export(options) => export::run(&options),
             Command::Completions(options) => completions::run(&options),
         }
@@ -215,7 +222,9 @@ fn start_log(verbose: u8, journal: &Journal) {
     let printed = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal() && console::colors_enabled_stderr());
-    tracing_subscriber::registry().with(printed.with_filter(filter)).with(journal.clone().with_filter(LevelFilter::INFO))
+    tracing_subscriber::registry()
+        .with(printed.with_filter(filter))
+        .with(journal.clone().with_filter(LevelFilter::INFO))
         .init();
 }
 

@@ -95,7 +95,8 @@ impl Options {
                 let text = read.with_context(|| format!("could not read `{}`", file.display()))?;
                 let secret = text.trim();
                 if secret.len() < 16 {
-                    let error = anyhow::anyhow!("the secret in `{}` has less than 16 characters", file.display());
+                    let error =
+                        anyhow::anyhow!("the secret in `{}` has less than 16 characters", file.display());
                     return Err(Failure::new(Exit::Usage, error));
                 }
                 Some(Proxy { header, secret: SecretString::from(secret) })
@@ -116,6 +117,8 @@ impl Options {
 pub(super) fn token(options: &TokenOptions) -> Result<Exit, Failure> {
     let token = web::new_token(&options.dir.folders().token())?;
     terminal::data(&format!("{token}\n"))?;
-    terminal::tell("Sign in with this token. It is shown only this once; everybody who signed in must sign in again\n");
+    terminal::tell(
+        "Sign in with this token. It is shown only this once; everybody who signed in must sign in again\n",
+    );
     Ok(Exit::Complete)
 }

@@ -114,9 +114,17 @@ impl Daemon {
     }
 
     /// Puts a secret into a draft. An objection is to the value, which it never repeats.
-    pub(crate) fn seal(&self, draft: &mut Draft, manifest: &Manifest, setting: &str, secret: &str) -> Result<(), Refused> {
+    pub(crate) fn seal(
+        &self,
+        draft: &mut Draft,
+        manifest: &Manifest,
+        setting: &str,
+        secret: &str,
+    ) -> Result<(), Refused> {
         let spec = manifest.setting(setting).filter(|spec| spec.kind == SettingKind::Secret);
-        let field = |reason: String| Refused::Fields(vec![FieldProblem { field: format!("settings.{setting}"), reason }]);
+        let field = |reason: String| {
+            Refused::Fields(vec![FieldProblem { field: format!("settings.{setting}"), reason }])
+        };
         let spec = spec.ok_or_else(|| field(format!("is not a secret of {}", manifest.title)))?;
         if let Some(objection) = spec.objection(secret) {
             return Err(field(objection));
@@ -130,7 +138,11 @@ impl Daemon {
     }
 
     /// What the file of a draft would be, and the configuration that it means.
-    fn meant(&self, draft: &Draft, original: Option<&str>) -> Result<(PathBuf, String, Configuration), Refused> {
+    fn meant(
+        &self,
+        draft: &Draft,
+        original: Option<&str>,
+    ) -> Result<(PathBuf, String, Configuration), Refused> {
         let known = original.map(|name| self.read_file(name)).transpose()?;
         let folder = self.folders.integrations();
         let (path, before) = match known {
@@ -145,14 +157,19 @@ impl Daemon {
     }
 
     /// Tries a draft: asks the vendor what may be read with it.
-    pub(crate) async fn check_draft(&self, draft: &Draft, original: Option<&str>) -> Result<Checked, Refused> {
+    pub(crate) async fn check_draft(
+        &self,
+        draft: &Draft,
+        original: Option<&str>,
+    ) -> Result<Checked, Refused> {
         let (_, _, configuration) = self.meant(draft, original)?;
         let active = self.registry.serves(&draft.connector, &configuration.provenance).await;
         let active = active.map_err(|error| conflict(&error, Some(error.hint())))?;
         let connector =
             active.ok_or_else(|| conflict(format!("there is no connector `{}`", draft.connector), None))?;
         // Its requests count with those of the integration that is at work.
-        let seated = original.and_then(|name| self.worker(name).ok()).map(|worker| worker.serving().current());
+        let seated =
+            original.and_then(|name| self.worker(name).ok()).map(|worker| worker.serving().current());
         let integration = Integration::bind(connector, &configuration, seated.as_deref());
         let integration = integration.map_err(|error| conflict(&error, error.hint()))?;
         let requests = Arc::new(AtomicU64::new(0));
@@ -164,7 +181,11 @@ impl Daemon {
     }
 
     /// Makes an integration of a draft, or changes the one called `original`.
-    pub(crate) async fn save_draft(self: &Arc<Self>, draft: &Draft, original: Option<&str>) -> Result<(), Refused> {
+    pub(crate) async fn save_draft(
+        self: &Arc<Self>,
+        draft: &Draft,
+        original: Option<&str>,
+    ) -> Result<(), Refused> {
         let problems = draft.problems(&self.manifest(&draft.connector).await?, None);
         if !problems.is_empty() {
             return Err(Refused::Fields(problems));

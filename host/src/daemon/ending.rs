@@ -117,7 +117,8 @@ mod tests {
 
     #[test]
     fn streams_that_want_the_same_permission_are_told_together() {
-        let wanting = |stream, permission| Wanting { stream, reason: "no", permission, hint: Some("grant it") };
+        let wanting =
+            |stream, permission| Wanting { stream, reason: "no", permission, hint: Some("grant it") };
         let admins = Some("Grant administrators - Read");
         let streams = [wanting("administrators", admins), wanting("groups", None), wanting("units", admins)];
         let (message, hint) = in_words(None, &streams);

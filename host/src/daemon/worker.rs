@@ -10,9 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::ending::{Ending, told};
-use super::status::{
-    IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Standing,
-};
+use super::status::{IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Standing};
 use crate::capability::plain;
 use crate::configuration::Configuration;
 use crate::plugin::Digest;
@@ -51,6 +49,14 @@ struct State {
     hint: Option<String>,
     /// What is wrong with its configuration by now; it runs with the one that was read before.
     complaint: Option<Problem>,
+}
+
+impl State {
+    /// Whether there is data of it.
+    fn has_data(&self) -> bool {
+        let arrives = |running: &Running| running.counter.objects.load(Ordering::Relaxed) > 0;
+        self.objects > 0 || self.running.as_ref().is_some_and(arrives)
+    }
 }
 
 /// The run under way.
@@ -234,7 +240,8 @@ impl Worker {
             IntegrationState::Unusable => Standing::NotUsable,
             IntegrationState::Paused => Standing::Paused,
             IntegrationState::Idle | IntegrationState::Running if failed => Standing::Failed,
-            IntegrationState::Idle | IntegrationState::Running if state.objects > 0 => Standing::Connected,
+            // Of a first run, as soon as there is some.
+            IntegrationState::Idle | IntegrationState::Running if state.has_data() => Standing::Connected,
             IntegrationState::Idle | IntegrationState::Running => Standing::Waiting,
         };
         let about = &state.bound.configuration.about;

@@ -2,12 +2,16 @@
 
 mod documentation;
 mod ndjson;
+#[cfg(unix)]
+mod report;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 pub use documentation::documentation;
+#[cfg(unix)]
+pub use report::report_page;
 
 use crate::store::{Store, StoreError};
 

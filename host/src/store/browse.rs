@@ -129,6 +129,15 @@ const ENTITY: &str =
 const INTEGRATION: &str = "(SELECT id FROM integration WHERE name = ?1)";
 
 impl Store {
+    /// The names of the integrations that it has data of.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn integrations(&self) -> Result<Vec<String>, StoreError> {
+        self.rows("SELECT name FROM integration ORDER BY name", [], |row| row.get(0))
+    }
+
     /// How many objects of each source type an integration has.
     ///
     /// # Errors

@@ -10,6 +10,7 @@
 mod browse;
 mod change;
 mod page;
+mod query;
 mod read;
 mod run;
 
@@ -22,6 +23,7 @@ use rusqlite::{Connection, OpenFlags};
 pub use browse::{Access, Entities, Found, Key, Linked, PageOf, Turn, TypeCount};
 pub use change::FieldChange;
 pub use page::PageReader;
+pub use query::{Asked, Cell};
 pub use read::{
     ChangeRow, ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, RunRow, RunStreamRow,
     StoredProblem, UsageRow,

@@ -529,8 +529,14 @@ impl Store {
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn changes_of(&self, integration: &str, run: RunId, limit: u32) -> Result<Vec<ChangeRow>, StoreError> {
-        let query = "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
+    pub fn changes_of(
+        &self,
+        integration: &str,
+        run: RunId,
+        limit: u32,
+    ) -> Result<Vec<ChangeRow>, StoreError> {
+        let query =
+            "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
                      WHERE run = ?1 AND integration = ?2 ORDER BY object, type, id LIMIT ?3";
         let list = || -> rusqlite::Result<Vec<ChangeRow>> {
             let mut statement = self.connection.prepare(query)?;

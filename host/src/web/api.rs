@@ -17,6 +17,7 @@ use zeroize::Zeroizing;
 
 use crate::configuration::{Draft, FieldProblem};
 use crate::daemon::{Daemon, IntegrationStatus, Problem, Refused, Status};
+use crate::insights::Report;
 use crate::registry::{ConnectorStatus, Refusal, Swapped};
 use crate::store::{ChangeRow, Entities, Key, RunId, RunRow, Store, StoreError, Turn, TypeCount};
 use crate::sync::Checked;
@@ -37,7 +38,7 @@ const MOST: u32 = 1000;
     servers((url = "/api/v1")),
     paths(
         status, integrations, create, check, integration, remove, sync, stop, pause, resume, runs, changes, types, entities,
-        connectors, activate, roll_back
+        report, connectors, activate, roll_back
     ),
     components(schemas(Wrong))
 )]
@@ -131,6 +132,7 @@ pub(crate) fn router() -> Router<Arc<Daemon>> {
         .route("/integrations/{name}/changes", get(changes))
         .route("/integrations/{name}/types", get(types))
         .route("/integrations/{name}/entities", get(entities))
+        .route("/integrations/{name}/insights", get(report))
         .route("/connectors", get(connectors))
         .route("/connectors/activate", post(activate))
         .route("/connectors/{name}/rollback", post(roll_back))
@@ -375,7 +377,10 @@ async fn changes(
     params(("name" = String, Path)),
     responses((status = 200, body = Vec<TypeCount>), (status = 404, body = Wrong))
 )]
-async fn types(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> Result<Json<Vec<TypeCount>>, No> {
+async fn types(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+) -> Result<Json<Vec<TypeCount>>, No> {
     let asked = name.clone();
     Ok(Json(read(&daemon, &name, move |store| store.type_counts(&asked)).await?))
 }
@@ -437,7 +442,8 @@ async fn entities(
             (None, _) => Turn::First,
         };
         let limit = Limit { limit: which.limit }.get();
-        let page = store.browse(&asked, &Entities { source_type: &which.r#type, search: &which.q, turn, limit })?;
+        let page =
+            store.browse(&asked, &Entities { source_type: &which.r#type, search: &which.q, turn, limit })?;
         let json = |text: &str| serde_json::from_str(text).unwrap_or_default();
         let entities = page.rows.into_iter().map(|row| Entity {
             normal: json(&row.normal),
@@ -450,6 +456,25 @@ async fn entities(
         Ok(EntityPage { total: page.total, entities: entities.collect(), next: page.after })
     });
     Ok(Json(page.await?))
+}
+
+/// What a reviewer looks at first: what each rule found, and the rows behind it.
+#[utoipa::path(
+    get,
+    path = "/integrations/{name}/insights",
+    params(("name" = String, Path), Limit),
+    responses((status = 200, body = Report), (status = 404, body = Wrong))
+)]
+async fn report(
+    State(daemon): State<Arc<Daemon>>,
+    Path(name): Path<String>,
+    Query(limit): Query<Limit>,
+) -> Result<Json<Option<Report>>, No> {
+    let asked = name.clone();
+    let report = read(&daemon, &name, move |store| {
+        Ok(Some(Report::new(store, Some(&asked), chrono::Utc::now(), limit.get())?))
+    });
+    Ok(Json(report.await?))
 }
 
 /// The connectors there are.

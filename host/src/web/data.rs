@@ -154,21 +154,27 @@ async fn list(
         let which = Entities { source_type: &wanted, search: &search, turn, limit: ON_A_PAGE };
         Ok(Some((store.type_counts(&asked)?, store.browse(&asked, &which)?)))
     });
-    let (types, page) = found.await?.unwrap_or_else(|| {
-        (Vec::new(), PageOf { rows: Vec::new(), before: None, after: None, total: 0 })
-    });
+    let (types, page) = found
+        .await?
+        .unwrap_or_else(|| (Vec::new(), PageOf { rows: Vec::new(), before: None, after: None, total: 0 }));
     let normals: Vec<Value> =
         page.rows.iter().map(|row| serde_json::from_str(&row.normal).unwrap_or_default()).collect();
-    let is_there = |column: &&&str| normals.iter().any(|normal| normal.get(**column).is_some_and(|value| !value.is_null()));
+    let is_there = |column: &&&str| {
+        normals.iter().any(|normal| normal.get(**column).is_some_and(|value| !value.is_null()))
+    };
     let columns: Vec<&str> = COLUMNS.iter().filter(is_there).copied().collect();
     let rows = page.rows.iter().zip(&normals).map(|(row, normal)| ObjectRow {
         id: row.source_id.clone(),
         name: row.name.clone(),
-        cells: columns.iter().map(|column| cell(column, normal.get(*column).unwrap_or(&Value::Null))).collect(),
+        cells: columns
+            .iter()
+            .map(|column| cell(column, normal.get(*column).unwrap_or(&Value::Null)))
+            .collect(),
     });
     let mut types: Vec<_> =
         types.into_iter().map(|one| (one.clone(), title_of(manifest.as_ref(), &one.source_type))).collect();
-    let place = |entity_type: &str| ["identity", "connection", "resource"].iter().position(|one| *one == entity_type);
+    let place =
+        |entity_type: &str| ["identity", "connection", "resource"].iter().position(|one| *one == entity_type);
     types.sort_by(|a, b| (place(&a.0.entity_type), &a.1).cmp(&(place(&b.0.entity_type), &b.1)));
     Ok(page::show(&ListPage {
         frame: Frame::new(&session),
@@ -246,7 +252,8 @@ fn groups(manifest: Option<&Manifest>, linked: Vec<Linked>) -> Vec<Group> {
     for linked in linked {
         let title = title_of(manifest, &linked.other.source_type);
         let normal: Value = serde_json::from_str(&linked.other.normal).unwrap_or_default();
-        let details = ["factor", "phishing_resistant", "status", "mfa_state", "expires", "uses_left", "last_seen"];
+        let details =
+            ["factor", "phishing_resistant", "status", "mfa_state", "expires", "uses_left", "last_seen"];
         let details = details.iter().filter_map(|name| {
             let value = normal.get(*name).filter(|value| !value.is_null())?;
             let shown = cell(name, value);
@@ -288,9 +295,12 @@ pub(super) fn cell(name: &str, value: &Value) -> Cell {
         Value::Bool(true) => "yes".to_owned(),
         Value::Bool(false) => "no".to_owned(),
         Value::String(text) => page::readable_time(text),
-        Value::Array(values) => values.iter().map(|value| cell("", value).text).collect::<Vec<_>>().join(", "),
+        Value::Array(values) => {
+            values.iter().map(|value| cell("", value).text).collect::<Vec<_>>().join(", ")
+        }
         Value::Object(fields) => {
-            let fields = fields.iter().map(|(name, value)| format!("{}: {}", page::words(name), cell("", value).text));
+            let fields =
+                fields.iter().map(|(name, value)| format!("{}: {}", page::words(name), cell("", value).text));
             fields.collect::<Vec<_>>().join("; ")
         }
         Value::Number(number) => number.to_string(),
@@ -298,7 +308,8 @@ pub(super) fn cell(name: &str, value: &Value) -> Cell {
     let tone = match (name, text.as_str()) {
         ("status", "active") | ("mfa_state", "enrolled") => "good",
         ("mfa_state", "bypassed") | ("status", "locked") => "bad",
-        ("mfa_state", "not-enrolled") | ("status", "disabled" | "pending" | "expired" | "pending-deletion") => "warn",
+        ("mfa_state", "not-enrolled")
+        | ("status", "disabled" | "pending" | "expired" | "pending-deletion") => "warn",
         ("phishing_resistant", "yes") => "good",
         _ => "",
     };

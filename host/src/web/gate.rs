@@ -220,10 +220,12 @@ impl Gate {
         }
         let token = self.token()?;
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut cookies = cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
+        let mut cookies =
+            cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
         let id = hash(cookies.find(|(name, _)| *name == COOKIE)?.1);
         let sessions = self.sessions();
-        let kept = sessions.get(&id).filter(|kept| kept.until > Instant::now() && hex(&kept.token) == token)?;
+        let kept =
+            sessions.get(&id).filter(|kept| kept.until > Instant::now() && hex(&kept.token) == token)?;
         Some(kept.session.clone())
     }
 
@@ -277,7 +279,9 @@ mod tests {
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         let pairs = pairs.iter();
-        pairs.map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap())).collect()
+        pairs
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
+            .collect()
     }
 
     fn with_cookie(set: &str) -> HeaderMap {
@@ -326,9 +330,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (gate, _) = gate(folder.path());
         let uri = axum::http::Uri::from_static("/integrations");
-        for (host, known) in
-            [("127.0.0.1:8420", true), ("LOCALHOST:8420", true), ("evil.example:8420", false), ("127.0.0.1", false)]
-        {
+        for (host, known) in [
+            ("127.0.0.1:8420", true),
+            ("LOCALHOST:8420", true),
+            ("evil.example:8420", false),
+            ("127.0.0.1", false),
+        ] {
             assert_eq!(gate.knows_host(&headers(&[("host", host)]), &uri), known, "{host}");
         }
         assert!(!gate.knows_host(&headers(&[]), &uri));

@@ -207,7 +207,11 @@ fn connector_of(web: &Web, name: &str) -> Result<String, Failure> {
 }
 
 fn refused(refusal: &crate::registry::Refusal) -> Failure {
-    crate::daemon::Refused::Conflict(crate::daemon::Problem { error: refusal.to_string(), hint: refusal.hint() }).into()
+    crate::daemon::Refused::Conflict(crate::daemon::Problem {
+        error: refusal.to_string(),
+        hint: refusal.hint(),
+    })
+    .into()
 }
 
 async fn roll_back(

@@ -41,13 +41,20 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
         registry.register(name, help, family.clone());
         family
     };
-    let up = gauge(&mut registry, "integration_connected", "1 where there is data and the last run did not fail");
+    let up =
+        gauge(&mut registry, "integration_connected", "1 where there is data and the last run did not fail");
     let running = gauge(&mut registry, "integration_running", "1 while a run is under way");
-    let complete = gauge(&mut registry, "last_run_complete", "1 where the last run read everything it should");
+    let complete =
+        gauge(&mut registry, "last_run_complete", "1 where the last run read everything it should");
     let objects = gauge(&mut registry, "objects", "Objects that are there, as of the last run");
     let requests = gauge(&mut registry, "last_run_requests", "Requests that the last run sent");
     let ended = Family::<Of, Gauge>::default();
-    registry.register_with_unit("last_run_end_timestamp", "When the last run ended", Unit::Seconds, ended.clone());
+    registry.register_with_unit(
+        "last_run_end_timestamp",
+        "When the last run ended",
+        Unit::Seconds,
+        ended.clone(),
+    );
     for integration in &status.integrations {
         let of = Of { integration: integration.name.clone() };
         up.get_or_create(&of).set((integration.status == Standing::Connected).into());

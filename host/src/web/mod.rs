@@ -7,6 +7,7 @@
 mod api;
 mod data;
 mod gate;
+mod insights;
 mod integration;
 mod integrations;
 mod live;
@@ -37,6 +38,7 @@ use wizard::Drafts;
 
 pub(crate) use api::{ActivateRequest, No, router as api};
 pub use gate::{Proxy, new_token};
+pub(crate) use page::filters;
 
 /// The largest form or document that is read, in bytes.
 const LARGEST_BODY: usize = 256 << 10;
@@ -173,6 +175,7 @@ fn router(web: Arc<Web>) -> Router {
         .merge(integration::router())
         .merge(wizard::router())
         .merge(data::router())
+        .merge(insights::router())
         .merge(sign_in::leaving())
         .fallback(|| async { Failure::missing("there is no such page") })
         .layer(middleware::from_fn_with_state(Arc::clone(&web), signed_in));
@@ -243,9 +246,12 @@ async fn bears_token(
     match web.gate.bears_token(request.headers(), from.ip()) {
         Ok(true) => next.run(request).await,
         Ok(false) if reads && web.gate.session(request.headers()).is_some() => next.run(request).await,
-        Err(gate::NotIn::Slowly) => api::refused(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens: wait a minute"),
+        Err(gate::NotIn::Slowly) => {
+            api::refused(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens: wait a minute")
+        }
         Ok(false) | Err(gate::NotIn::Wrong) => {
-            let said = "send the token as `Authorization: Bearer TOKEN`; `connector-host token` makes a new one";
+            let said =
+                "send the token as `Authorization: Bearer TOKEN`; `connector-host token` makes a new one";
             let mut answer = api::refused(StatusCode::UNAUTHORIZED, said);
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             answer

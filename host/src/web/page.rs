@@ -156,7 +156,11 @@ struct Asset {
 }
 
 const ASSETS: &[Asset] = &[
-    Asset { path: "/assets/page.css", kind: "text/css; charset=utf-8", text: include_str!("../../assets/page.css") },
+    Asset {
+        path: "/assets/page.css",
+        kind: "text/css; charset=utf-8",
+        text: include_str!("../../assets/page.css"),
+    },
     Asset {
         path: "/assets/htmx-4.0.1.min.js",
         kind: "text/javascript; charset=utf-8",
@@ -188,13 +192,13 @@ pub(super) fn assets() -> Router<Arc<Web>> {
 
 /// What templates do with values.
 #[expect(unreachable_pub, reason = "askama's macro makes them public, in a private module")]
-pub(super) mod filters {
+pub(crate) mod filters {
     use askama::{Result, Values};
     use chrono::{DateTime, Utc};
 
     /// `1,234`
     #[askama::filter_fn]
-    pub(in super::super) fn number(value: &u64, _: &dyn Values) -> Result<String> {
+    pub(crate) fn number(value: &u64, _: &dyn Values) -> Result<String> {
         let digits = value.to_string();
         let mut text = String::new();
         for (index, digit) in digits.chars().enumerate() {
@@ -208,19 +212,25 @@ pub(super) mod filters {
 
     /// A time as people read it.
     #[askama::filter_fn]
-    pub(in super::super) fn time(value: &DateTime<Utc>, _: &dyn Values) -> Result<String> {
+    pub(crate) fn time(value: &DateTime<Utc>, _: &dyn Values) -> Result<String> {
         Ok(value.format("%Y-%m-%d %H:%M:%S UTC").to_string())
     }
 
     /// A time of the store (RFC 3339) as people read it; something else as it is.
     #[askama::filter_fn]
-    pub(in super::super) fn stored_time(value: &str, _: &dyn Values) -> Result<String> {
+    pub(crate) fn stored_time(value: &str, _: &dyn Values) -> Result<String> {
         Ok(super::readable_time(value))
+    }
+
+    /// Words of a connector, whose `*emphasis*` and `` `code` `` become elements: HTML, to be followed by `safe`.
+    #[askama::filter_fn]
+    pub(crate) fn rich(value: &str, _: &dyn Values) -> Result<String> {
+        super::rich(value)
     }
 
     /// `first-line-manager` as `First line manager`.
     #[askama::filter_fn]
-    pub(in super::super) fn words(value: &str, _: &dyn Values) -> Result<String> {
+    pub(crate) fn words(value: &str, _: &dyn Values) -> Result<String> {
         Ok(super::words(value))
     }
 }
@@ -232,10 +242,48 @@ pub(super) fn words(name: &str) -> String {
     chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
 }
 
+/// Words of a connector as HTML: everything is escaped, but for `*emphasis*` and `` `code` ``, which become elements.
+fn rich(text: &str) -> Result<String, askama::Error> {
+    let escape =
+        |text: &str| askama::filters::escape(text, askama::filters::Html).map(|text| text.to_string());
+    let (mut html, mut rest) = (String::new(), text);
+    while let Some(start) = rest.find(['*', '`']) {
+        let (before, from) = rest.split_at(start);
+        let (mark, element) = if from.starts_with('*') { ('*', "em") } else { ('`', "code") };
+        let inner = from.get(1..).unwrap_or_default();
+        let Some((marked, after)) = inner.split_once(mark) else { break };
+        let is_mark = !marked.is_empty() && marked.trim() == marked;
+        if is_mark {
+            html.push_str(&format!("{}<{element}>{}</{element}>", escape(before)?, escape(marked)?));
+            rest = after;
+        } else {
+            html.push_str(&escape(rest.get(..start + 1).unwrap_or_default())?);
+            rest = inner;
+        }
+    }
+    html.push_str(&escape(rest)?);
+    Ok(html)
+}
+
 /// A time of the store (RFC 3339) as people read it; something else as it is.
 pub(super) fn readable_time(value: &str) -> String {
     match value.parse::<chrono::DateTime<chrono::Utc>>() {
         Ok(time) => time.format("%Y-%m-%d %H:%M UTC").to_string(),
         Err(_) => value.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_marks_become_elements() {
+        let html = |text: &str| rich(text).unwrap();
+        assert_eq!(html("From *Details*; as `DI`."), "From <em>Details</em>; as <code>DI</code>.");
+        assert_eq!(html("2 * 3 * 4, a * and `"), "2 * 3 * 4, a * and `");
+        assert_eq!(html("*<b>* `\"&`"), "<em>&#60;b&#62;</em> <code>&#34;&#38;</code>");
+        assert_eq!(html("<script>alert(1)</script>"), "&#60;script&#62;alert(1)&#60;/script&#62;");
+        assert_eq!(html("**"), "**");
     }
 }

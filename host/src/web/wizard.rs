@@ -70,9 +70,12 @@ impl Drafts {
 
     fn find(&self, id: &str, session: &Session) -> Result<Filling, Failure> {
         let mut kept = self.kept();
-        let found = kept.get_mut(id).filter(|filling| filling.by == session.id && filling.touched.elapsed() < WAITS);
+        let found =
+            kept.get_mut(id).filter(|filling| filling.by == session.id && filling.touched.elapsed() < WAITS);
         let found = found.ok_or_else(|| {
-            Failure::missing("this set-up is over, or waited for more than an hour: begin again with *Add integration*")
+            Failure::missing(
+                "this set-up is over, or waited for more than an hour: begin again with *Add integration*",
+            )
         })?;
         found.touched = Instant::now();
         Ok(found.clone())
@@ -247,7 +250,8 @@ async fn begin(
 ) -> Result<Response, Failure> {
     let connector = posted.field("connector").to_owned();
     let manifest = web.daemon.manifest(&connector).await?;
-    let mut names = (1..).map(|number| if number == 1 { connector.clone() } else { format!("{connector}-{number}") });
+    let mut names =
+        (1..).map(|number| if number == 1 { connector.clone() } else { format!("{connector}-{number}") });
     let name = names.find(|name| !web.daemon.is_taken(name)).unwrap_or_default();
     let draft = Draft { name, connector, ..Draft::default() };
     go(&web, &session, draft, manifest, None)
@@ -516,41 +520,4 @@ fn access_tone(stream: &CheckedStream) -> &'static str {
 /// Whether this is the reviewer at a place.
 fn is_reviewer(draft: &Draft, place: &usize, reviewer: &Reviewer) -> bool {
     draft.about.review.precedence.get(*place) == Some(reviewer)
-}
-
-/// Help, whose `*words*` and `` `code` `` are marked as in the manifest: cut into pieces, to be escaped one by one.
-fn marked(text: &str) -> Vec<(char, &str)> {
-    let mut pieces = Vec::new();
-    let mut rest = text;
-    while let Some(start) = rest.find(['*', '`']) {
-        let (before, from) = rest.split_at(start);
-        let mark = if from.starts_with('*') { '*' } else { '`' };
-        let inner = from.get(1..).unwrap_or_default();
-        let Some(end) = inner.find(mark) else { break };
-        let (marked, after) = inner.split_at(end);
-        pieces.push((' ', before));
-        pieces.push((mark, marked));
-        rest = after.get(1..).unwrap_or_default();
-    }
-    pieces.push((' ', rest));
-    pieces.retain(|(_, text)| !text.is_empty());
-    pieces
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn marks_are_cut_out() {
-        assert_eq!(marked("From *Details*; begins with `DI`."), [
-            (' ', "From "),
-            ('*', "Details"),
-            (' ', "; begins with "),
-            ('`', "DI"),
-            (' ', "."),
-        ]);
-        assert_eq!(marked("2 * 3"), [(' ', "2 * 3")]);
-        assert_eq!(marked(""), []);
-    }
 }
