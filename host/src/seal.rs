@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
+use tempfile::NamedTempFile;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Holds the key, in base64, where the operator does not want it in a file.
@@ -39,6 +40,9 @@ pub enum SealError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// Others may read it.
+    #[error("others may read the sealing key `{0}`: make it its owner's only (`chmod 600`)")]
+    Exposed(PathBuf),
     /// What should be a key is none.
     #[error("{0} is not a sealing key: 32 bytes in base64")]
     NotAKey(String),
@@ -61,6 +65,7 @@ impl SealingKey {
             return Self::parse(Zeroizing::new(text), || format!("the variable {KEY_VARIABLE}"));
         }
         match std::fs::read_to_string(file) {
+            Ok(_) if is_exposed(file).unwrap_or(true) => Err(SealError::Exposed(file.to_owned())),
             Ok(text) => Self::parse(Zeroizing::new(text), || format!("`{}`", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 Err(SealError::NoKey(file.to_owned()))
@@ -82,10 +87,20 @@ impl SealingKey {
         let mut key = Zeroizing::new([0; KEY]);
         getrandom::fill(key.as_mut()).map_err(SealError::Random)?;
         let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_ref())));
+        // Whole or not at all, for its owner only; another program, or another request, may have been faster.
         let written = || -> std::io::Result<()> {
-            let mut file = private(file)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
+            let folder = file.parent().unwrap_or(Path::new("."));
+            let mut key = NamedTempFile::new_in(folder)?;
+            key.write_all(text.as_bytes())?;
+            key.as_file().sync_all()?;
+            match key.persist_noclobber(file) {
+                Err(error) if error.error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(error.error);
+                }
+                _ => {}
+            }
+            // The name itself: what is sealed with the key must not outlive it.
+            File::open(folder)?.sync_all()
         };
         written().map_err(|error| SealError::File { path: file.to_owned(), error })?;
         Self::load(file)
@@ -138,13 +153,16 @@ fn purpose(integration: &str, setting: &str) -> String {
     format!("{integration}\n{setting}")
 }
 
-/// A new file that only its owner may read.
-fn private(path: &Path) -> std::io::Result<File> {
-    let mut options = File::options();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
+/// Whether others than its owner may read a file.
+#[cfg(unix)]
+fn is_exposed(path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt as _;
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_exposed(_: &Path) -> std::io::Result<bool> {
+    Ok(false)
 }
 
 #[cfg(test)]
@@ -176,8 +194,22 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();
         let _ = key(folder.path());
-        let mode = std::fs::metadata(folder.path().join("seal.key")).unwrap().permissions().mode();
+        let file = folder.path().join("seal.key");
+        let mode = std::fs::metadata(&file).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+        assert!(matches!(SealingKey::load(&file), Err(SealError::Exposed(_))));
+    }
+
+    #[test]
+    fn who_makes_a_key_at_the_same_time_gets_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let sealed: Vec<_> = std::thread::scope(|scope| {
+            let one = || scope.spawn(|| key(folder.path()).seal("a", "b", "c").unwrap());
+            let threads: Vec<_> = (0..8).map(|_| one()).collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        assert!(sealed.iter().all(|sealed| *key(folder.path()).open("a", "b", sealed).unwrap() == "c"));
     }
 
     #[test]
@@ -186,6 +218,7 @@ mod tests {
         let file = folder.path().join("seal.key");
         assert!(matches!(SealingKey::load(&file), Err(SealError::NoKey(_))));
         for text in ["", "hunter2", "AAAA"] {
+            tempfile::NamedTempFile::new_in(&folder).unwrap().persist(&file).unwrap();
             std::fs::write(&file, text).unwrap();
             let Err(error) = SealingKey::load_or_make(&file) else { panic!("{text}") };
             assert!(matches!(error, SealError::NotAKey(_)));

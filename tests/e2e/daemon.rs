@@ -32,8 +32,14 @@ impl<'a> Daemon<'a> {
 
     /// Starts it with the folders as they are.
     pub(crate) fn again(setup: &'a Setup) -> Self {
+        Self::start_with(setup, &[])
+    }
+
+    /// Starts it with the folders as they are, and with these options.
+    pub(crate) fn start_with(setup: &'a Setup, options: &[&str]) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(setup.path("serve.log")).unwrap();
-        let child = setup.command(&["serve"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let child =
+            setup.command(&["serve"]).args(options).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let daemon = Self { setup, child };
         daemon.wait("it to answer", |daemon| daemon.run(&["status"]).code == 0);
         daemon

@@ -6,6 +6,7 @@
 
 mod any_answer;
 mod bad_input;
+mod browser;
 mod changing;
 mod collection;
 mod contract;
@@ -16,6 +17,7 @@ mod interruption;
 mod killed;
 mod network;
 mod output;
+mod page;
 mod permissions;
 mod registry;
 mod sandbox;

@@ -77,7 +77,8 @@ fn text(report: &Report) -> String {
     }
     let _ = writeln!(text, "{rows}");
     for found in report.insights.iter().filter(|found| !found.rows.is_empty()) {
-        let _ = writeln!(text, "\n{}\n{}", style(found.insight.title).bold(), found.insight.rule);
+        let rule = found.insight.rule;
+        let _ = writeln!(text, "\n{}\n{}", style(found.insight.title).bold(), style(rule).dim());
         let mut columns = vec!["Name"];
         columns.extend(found.insight.columns);
         let mut rows = table::new(&columns);

@@ -16,12 +16,22 @@ use crate::capability::requests_sent;
 use crate::configuration::{Configuration, Draft, FieldProblem, KEY_FILE};
 use crate::integration::Integration;
 use crate::manifest::{Manifest, SettingKind};
-use crate::plugin::Provenance;
+use crate::plugin::{Digest, Provenance};
 use crate::seal::SealingKey;
 use crate::sync::{self, Checked, Event, Observer, RetryPolicy};
 
 /// How long a run that is asked to end may take before its data is removed.
 const ENDING: Duration = Duration::from_secs(60);
+
+/// An integration that is being changed, as it was.
+#[derive(Clone)]
+pub(crate) struct Original {
+    pub(crate) name: String,
+    /// What its file said.
+    pub(crate) draft: Draft,
+    /// Of the text of its file: what somebody else changed meanwhile is not overwritten.
+    text: Digest,
+}
 
 /// What can't be done.
 #[derive(Debug)]
@@ -107,10 +117,11 @@ impl Daemon {
     }
 
     /// An integration as it can be edited.
-    pub(crate) fn draft_of(&self, name: &str) -> Result<Draft, Refused> {
+    pub(crate) fn original(&self, name: &str) -> Result<Original, Refused> {
         let (path, text) = self.read_file(name)?;
         let by_hand = || Some(format!("edit `{}` by hand", path.display()));
-        Draft::of(&text).map_err(|error| conflict(error, by_hand()))
+        let draft = Draft::of(&text).map_err(|error| conflict(error, by_hand()))?;
+        Ok(Original { name: name.to_owned(), text: Digest::of(text.as_bytes()), draft })
     }
 
     /// Puts a secret into a draft. An objection is to the value, which it never repeats.
@@ -141,9 +152,15 @@ impl Daemon {
     fn meant(
         &self,
         draft: &Draft,
-        original: Option<&str>,
+        original: Option<&Original>,
     ) -> Result<(PathBuf, String, Configuration), Refused> {
-        let known = original.map(|name| self.read_file(name)).transpose()?;
+        let known = original.map(|original| self.read_file(&original.name)).transpose()?;
+        let is_as_it_was =
+            known.as_ref().map(|(_, text)| Digest::of(text.as_bytes())) == original.map(|one| one.text);
+        if !is_as_it_was {
+            let error = format!("`{}` was changed meanwhile, or paused", draft.name);
+            return Err(conflict(error, Some("cancel, and edit it as it is now".to_owned())));
+        }
         let folder = self.folders.integrations();
         let (path, before) = match known {
             Some((path, text)) => (path, Some(text)),
@@ -156,22 +173,32 @@ impl Daemon {
         Ok((path, text, configuration))
     }
 
-    /// Tries a draft: asks the vendor what may be read with it.
-    pub(crate) async fn check_draft(
+    /// A draft with the connector that serves it.
+    async fn bind(
         &self,
         draft: &Draft,
-        original: Option<&str>,
-    ) -> Result<Checked, Refused> {
-        let (_, _, configuration) = self.meant(draft, original)?;
+        configuration: &Configuration,
+        original: Option<&Original>,
+    ) -> Result<Integration, Refused> {
         let active = self.registry.serves(&draft.connector, &configuration.provenance).await;
         let active = active.map_err(|error| conflict(&error, Some(error.hint())))?;
         let connector =
             active.ok_or_else(|| conflict(format!("there is no connector `{}`", draft.connector), None))?;
         // Its requests count with those of the integration that is at work.
-        let seated =
-            original.and_then(|name| self.worker(name).ok()).map(|worker| worker.serving().current());
-        let integration = Integration::bind(connector, &configuration, seated.as_deref());
-        let integration = integration.map_err(|error| conflict(&error, error.hint()))?;
+        let seated = original.and_then(|original| self.worker(&original.name).ok());
+        let seated = seated.map(|worker| worker.serving().current());
+        let integration = Integration::bind(connector, configuration, seated.as_deref());
+        integration.map_err(|error| conflict(&error, error.hint()))
+    }
+
+    /// Tries a draft: asks the vendor what may be read with it.
+    pub(crate) async fn check_draft(
+        &self,
+        draft: &Draft,
+        original: Option<&Original>,
+    ) -> Result<Checked, Refused> {
+        let (_, _, configuration) = self.meant(draft, original)?;
+        let integration = self.bind(draft, &configuration, original).await?;
         let requests = Arc::new(AtomicU64::new(0));
         // Somebody waits for the answer.
         let policy = RetryPolicy { attempts: integration.retry.attempts.min(2), ..integration.retry };
@@ -180,11 +207,11 @@ impl Daemon {
         Ok(Checked::new(&integration, &report, requests_sent(&requests)))
     }
 
-    /// Makes an integration of a draft, or changes the one called `original`.
+    /// Makes an integration of a draft, or changes the one it was made of.
     pub(crate) async fn save_draft(
         self: &Arc<Self>,
         draft: &Draft,
-        original: Option<&str>,
+        original: Option<&Original>,
     ) -> Result<(), Refused> {
         let problems = draft.problems(&self.manifest(&draft.connector).await?, None);
         if !problems.is_empty() {
@@ -195,7 +222,9 @@ impl Daemon {
             let reason = "is taken by another integration".to_owned();
             return Err(Refused::Fields(vec![FieldProblem { field: "name".to_owned(), reason }]));
         }
-        let (path, text, _) = self.meant(draft, original)?;
+        let (path, text, configuration) = self.meant(draft, original)?;
+        // What can't run is not written.
+        self.bind(draft, &configuration, original).await?;
         replace(&path, &text)?;
         self.read_integrations(false).await;
         drop(editing);
@@ -222,21 +251,32 @@ impl Daemon {
         Ok(())
     }
 
-    /// Removes an integration; `with_data` what was read of it, too.
+    /// Removes an integration; `with_data` what was read of it, too. Goes on when nobody waits for its end any more.
     pub(crate) async fn remove(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), Refused> {
+        let (daemon, name) = (Arc::clone(self), name.to_owned());
+        let removed = tokio::spawn(async move { daemon.remove_now(&name, with_data).await });
+        removed.await.unwrap_or_else(|error| Err(conflict(error, None)))
+    }
+
+    async fn remove_now(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), Refused> {
         let _editing = self.editing.lock().await;
         let (path, worker) = (self.file_of(name)?, self.worker(name).ok());
         std::fs::remove_file(&path)
             .map_err(|error| conflict(format!("could not remove `{}`: {error}", path.display()), None))?;
         self.read_integrations(false).await;
         self.journal.forget(name);
-        let Some(worker) = worker.filter(|_| with_data) else { return Ok(()) };
-        if tokio::time::timeout(ENDING, worker.ended()).await.is_err() {
+        if !with_data {
+            return Ok(());
+        }
+        let store = self.folders.store(name);
+        if let Some(worker) = worker
+            && tokio::time::timeout(ENDING, worker.ended()).await.is_err()
+        {
             let error = "the integration is gone, but its last run has not ended, so its data is still there";
-            return Err(conflict(error, Some(format!("remove `{}` by hand", worker.store().display()))));
+            return Err(conflict(error, Some(format!("remove `{}` by hand", store.display()))));
         }
         for suffix in ["", "-wal", "-shm", ".lock"] {
-            let mut file = worker.store().as_os_str().to_owned();
+            let mut file = store.as_os_str().to_owned();
             file.push(suffix);
             match std::fs::remove_file(&file) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -32,7 +32,7 @@ use crate::web::{self, WebError, WebOptions};
 use worker::{Bound, Stored, Worker};
 
 pub use client::{Client, ClientError};
-pub(crate) use edit::Refused;
+pub(crate) use edit::{Original, Refused};
 pub use status::{
     IntegrationState, IntegrationStatus, LastRun, Problem, Progress, RunOutcome, Standing, Status,
 };
@@ -63,6 +63,11 @@ impl Folders {
 
     fn data(&self) -> PathBuf {
         self.root.join("data")
+    }
+
+    /// Where what was read of an integration lies.
+    fn store(&self, integration: &str) -> PathBuf {
+        self.data().join(format!("{integration}.db"))
     }
 
     /// Keeps the hash of the token to sign in with.
@@ -348,7 +353,7 @@ impl Daemon {
             worker.reconfigure(bound);
             return Ok(());
         }
-        let store = self.folders.data().join(format!("{name}.db"));
+        let store = self.folders.store(&name);
         let stored = Stored::read(&store, &name).await;
         let worker = Arc::new(Worker::new(bound, store, stored, self.stop.child_token()));
         tracing::info!(integration = name, "set up");

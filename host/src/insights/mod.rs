@@ -31,12 +31,21 @@ pub struct Insight {
     /// What the rows say of an object, after what it is.
     #[schema(value_type = Vec<String>)]
     pub columns: &'static [&'static str],
-    /// The source types it looks at: where none of them was read, nothing is known.
+    /// What it looks at: where that was not read, nothing is known.
     #[serde(skip)]
-    needs: &'static [&'static str],
+    needs: Needs,
     /// Its rows: integration, source type, key, name, and then the columns.
     #[serde(skip)]
     select: &'static str,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+enum Needs {
+    /// Objects of this source type.
+    Type(&'static str),
+    /// A log of who used what.
+    Log,
 }
 
 /// How much a finding matters.
@@ -163,11 +172,7 @@ pub fn find(
     skip: u64,
 ) -> Result<Found, StoreError> {
     let question = Question::new(integration, now);
-    let types = insight.needs.iter().map(|needed| format!("'{needed}'")).collect::<Vec<_>>().join(", ");
-    let is_there = format!(
-        "SELECT 1 FROM entities WHERE type IN ({types}) AND (:integration IS NULL OR integration = :integration) LIMIT 1"
-    );
-    if store.ask(&is_there, question.page(1, 0))?.is_empty() {
+    if !is_known(store, insight.needs, &question)? {
         return Ok(Found { insight: *insight, count: None, rows: Vec::new() });
     }
     let count = store.count(insight.select, question.page(1, 0))?;
@@ -179,6 +184,23 @@ pub fn find(
         Finding { integration, source_type, id, name, cells: cells.collect() }
     });
     Ok(Found { insight: *insight, count: Some(count), rows: rows.collect() })
+}
+
+/// Whether what a rule looks at was read: there is some of it, or the last run read everything and found none.
+fn is_known(store: &Store, needs: Needs, question: &Question<'_>) -> Result<bool, StoreError> {
+    let finds = |select: &str| Ok::<_, StoreError>(!store.ask(select, question.page(1, 0))?.is_empty());
+    const OF_IT: &str = "(:integration IS NULL OR integration = :integration)";
+    match needs {
+        Needs::Log => finds(&format!("SELECT 1 FROM usage_window WHERE {OF_IT} AND window_to IS NOT NULL")),
+        Needs::Type(needed) => {
+            let last = format!(
+                "SELECT max(run) FROM runs WHERE {OF_IT} AND finished_at IS NOT NULL GROUP BY integration"
+            );
+            let unread = format!("SELECT 1 FROM run_streams WHERE run IN ({last}) AND state <> 'complete'");
+            Ok(finds(&format!("SELECT 1 FROM entities WHERE type = '{needed}' AND {OF_IT}"))?
+                || (finds(&last)? && !finds(&unread)?))
+        }
+    }
 }
 
 /// The data at a glance.

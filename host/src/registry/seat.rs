@@ -88,6 +88,10 @@ impl Registry {
         name: &str,
         trusted: &Provenance,
     ) -> Result<Option<(Connector, Option<Before>)>, LoadError> {
+        // Anybody who may fill in a form names one: a name is no path to a file.
+        if !is_name(name) {
+            return Ok(None);
+        }
         let known = self.slots().get(name).map(|slot| (slot.active.clone(), slot.before.clone()));
         if let Some((active, before)) = known {
             let untrusted = |error| LoadError::Provenance { source_name: name.to_owned(), error };

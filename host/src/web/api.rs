@@ -116,6 +116,11 @@ impl From<JsonRejection> for No {
     }
 }
 
+/// What a program is told that asks for something else.
+pub(super) async fn missing() -> Response {
+    refused(StatusCode::NOT_FOUND, "the API has no such path; `/api/v1/openapi.json` describes it")
+}
+
 /// The API, for whoever may ask.
 pub(crate) fn router() -> Router<Arc<Daemon>> {
     Router::new()

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,14 +22,14 @@ use subtle::ConstantTimeEq as _;
 
 use super::WebError;
 
-/// The cookie of a session.
-const COOKIE: &str = "connector-host-session";
 /// How long a session lasts, whatever happens in it.
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
-/// Sessions at a time: more would be somebody who fills the memory.
+/// Sessions at a time; the one that ends next makes room for another.
 const MOST_SESSIONS: usize = 1000;
-/// Attempts to sign in from one address, in a minute.
+/// Wrong tokens from one address, in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+/// Addresses that are remembered for that, at the least: those that sent nothing wrong lately are forgotten beyond it.
+const ADDRESSES: usize = 10_000;
 /// Where a proxy that vouches shows that it is the one.
 const PROXY_SECRET: HeaderName = HeaderName::from_static("x-connector-host-proxy-secret");
 
@@ -62,6 +62,13 @@ struct Kept {
     until: Instant,
 }
 
+impl Kept {
+    /// Whether it lasts, `token` being the hash of the token that there is now.
+    fn is_open(&self, token: &str) -> bool {
+        self.until > Instant::now() && hex(&self.token) == token
+    }
+}
+
 /// Lets in who may look.
 pub(super) struct Gate {
     token_file: PathBuf,
@@ -70,10 +77,27 @@ pub(super) struct Gate {
     proxy: Option<Proxy>,
     /// Makes the CSRF tokens of those a proxy vouches for.
     key: String,
-    /// The names this server goes by, with ports: `127.0.0.1:8420`.
-    hosts: Vec<String>,
+    names: Names,
+}
+
+/// What this server is called.
+#[derive(Debug)]
+pub(super) struct Names {
+    /// With ports: `127.0.0.1:8420`.
+    pub(super) hosts: Vec<String>,
     /// Whether people see it over https.
-    is_https: bool,
+    pub(super) is_https: bool,
+    /// Where it listens. Cookies know no ports: two servers on one machine would take each other's.
+    pub(super) port: u16,
+}
+
+impl Names {
+    /// The name of the cookie of a session.
+    fn cookie(&self) -> String {
+        // Browsers take this prefix from nobody but the very host, over https.
+        let prefix = if self.is_https { "__Host-" } else { "" };
+        format!("{prefix}connector-host-{}", self.port)
+    }
 }
 
 /// Why somebody is not let in.
@@ -94,6 +118,17 @@ fn random() -> Result<String, WebError> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(WebError::Random)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// What one customer of a provider has: an address, or of IPv6 the 64 bits that are not his to choose.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into()
+        }
+        address => address,
+    }
 }
 
 fn hex(hash: &Hash) -> String {
@@ -125,8 +160,7 @@ impl Gate {
     pub(super) fn open(
         token_file: PathBuf,
         proxy: Option<Proxy>,
-        hosts: Vec<String>,
-        is_https: bool,
+        names: Names,
     ) -> Result<(Self, Option<String>), WebError> {
         let made = if token_file.exists() { None } else { Some(new_token(&token_file)?) };
         let gate = Self {
@@ -135,8 +169,7 @@ impl Gate {
             attempts: RateLimiter::keyed(Quota::per_minute(ATTEMPTS)),
             proxy,
             key: random()?,
-            hosts,
-            is_https,
+            names,
         };
         Ok((gate, made))
     }
@@ -155,7 +188,7 @@ impl Gate {
     pub(super) fn knows_host(&self, headers: &HeaderMap, uri: &axum::http::Uri) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
-        host.is_some_and(|host| self.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
+        host.is_some_and(|host| self.names.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
     }
 
     /// Whether a request that changes something comes from a page of ours, as far as the browser says.
@@ -165,8 +198,12 @@ impl Gate {
         }
         let says = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or(""));
         if let Some(origin) = says(header::ORIGIN) {
-            let scheme = if self.is_https { "https" } else { "http" };
-            return self.hosts.iter().any(|host| origin.eq_ignore_ascii_case(&format!("{scheme}://{host}")));
+            let scheme = if self.names.is_https { "https" } else { "http" };
+            return self
+                .names
+                .hosts
+                .iter()
+                .any(|host| origin.eq_ignore_ascii_case(&format!("{scheme}://{host}")));
         }
         says(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin")
     }
@@ -175,42 +212,47 @@ impl Gate {
     pub(super) fn sign_in(&self, token: &str, from: IpAddr) -> Result<String, NotIn> {
         self.is_token(token, from)?;
         let (cookie, csrf) = (random().map_err(|_| NotIn::Wrong)?, random().map_err(|_| NotIn::Wrong)?);
-        let id = hash(&cookie);
-        let session = Session { csrf, who: None, id };
-        let kept = Kept { session, token: hash(token.trim()), until: Instant::now() + LASTS };
+        let (id, token) = (hash(&cookie), hash(token.trim()));
+        let kept = Kept { session: Session { csrf, who: None, id }, token, until: Instant::now() + LASTS };
         let mut sessions = self.sessions();
-        sessions.retain(|_, kept| kept.until > Instant::now());
-        if sessions.len() >= MOST_SESSIONS {
-            return Err(NotIn::Slowly);
+        // Those of another token open nothing any more.
+        sessions.retain(|_, kept| kept.until > Instant::now() && kept.token == token);
+        if sessions.len() >= MOST_SESSIONS
+            && let Some(first) = sessions.iter().min_by_key(|(_, kept)| kept.until).map(|(id, _)| *id)
+        {
+            sessions.remove(&first);
         }
         sessions.insert(id, kept);
         Ok(self.cookie(&cookie, LASTS))
     }
 
-    /// Whether this is the token. Attempts are counted, those that are right as well.
+    /// Whether this is the token, sent from that address. Wrong ones are counted, and answered slowly in the end. The right
+    /// one is taken whatever was sent before: nobody guesses 256 bits, and nobody shall keep its owner out.
     pub(super) fn is_token(&self, token: &str, from: IpAddr) -> Result<(), NotIn> {
-        if self.attempts.check_key(&from).is_err() {
-            return Err(NotIn::Slowly);
+        let known = self.token().unwrap_or_default();
+        if bool::from(hex(&hash(token.trim())).as_bytes().ct_eq(known.as_bytes())) {
+            return Ok(());
         }
-        let known = self.token().ok_or(NotIn::Wrong)?;
-        let same = hex(&hash(token.trim())).as_bytes().ct_eq(known.as_bytes());
-        if bool::from(same) { Ok(()) } else { Err(NotIn::Wrong) }
+        if self.attempts.len() > ADDRESSES {
+            self.attempts.retain_recent();
+        }
+        match self.attempts.check_key(&network(from)) {
+            Ok(()) => Err(NotIn::Wrong),
+            Err(_) => Err(NotIn::Slowly),
+        }
     }
 
-    /// Whether a request of a program bears the token. Only wrong ones are counted: a program asks often.
+    /// Whether a request of a program bears the token.
     pub(super) fn bears_token(&self, headers: &HeaderMap, from: IpAddr) -> Result<bool, NotIn> {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(token) = bearer.and_then(|text| text.strip_prefix("Bearer ")) else { return Ok(false) };
-        let known = self.token().unwrap_or_default();
-        if bool::from(hex(&hash(token.trim())).as_bytes().ct_eq(known.as_bytes())) {
-            return Ok(true);
-        }
         self.is_token(token, from).map(|()| true)
     }
 
     fn cookie(&self, value: &str, lasts: Duration) -> String {
-        let secure = if self.is_https { "; Secure" } else { "" };
-        format!("{COOKIE}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", lasts.as_secs())
+        let secure = if self.names.is_https { "; Secure" } else { "" };
+        let name = self.names.cookie();
+        format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={}{secure}", lasts.as_secs())
     }
 
     /// The session of a request.
@@ -218,15 +260,24 @@ impl Gate {
         if let Some(proxy) = &self.proxy {
             return self.vouched(proxy, headers);
         }
-        let token = self.token()?;
+        let (token, ours) = (self.token()?, self.names.cookie());
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut cookies =
-            cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
-        let id = hash(cookies.find(|(name, _)| *name == COOKIE)?.1);
+        let cookies = cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
         let sessions = self.sessions();
-        let kept =
-            sessions.get(&id).filter(|kept| kept.until > Instant::now() && hex(&kept.token) == token)?;
-        Some(kept.session.clone())
+        // Another server of this machine may have set one of the same name.
+        let mut kept =
+            cookies.filter(|(name, _)| *name == ours).filter_map(|(_, value)| sessions.get(&hash(value)));
+        kept.find(|kept| kept.is_open(&token)).map(|kept| kept.session.clone())
+    }
+
+    /// Whether a session that was open still is.
+    pub(super) fn is_open(&self, session: &Session) -> bool {
+        if self.proxy.is_some() {
+            // Only a request tells what the proxy thinks now.
+            return true;
+        }
+        let Some(token) = self.token() else { return false };
+        self.sessions().get(&session.id).is_some_and(|kept| kept.is_open(&token))
     }
 
     /// Whom the proxy vouches for.
@@ -273,7 +324,8 @@ mod tests {
 
     fn gate(folder: &Path) -> (Gate, String) {
         let hosts = vec!["127.0.0.1:8420".to_owned(), "localhost:8420".to_owned()];
-        let (gate, token) = Gate::open(folder.join("token"), None, hosts, false).unwrap();
+        let names = Names { hosts, is_https: false, port: 8420 };
+        let (gate, token) = Gate::open(folder.join("token"), None, names).unwrap();
         (gate, token.unwrap())
     }
 
@@ -285,7 +337,8 @@ mod tests {
     }
 
     fn with_cookie(set: &str) -> HeaderMap {
-        headers(&[("cookie", &format!("other=1; {}", set.split(';').next().unwrap()))])
+        let ours = set.split(';').next().unwrap();
+        headers(&[("cookie", &format!("other=1; connector-host-8420=planted; {ours}; connector-host-1=x"))])
     }
 
     #[test]
@@ -301,28 +354,68 @@ mod tests {
         let session = gate.session(&with_cookie(&cookie)).unwrap();
         assert!(session.made(&session.csrf) && !session.made("") && !session.made(&token));
         assert_eq!(gate.session(&headers(&[])), None);
-        assert_eq!(gate.session(&with_cookie("connector-host-session=x")), None);
+        assert_eq!(gate.session(&with_cookie("connector-host-8420=x")), None);
+        assert!(gate.is_open(&session));
         gate.sign_out(&session);
+        assert!(!gate.is_open(&session));
         assert_eq!(gate.session(&with_cookie(&cookie)), None);
 
         let cookie = gate.sign_in(&token, HERE).unwrap();
+        let session = gate.session(&with_cookie(&cookie)).unwrap();
         let other = new_token(&folder.path().join("token")).unwrap();
         assert_eq!(gate.session(&with_cookie(&cookie)), None);
+        assert!(!gate.is_open(&session));
         assert_eq!(gate.sign_in(&token, HERE), Err(NotIn::Wrong));
         assert!(gate.sign_in(&other, HERE).is_ok());
+        assert_eq!(gate.sessions().len(), 1, "those of the token before are gone");
     }
 
     #[test]
-    fn who_guesses_is_slowed_down_and_others_are_not() {
+    fn there_is_always_room_for_one_who_has_the_token() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, token) = gate(folder.path());
+        let first = gate.sign_in(&token, HERE).unwrap();
+        for _ in 0..MOST_SESSIONS {
+            gate.sign_in(&token, HERE).unwrap();
+        }
+        assert_eq!(gate.sessions().len(), MOST_SESSIONS);
+        assert_eq!(gate.session(&with_cookie(&first)), None);
+    }
+
+    #[test]
+    fn over_https_the_cookie_is_the_host_s_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let names = Names { hosts: Vec::new(), is_https: true, port: 8420 };
+        let (gate, token) = Gate::open(folder.path().join("token"), None, names).unwrap();
+        let cookie = gate.sign_in(&token.unwrap(), HERE).unwrap();
+        assert!(
+            cookie.starts_with("__Host-") && cookie.contains("; Secure") && cookie.contains("Path=/;"),
+            "{cookie}"
+        );
+        assert!(gate.session(&headers(&[("cookie", cookie.split(';').next().unwrap())])).is_some());
+    }
+
+    #[test]
+    fn who_guesses_is_slowed_down_and_keeps_nobody_out() {
         let folder = tempfile::tempdir().unwrap();
         let (gate, token) = gate(folder.path());
         let guesses: Vec<_> = (0..12).map(|_| gate.sign_in("guess", HERE)).collect();
         assert_eq!(guesses[9], Err(NotIn::Wrong));
         assert_eq!(guesses[10], Err(NotIn::Slowly));
-        assert_eq!(gate.sign_in(&token, HERE), Err(NotIn::Slowly), "not even with the right one");
-        assert!(gate.sign_in(&token, "10.0.0.1".parse().unwrap()).is_ok());
-        let bearer = headers(&[("authorization", &format!("Bearer {token}"))]);
-        assert_eq!(gate.bears_token(&bearer, HERE), Ok(true), "a program that knows it is not counted");
+        let bearer = |token: &str| headers(&[("authorization", &format!("Bearer {token}"))]);
+        assert_eq!(gate.bears_token(&bearer("guess"), HERE), Err(NotIn::Slowly));
+        assert_eq!(gate.sign_in("guess", "10.0.0.1".parse().unwrap()), Err(NotIn::Wrong));
+        assert!(gate.sign_in(&token, HERE).is_ok());
+        assert_eq!(gate.bears_token(&bearer(&token), HERE), Ok(true));
+    }
+
+    #[test]
+    fn addresses_of_one_customer_count_as_one() {
+        let network = |text: &str| network(text.parse().unwrap()).to_string();
+        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::");
+        assert_eq!(network("2001:db8:1:3::1"), "2001:db8:1:3::");
+        assert_eq!(network("::ffff:10.1.2.3"), "10.1.2.3");
+        assert_eq!(network("10.1.2.3"), "10.1.2.3");
     }
 
     #[test]
@@ -356,7 +449,8 @@ mod tests {
     fn only_the_proxy_vouches() {
         let folder = tempfile::tempdir().unwrap();
         let proxy = Proxy { header: HeaderName::from_static("x-email"), secret: "hunter2".into() };
-        let (gate, _) = Gate::open(folder.path().join("token"), Some(proxy), vec![], true).unwrap();
+        let names = Names { hosts: Vec::new(), is_https: true, port: 8420 };
+        let (gate, _) = Gate::open(folder.path().join("token"), Some(proxy), names).unwrap();
         let secret = "x-connector-host-proxy-secret";
         let session = |pairs: &[(&'static str, &str)]| gate.session(&headers(pairs));
         let ann = session(&[(secret, "hunter2"), ("x-email", "ann@example.com")]).unwrap();

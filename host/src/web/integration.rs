@@ -177,10 +177,11 @@ async fn events(
 ) -> Result<Response, Failure> {
     find(&web, &name)?;
     let daemon = Arc::clone(&web.daemon);
-    Ok(live::follow(&web, move || {
+    let csrf = session.csrf.clone();
+    Ok(live::follow(&web, session, move || {
         let integration = daemon.status().integrations.into_iter().find(|one| one.name == name);
         let render = |integration: &IntegrationStatus| {
-            IntegrationLive { csrf: &session.csrf, integration }.render().unwrap_or_default()
+            IntegrationLive { csrf: &csrf, integration }.render().unwrap_or_default()
         };
         integration.as_ref().map(render).unwrap_or_default()
     }))

@@ -37,7 +37,7 @@ struct RemovePage {
 pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
         .route("/integrations", get(list))
-        .route("/integrations/events", get(events))
+        .route("/events", get(events))
         .route("/integrations/{name}/sync", post(sync))
         .route("/integrations/{name}/stop", post(stop))
         .route("/integrations/{name}/pause", post(pause))
@@ -58,8 +58,9 @@ async fn list(State(web): State<Arc<Web>>, Extension(session): Signed) -> Respon
 
 async fn events(State(web): State<Arc<Web>>, Extension(session): Signed) -> Response {
     let daemon = Arc::clone(&web.daemon);
-    live::follow(&web, move || {
-        ListLive { csrf: &session.csrf, status: &daemon.status() }.render().unwrap_or_default()
+    let csrf = session.csrf.clone();
+    live::follow(&web, session, move || {
+        ListLive { csrf: &csrf, status: &daemon.status() }.render().unwrap_or_default()
     })
 }
 

@@ -1,6 +1,6 @@
 //! The Integrations page, and the API under it.
 //!
-//! `gate` says who may look, `page` what every page is made of. `integrations`, `integration`, `wizard` and `data` are the
+//! `server` takes connections, `gate` says who may look, `page` what every page is made of. `integrations`, `integration`, `wizard` and `data` are the
 //! pages, `live` keeps them up to date, `api` and `metrics` are for programs. The pages work without scripts; with them, they
 //! follow what happens.
 
@@ -13,6 +13,7 @@ mod integrations;
 mod live;
 mod metrics;
 mod page;
+mod server;
 mod sign_in;
 mod wizard;
 
@@ -20,28 +21,26 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use axum::{Extension, Router};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::daemon::Daemon;
-use gate::Gate;
+use gate::{Gate, Names};
 use page::Failure;
 use wizard::Drafts;
 
 pub(crate) use api::{ActivateRequest, No, router as api};
 pub use gate::{Proxy, new_token};
 pub(crate) use page::filters;
-
-/// The largest form or document that is read, in bytes.
-const LARGEST_BODY: usize = 256 << 10;
 
 /// What nobody else's script, frame or picture gets into. Scripts and styles are files of ours.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -100,6 +99,8 @@ pub(crate) struct Web {
     daemon: Arc<Daemon>,
     gate: Gate,
     drafts: Drafts,
+    /// Places for those who follow a page.
+    followers: Arc<Semaphore>,
     /// The program ends: pages that follow what happens end, too.
     stop: CancellationToken,
 }
@@ -119,8 +120,8 @@ pub(crate) async fn listen(
     };
     let is_https = options.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let token_file = daemon.folders().token();
-    let (gate, token) =
-        Gate::open(token_file, options.proxy, names(address, options.public_url.as_ref()), is_https)?;
+    let names = Names { hosts: hosts(address, options.public_url.as_ref()), is_https, port: address.port() };
+    let (gate, token) = Gate::open(token_file, options.proxy, names)?;
     if !address.ip().is_loopback() && !is_https {
         tracing::warn!(
             "the Integrations page can be reached from other machines, and not over https: passwords and keys that are \
@@ -137,13 +138,9 @@ pub(crate) async fn listen(
              {token}\n\n"
         ));
     }
-    let web = Arc::new(Web { daemon: Arc::clone(daemon), gate, drafts: Drafts::default(), stop });
-    let service = router(web).into_make_service_with_connect_info::<SocketAddr>();
-    let task = tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, service).await {
-            tracing::error!("the Integrations page failed: {error}");
-        }
-    });
+    let followers = Arc::new(Semaphore::new(live::MOST));
+    let web = Arc::new(Web { daemon: Arc::clone(daemon), gate, drafts: Drafts::default(), followers, stop });
+    let task = tokio::spawn(server::serve(listener, router(web)));
     Ok((task, url))
 }
 
@@ -153,19 +150,19 @@ fn announce(text: &str) {
 }
 
 /// The names a browser may call this server by.
-fn names(address: SocketAddr, public_url: Option<&Url>) -> Vec<String> {
+fn hosts(address: SocketAddr, public_url: Option<&Url>) -> Vec<String> {
     let port = address.port();
-    let mut names = vec![address.to_string()];
+    let mut hosts = vec![address.to_string()];
     if address.ip().is_loopback() || address.ip().is_unspecified() {
-        names.extend([format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
+        hosts.extend([format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
     }
     if let Some(host) = public_url.and_then(Url::host_str) {
-        names.push(match public_url.and_then(Url::port) {
+        hosts.push(match public_url.and_then(Url::port) {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         });
     }
-    names
+    hosts
 }
 
 fn router(web: Arc<Web>) -> Router {
@@ -180,7 +177,7 @@ fn router(web: Arc<Web>) -> Router {
         .fallback(|| async { Failure::missing("there is no such page") })
         .layer(middleware::from_fn_with_state(Arc::clone(&web), signed_in));
     let programs = Router::new()
-        .nest("/api/v1", api::router().with_state(Arc::clone(&web.daemon)))
+        .nest("/api/v1", api::router().fallback(api::missing).with_state(Arc::clone(&web.daemon)))
         .merge(metrics::router().with_state(Arc::clone(&web.daemon)))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), bears_token));
     Router::new()
@@ -188,7 +185,7 @@ fn router(web: Arc<Web>) -> Router {
         .merge(page::assets())
         .merge(programs)
         .merge(pages)
-        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .layer(middleware::from_fn(server::with_body))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guarded))
         .with_state(web)
 }
@@ -228,6 +225,7 @@ async fn signed_in(State(web): State<Arc<Web>>, mut request: Request, next: Next
             request.extensions_mut().insert(session);
             next.run(request).await
         }
+        None if live::is_wanted(request.headers()) => live::signed_out(),
         None if web.gate.is_behind_proxy() => {
             Failure::new(StatusCode::UNAUTHORIZED, "the proxy did not say who you are").into_response()
         }

@@ -19,8 +19,8 @@ use super::gate::Session;
 use super::page::{self, Failure, Frame, Posted, filters};
 use super::{Signed, Web};
 use crate::configuration::{About, Draft, FieldProblem, MOST_REVIEWERS, Part, Review, Reviewer};
-use crate::daemon::{Problem, Refused};
-use crate::manifest::{Manifest, SettingKind, SettingSpec};
+use crate::daemon::{Original, Problem, Refused};
+use crate::manifest::{HostRule, Manifest, SettingKind, SettingSpec};
 use crate::sync::{Checked, CheckedStream};
 
 /// How long a draft waits for its next step.
@@ -38,12 +38,32 @@ struct Filling {
     draft: Draft,
     manifest: Arc<Manifest>,
     /// The integration that is being changed; `None` for a new one.
-    original: Option<String>,
+    original: Option<Original>,
+    /// What was typed of the options, as it was typed.
+    options: Options,
     /// What may be read with it, as was found last.
     checked: Option<Checked>,
     /// Whose it is.
     by: [u8; 32],
     touched: Instant,
+}
+
+/// Options that a draft has no place for as long as they are wrong.
+#[derive(Clone, Default)]
+struct Options {
+    /// The streams that are selected, by name.
+    streams: Vec<String>,
+    reviewers: String,
+}
+
+impl Options {
+    fn of(draft: &Draft, manifest: &Manifest) -> Self {
+        let all = manifest.streams.iter().map(|stream| stream.name.clone());
+        Self {
+            streams: if draft.streams.is_empty() { all.collect() } else { draft.streams.clone() },
+            reviewers: draft.about.review.reviewers.map(|count| count.to_string()).unwrap_or_default(),
+        }
+    }
 }
 
 impl Drafts {
@@ -142,7 +162,7 @@ impl Way {
             id: id.to_owned(),
             step,
             title: filling.manifest.title.clone(),
-            original: filling.original.clone(),
+            original: filling.original.as_ref().map(|original| original.name.clone()),
             trouble: None,
             problems: Vec::new(),
         }
@@ -226,13 +246,14 @@ struct OptionsPage {
     draft: Draft,
     streams: Vec<(String, String, bool)>,
     reviewers: [Reviewer; 4],
+    how_many: String,
     most_reviewers: u32,
     shown: Vec<String>,
 }
 
 pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
-        .route("/integrations/new", get(choose).post(begin))
+        .route("/set-up", get(choose).post(begin))
         .route("/integrations/{name}/edit", post(edit))
         .route("/set-up/{id}/{step}", get(show).post(send))
         .route("/set-up/{id}/cancel", post(cancel))
@@ -263,9 +284,9 @@ async fn edit(
     Path(name): Path<String>,
     _: Posted,
 ) -> Result<Response, Failure> {
-    let draft = web.daemon.draft_of(&name)?;
-    let manifest = web.daemon.manifest(&draft.connector).await?;
-    go(&web, &session, draft, manifest, Some(name))
+    let original = web.daemon.original(&name)?;
+    let manifest = web.daemon.manifest(&original.draft.connector).await?;
+    go(&web, &session, original.draft.clone(), manifest, Some(original))
 }
 
 fn go(
@@ -273,10 +294,11 @@ fn go(
     session: &Session,
     draft: Draft,
     manifest: Manifest,
-    original: Option<String>,
+    original: Option<Original>,
 ) -> Result<Response, Failure> {
     let (manifest, by, touched) = (Arc::new(manifest), session.id, Instant::now());
-    let id = web.drafts.begin(Filling { draft, manifest, original, checked: None, by, touched })?;
+    let options = Options::of(&draft, &manifest);
+    let id = web.drafts.begin(Filling { draft, manifest, original, options, checked: None, by, touched })?;
     Ok(to(&id, Step::About))
 }
 
@@ -373,37 +395,22 @@ fn fill_about(web: &Web, filling: &mut Filling, posted: &Posted) -> Result<(), R
 /// Takes the values of these settings from a form.
 fn fill_settings(web: &Web, filling: &mut Filling, posted: &Posted, required: bool) -> Result<(), Refused> {
     let manifest = Arc::clone(&filling.manifest);
+    let specs = || manifest.settings.iter().filter(|spec| spec.required == required);
+    for spec in specs().filter(|spec| spec.kind != SettingKind::Secret) {
+        fill_setting(&mut filling.draft, spec, posted);
+    }
+    let elsewhere = leave_secrets(filling);
     let mut problems = Vec::new();
-    for spec in manifest.settings.iter().filter(|spec| spec.required == required) {
-        let field = format!("settings.{}", spec.name);
-        if spec.kind == SettingKind::Secret {
-            // As it was typed: white space around it is told, and not removed in silence. Blank keeps what is there.
-            let secret = posted.raw(&field);
-            if !secret.is_empty()
-                && let Err(refused) = web.daemon.seal(&mut filling.draft, &manifest, &spec.name, secret)
-            {
-                match refused {
-                    Refused::Fields(wrong) => problems.extend(wrong),
-                    other => return Err(other),
-                }
+    for spec in specs().filter(|spec| spec.kind == SettingKind::Secret) {
+        // As it was typed: white space around it is told, and not removed in silence. Blank keeps what is there.
+        let secret = posted.raw(&field_of(spec));
+        if !secret.is_empty()
+            && let Err(refused) = web.daemon.seal(&mut filling.draft, &manifest, &spec.name, secret)
+        {
+            match refused {
+                Refused::Fields(wrong) => problems.extend(wrong),
+                other => return Err(other),
             }
-            continue;
-        }
-        if !posted.has(&field) {
-            continue;
-        }
-        let value = posted.field(&field);
-        // A value from a variable or a file stays, unless there is another one.
-        if filling.draft.kept.contains(&spec.name) && value.is_empty() {
-            continue;
-        }
-        filling.draft.kept.remove(&spec.name);
-        let default = spec.default.as_deref().unwrap_or_default();
-        let was_set = filling.draft.settings.contains_key(&spec.name);
-        if value.is_empty() || (value == default && !was_set) {
-            filling.draft.settings.remove(&spec.name);
-        } else {
-            filling.draft.settings.insert(spec.name.clone(), value.to_owned());
         }
     }
     let part = if required { Part::Connection } else { Part::Options };
@@ -411,13 +418,73 @@ fn fill_settings(web: &Web, filling: &mut Filling, posted: &Posted, required: bo
     let known: Vec<_> = problems.iter().map(|problem: &FieldProblem| problem.field.clone()).collect();
     let others = filling.draft.problems(&manifest, Some(part));
     problems.extend(others.into_iter().filter(|problem| !known.contains(&problem.field)));
+    for problem in &mut problems {
+        let left = elsewhere.iter().any(|spec| field_of(spec) == problem.field);
+        if left && !known.contains(&problem.field) {
+            problem.reason =
+                "is required again: what was kept is for another address, and is sent to no other".to_owned();
+        }
+    }
     wrong(problems)
+}
+
+/// The name of a setting's field.
+fn field_of(spec: &SettingSpec) -> String {
+    format!("settings.{}", spec.name)
+}
+
+/// Takes the value of a setting that is no secret.
+fn fill_setting(draft: &mut Draft, spec: &SettingSpec, posted: &Posted) {
+    let field = field_of(spec);
+    if !posted.has(&field) {
+        return;
+    }
+    let value = posted.field(&field);
+    // A value from a variable or a file stays, unless there is another one.
+    if draft.kept.contains(&spec.name) && value.is_empty() {
+        return;
+    }
+    draft.kept.remove(&spec.name);
+    let default = spec.default.as_deref().unwrap_or_default();
+    let was_set = draft.settings.contains_key(&spec.name);
+    if value.is_empty() || (value == default && !was_set) {
+        draft.settings.remove(&spec.name);
+    } else {
+        draft.settings.insert(spec.name.clone(), value.to_owned());
+    }
+}
+
+/// Somebody who may change an integration must not learn its secrets: those of the file stay only where the connector goes
+/// to the same hosts as before. Returns those that do not stay.
+fn leave_secrets(filling: &mut Filling) -> Vec<SettingSpec> {
+    let Some(original) = &filling.original else { return Vec::new() };
+    let draft = &mut filling.draft;
+    let hosts = filling.manifest.hosts.iter().filter_map(|rule| match rule {
+        HostRule::Setting(name) => Some(name),
+        HostRule::Name(_) => None,
+    });
+    let mut hosts = hosts.map(|name| {
+        let of = |draft: &Draft| (draft.settings.get(name).cloned(), draft.kept.contains(name));
+        of(draft) == of(&original.draft)
+    });
+    let same = hosts.all(|same| same);
+    let secrets = filling.manifest.settings.iter().filter(|spec| spec.kind == SettingKind::Secret);
+    let mut left = Vec::new();
+    for spec in secrets.filter(|spec| original.draft.kept.contains(&spec.name)) {
+        if same && !draft.sealed.contains_key(&spec.name) {
+            draft.kept.insert(spec.name.clone());
+        } else if !same {
+            draft.kept.remove(&spec.name);
+            left.push(spec.clone());
+        }
+    }
+    left
 }
 
 async fn connect(web: &Web, filling: &mut Filling, posted: &Posted) -> Result<(), Refused> {
     filling.checked = None;
     fill_settings(web, filling, posted, true)?;
-    let checked = web.daemon.check_draft(&filling.draft, filling.original.as_deref()).await?;
+    let checked = web.daemon.check_draft(&filling.draft, filling.original.as_ref()).await?;
     filling.checked = Some(checked);
     Ok(())
 }
@@ -426,33 +493,32 @@ async fn finish(web: &Web, filling: &mut Filling, posted: &Posted) -> Result<(),
     let draft = &mut filling.draft;
     draft.interval = posted.field("interval").to_owned();
     draft.cron = posted.field("cron").to_owned();
-    let streams: Vec<String> = posted.all("streams").map(str::to_owned).collect();
-    let all = streams.len() == filling.manifest.streams.len();
-    draft.streams = if all { Vec::new() } else { streams };
-    let none = filling.draft.streams.is_empty() && !all;
-    let reviewers = posted.field("reviewers");
     let mut problems = Vec::new();
-    let count = match reviewers.parse() {
-        _ if reviewers.is_empty() => None,
-        Ok(count) => Some(count),
-        Err(_) => {
-            let reason = format!("takes a number from 1 to {MOST_REVIEWERS}");
-            problems.push(FieldProblem { field: "reviewers".to_owned(), reason });
-            None
-        }
+    let mut problem = |field: &str, reason: String| {
+        problems.push(FieldProblem { field: field.to_owned(), reason });
     };
-    let precedence = posted.all("precedence").filter_map(Reviewer::find).collect();
-    filling.draft.about.review = Review { precedence, reviewers: count };
-    if none {
-        let reason = "has nothing to read: select one object type at least".to_owned();
-        problems.push(FieldProblem { field: "streams".to_owned(), reason });
+    filling.options = Options {
+        streams: posted.all("streams").map(str::to_owned).collect(),
+        reviewers: posted.field("reviewers").to_owned(),
+    };
+    let Options { streams, reviewers } = &filling.options;
+    if streams.is_empty() {
+        problem("streams", "has nothing to read: select one object type at least".to_owned());
     }
+    let all = filling.manifest.streams.iter().all(|spec| streams.contains(&spec.name));
+    draft.streams = if all { Vec::new() } else { streams.clone() };
+    let count = if reviewers.is_empty() { None } else { reviewers.parse().ok() };
+    if count.is_none() && !reviewers.is_empty() {
+        problem("reviewers", format!("takes a number from 1 to {MOST_REVIEWERS}"));
+    }
+    let precedence = posted.all("precedence").filter_map(Reviewer::find).collect();
+    draft.about.review = Review { precedence, reviewers: count };
     match fill_settings(web, filling, posted, false) {
         Err(Refused::Fields(others)) => problems.extend(others),
         other => other?,
     }
     wrong(problems)?;
-    web.daemon.save_draft(&filling.draft, filling.original.as_deref()).await
+    web.daemon.save_draft(&filling.draft, filling.original.as_ref()).await
 }
 
 fn fields(filling: &Filling, required: bool) -> Vec<Field> {
@@ -464,7 +530,7 @@ fn fields(filling: &Filling, required: bool) -> Vec<Field> {
         // Never a secret.
         let value = draft.settings.get(&spec.name).filter(|_| spec.kind != SettingKind::Secret).cloned();
         Field {
-            name: format!("settings.{}", spec.name),
+            name: field_of(spec),
             title: spec.title.clone(),
             help: spec.help.clone(),
             kind: spec.kind,
@@ -498,12 +564,21 @@ fn step_page(session: &Session, way: Way, filling: &Filling) -> Response {
             let fields = fields(filling, false);
             let mut shown: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
             shown.extend(names(&["interval", "cron", "streams", "reviewers", "precedence"]));
-            let selected = |name: &String| draft.streams.is_empty() || draft.streams.contains(name);
+            let selected = |name: &String| filling.options.streams.contains(name);
             let streams = filling.manifest.streams.iter();
             let streams =
                 streams.map(|stream| (stream.name.clone(), stream.title.clone(), selected(&stream.name)));
-            let (streams, reviewers, most_reviewers) = (streams.collect(), Reviewer::ALL, MOST_REVIEWERS);
-            page::show(&OptionsPage { frame, way, fields, draft, streams, reviewers, most_reviewers, shown })
+            page::show(&OptionsPage {
+                frame,
+                way,
+                fields,
+                draft,
+                streams: streams.collect(),
+                reviewers: Reviewer::ALL,
+                how_many: filling.options.reviewers.clone(),
+                most_reviewers: MOST_REVIEWERS,
+                shown,
+            })
         }
     }
 }

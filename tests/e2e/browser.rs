@@ -1,0 +1,174 @@
+//! A real browser without a screen: Chromium, driven by its own driver. Where there is none, tests that need one say so and
+//! pass, except in CI, which installs it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use thirtyfour::prelude::*;
+
+/// What Chromium goes by, as different systems have it.
+const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
+
+/// Longer than anything here takes, on the slowest machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A browser with a profile of its own.
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
+    process: Child,
+    _profile: tempfile::TempDir,
+}
+
+/// A program of that name.
+fn find(name: &str) -> Option<PathBuf> {
+    let folders = std::env::var_os("PATH")?;
+    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
+}
+
+/// Where the browser and its driver are.
+fn programs() -> Option<(PathBuf, PathBuf)> {
+    let found = BROWSERS.iter().find_map(|name| find(name)).zip(find("chromedriver"));
+    if found.is_none() {
+        let said = "there is no Chromium with its `chromedriver` (Debian: `apt-get install chromium chromium-driver`)";
+        assert!(std::env::var_os("CI").is_none(), "CI needs a browser: {said}");
+        eprintln!("skipped: {said}");
+    }
+    found
+}
+
+impl Browser {
+    /// `None` where there is no browser, which is told.
+    pub(crate) async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// One that runs no scripts.
+    pub(crate) async fn without_scripts() -> Option<Self> {
+        Self::start_with(&["--blink-settings=scriptEnabled=false"]).await
+    }
+
+    async fn start_with(more: &[&str]) -> Option<Self> {
+        let (browser, driver) = programs()?;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let profile = tempfile::tempdir().unwrap();
+        let mut process = Command::new(driver)
+            .arg("--port=0")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            line.strip_prefix("ChromeDriver was started successfully on port ")?
+                .strip_suffix('.')
+                .map(str::to_owned)
+        });
+        // Its pipe stays open as long as somebody reads.
+        std::thread::spawn(move || lines.for_each(drop));
+        let mut capabilities = DesiredCapabilities::chrome();
+        capabilities.set_binary(browser.to_str().unwrap()).unwrap();
+        let user_data = format!("--user-data-dir={}", profile.path().display());
+        let usual = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--window-size=1200,900",
+            // A click waits for no scrolling.
+            "--force-prefers-reduced-motion",
+            &user_data,
+        ];
+        for argument in usual.iter().chain(more) {
+            capabilities.add_arg(argument).unwrap();
+        }
+        let driver =
+            WebDriver::new(format!("http://127.0.0.1:{}", port.unwrap()), capabilities).await.unwrap();
+        Some(Self { driver, process, _profile: profile })
+    }
+
+    pub(crate) async fn goto(&self, url: &str) {
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// The first element that a selector names.
+    pub(crate) async fn find(&self, selector: &str) -> WebElement {
+        let found = self.driver.find(By::Css(selector.to_owned())).await;
+        match found {
+            Ok(found) => found,
+            Err(error) => panic!("no `{selector}`: {error}\n{}", self.text().await),
+        }
+    }
+
+    pub(crate) async fn click(&self, selector: &str) {
+        self.find(selector).await.click().await.unwrap();
+    }
+
+    /// Clicks the button that says this.
+    pub(crate) async fn press(&self, label: &str) {
+        let path = format!("//main//button[starts-with(normalize-space(.), '{label}')]");
+        let found = self.driver.find(By::XPath(path)).await;
+        match found {
+            Ok(found) => found.click().await.unwrap(),
+            Err(error) => panic!("no button `{label}`: {error}\n{}", self.text().await),
+        }
+    }
+
+    pub(crate) async fn fill(&self, name: &str, value: &str) {
+        let field = self.find(&format!("[name=\"{name}\"]")).await;
+        field.clear().await.unwrap();
+        field.send_keys(value).await.unwrap();
+    }
+
+    pub(crate) async fn value(&self, name: &str) -> String {
+        self.find(&format!("[name=\"{name}\"]")).await.prop("value").await.unwrap().unwrap_or_default()
+    }
+
+    /// What a person sees.
+    pub(crate) async fn text(&self) -> String {
+        match self.driver.find(By::Css("body")).await {
+            Ok(body) => body.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+
+    /// What the server sent, as the browser has it by now.
+    pub(crate) async fn source(&self) -> String {
+        self.driver.source().await.unwrap()
+    }
+
+    pub(crate) async fn url(&self) -> String {
+        self.driver.current_url().await.unwrap().to_string()
+    }
+
+    /// Waits until a person sees this, without loading the page again.
+    pub(crate) async fn wait_for(&self, text: &str) {
+        let start = std::time::Instant::now();
+        while !self.text().await.contains(text) {
+            assert!(start.elapsed() < PATIENCE, "waited in vain for `{text}`:\n{}", self.text().await);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// What a script of ours finds out.
+    pub(crate) async fn ask(&self, script: &str) -> serde_json::Value {
+        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
+    }
+
+    pub(crate) async fn end(self) {
+        let _ = self.driver.clone().quit().await;
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,490 @@
+//! The Integrations page in a real browser: the wizard, a wrong key, a missing grant, a live sync, hostile names, and who may
+//! not come in.
+
+use std::time::Duration;
+
+use duo_simulator::{Fault, Grant};
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use crate::browser::Browser;
+use crate::daemon::Daemon;
+use crate::harness::{Setup, tenant};
+
+/// A served page, and the token to sign in with.
+struct Page<'a> {
+    daemon: Daemon<'a>,
+    url: String,
+    token: String,
+}
+
+impl<'a> Page<'a> {
+    /// With connections for the tenant's host going to the simulator.
+    fn serve(setup: &'a Setup) -> Self {
+        let tenant = setup.simulator.options();
+        let route = format!("{}={}", tenant.host, setup.simulator.url());
+        let daemon = Daemon::start_with(setup, &["--connect-to", &route]);
+        let url = daemon.status()["page"].as_str().unwrap().to_owned();
+        let log = daemon.log();
+        let token = log.lines().map(str::trim).find(|line| line.len() == 43 && !line.contains(' '));
+        Self { url, token: token.unwrap().to_owned(), daemon }
+    }
+
+    async fn sign_in(&self, browser: &Browser) {
+        browser.goto(&self.url).await;
+        assert!(browser.url().await.ends_with("/sign-in"));
+        browser.fill("token", &self.token).await;
+        browser.press("Sign in").await;
+    }
+
+    fn api(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        client().request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token)
+    }
+
+    /// An integration that was read, by the API.
+    async fn create(&self, setup: &Setup) {
+        let tenant = setup.simulator.options();
+        let new = json!({
+            "name": "duo", "connector": "duo", "owner": "ann@example.com",
+            "settings": { "api-hostname": tenant.host, "integration-key": tenant.integration_key },
+            "secrets": { "secret-key": tenant.secret_key },
+        });
+        let answer = self.api(Method::POST, "/integrations").json(&new).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
+        self.daemon.wait_for_the_end("duo");
+    }
+}
+
+fn client() -> reqwest::Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// With a form as its body.
+fn form(request: reqwest::RequestBuilder, fields: &[(&str, &str)]) -> reqwest::RequestBuilder {
+    let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+    request.header("content-type", "application/x-www-form-urlencoded").body(body)
+}
+
+/// From the list to the step *Connection*.
+async fn begin(browser: &Browser) {
+    browser.click("a[href='/set-up']").await;
+    browser.press("Connect Cisco Duo").await;
+    browser.press("Next").await;
+    browser.wait_for("Owner is required").await;
+    browser.fill("owner", "ann@example.com").await;
+    browser.fill("description", "all of \"it\"").await;
+    browser.press("Next").await;
+}
+
+async fn connect(browser: &Browser, setup: &Setup, secret: &str) {
+    let tenant = setup.simulator.options();
+    browser.fill("settings.api-hostname", &tenant.host).await;
+    browser.fill("settings.integration-key", &tenant.integration_key).await;
+    browser.fill("settings.secret-key", secret).await;
+    browser.press("Next").await;
+}
+
+/// Whether a secret lies in a file below a folder.
+fn lies_in(folder: &std::path::Path, secret: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
+        let path = entry.path();
+        if path.is_dir() {
+            return lies_in(&path, secret);
+        }
+        let bytes = std::fs::read(&path).unwrap_or_default();
+        bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
+    let setup = Setup::new(tenant(30)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    let Some(browser) = Browser::start().await else { return };
+    page.sign_in(&browser).await;
+    browser.wait_for("No integration yet").await;
+    begin(&browser).await;
+    browser.wait_for("Sign in to the Duo Admin Panel").await;
+
+    // A mistake is told at its field, and the rest is still there.
+    let (secret, wrong) = (setup.simulator.options().secret_key.clone(), "w".repeat(40));
+    connect(&browser, &setup, &wrong).await;
+    browser.wait_for("code 40103").await;
+    browser.wait_for("copy secret-key again").await;
+    assert_eq!(browser.value("settings.integration-key").await, setup.simulator.options().integration_key);
+    assert_eq!(browser.value("settings.secret-key").await, "", "a secret is never sent back");
+    browser.fill("settings.api-hostname", "https://evil.example").await;
+    browser.press("Next").await;
+    browser.wait_for("API hostname does not look like").await;
+    let field = browser.find(".is-wrong").await.text().await.unwrap();
+    assert!(field.contains("does not look like"), "{field}");
+    assert_eq!(browser.value("settings.api-hostname").await, "https://evil.example");
+
+    connect(&browser, &setup, &secret).await;
+    browser.wait_for("Everything that is not optional can be read").await;
+    assert!(browser.text().await.contains("Grant administrators - Read"));
+    browser.press("Next").await;
+    browser.fill("interval", "every now and then").await;
+    browser.press("Save").await;
+    browser.wait_for("Every takes a time such as").await;
+    browser.fill("interval", "6h").await;
+    browser.fill("settings.log-days", "30").await;
+    browser.press("Save").await;
+    browser.wait_for("Data available").await;
+    let text = browser.text().await;
+    assert!(text.contains("Connected") && text.contains("ann@example.com"), "{text}");
+    assert!(!lies_in(&setup.path(""), &secret), "the secret lies in clear in a file");
+    assert!(!page.daemon.log().contains(&secret));
+
+    // Once more from its file: the secret is kept where none is typed.
+    browser.press("Edit").await;
+    browser.fill("owner", "bob@example.com").await;
+    browser.press("Next").await;
+    browser.wait_for("leave it blank to keep it").await;
+    assert!(!browser.source().await.contains("v1:"), "not even sealed");
+    browser.press("Next").await;
+    browser.wait_for("Everything that is not optional can be read").await;
+    browser.press("Next").await;
+    assert_eq!(browser.value("interval").await, "6h");
+    assert_eq!(browser.value("settings.log-days").await, "30");
+    browser.press("Save").await;
+    browser.wait_for("bob@example.com").await;
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_works_without_scripts() {
+    let setup = Setup::new(tenant(30)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    let Some(browser) = Browser::without_scripts().await else { return };
+    page.sign_in(&browser).await;
+    begin(&browser).await;
+    connect(&browser, &setup, &setup.simulator.options().secret_key).await;
+    browser.press("Next").await;
+    browser.press("Save").await;
+    page.daemon.wait_for_the_end("duo");
+    browser.goto(&page.url).await;
+    assert!(browser.text().await.contains("Data available"));
+    browser.press("Pause").await;
+    browser.wait_for("Paused").await;
+    assert_eq!(page.daemon.integration("duo")["state"], "paused");
+    let refused = page.daemon.run(&["run", "duo"]);
+    assert!(refused.code != 0 && refused.stderr.contains("is paused"), "{refused:?}");
+    browser.press("Resume").await;
+    browser.press("Sync now").await;
+    page.daemon.wait("a second run", |_| runs(&setup) == 2);
+    browser.goto(&format!("{}/integrations/duo/remove", page.url)).await;
+    browser.click("[name=data]").await;
+    browser.press("Remove").await;
+    browser.wait_for("No integration yet").await;
+    page.daemon.wait("the end of its data", |_| !setup.path("data/duo.db").exists());
+    browser.end().await;
+}
+
+fn runs(setup: &Setup) -> i64 {
+    let store = rusqlite::Connection::open(setup.path("data/duo.db"));
+    store
+        .and_then(|store| {
+            store.query_row("SELECT count(*) FROM run WHERE finished_at IS NOT NULL", [], |row| row.get(0))
+        })
+        .unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_grant_is_told_with_what_it_costs() {
+    let setup = Setup::new(tenant(30)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    setup
+        .simulator
+        .set_grants([Grant::ResourceRead, Grant::ReadLog, Grant::ReadInformation].into_iter().collect());
+    let page = Page::serve(&setup);
+    let Some(browser) = Browser::start().await else { return };
+    page.sign_in(&browser).await;
+    begin(&browser).await;
+    connect(&browser, &setup, &setup.simulator.options().secret_key).await;
+    browser.wait_for("Some object types can't be read").await;
+    assert!(browser.text().await.contains("permission missing"));
+    browser.press("Next").await;
+    browser.press("Save").await;
+    browser.wait_for("Grant administrators - Read is missing: 2 object types not read").await;
+    // It is still told after a start.
+    page.daemon.wait_for_the_end("duo");
+    let message = page.daemon.integration("duo")["status_message"].clone();
+    let (daemon, url) = (page.daemon, page.url);
+    assert!(daemon.terminate().0.success());
+    let daemon = Daemon::again(&setup);
+    assert_eq!(daemon.integration("duo")["status_message"], message, "{url}");
+    browser.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_is_followed_without_loading_the_page_again() {
+    let setup = Setup::new(tenant(3000)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    let Some(browser) = Browser::start().await else { return };
+    page.sign_in(&browser).await;
+    // Another page of the same browser would not do: this one stays loaded.
+    browser.ask("window.stays = 1").await;
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 1000);
+    let created = page.create(&setup);
+    let followed = async {
+        browser.wait_for("Reading:").await;
+        let mut seen = std::collections::BTreeSet::new();
+        while seen.len() < 3 {
+            let text = browser.text().await;
+            seen.extend(text.lines().filter(|line| line.starts_with("Reading:")).map(str::to_owned));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        browser.press("Stop").await;
+    };
+    tokio::join!(created, followed);
+    assert_eq!(page.daemon.integration("duo")["last_run"]["outcome"], "stopped");
+    setup.simulator.heal();
+    browser.ask("window.stays = 1").await;
+    browser.press("Sync now").await;
+    browser.ask("window.stays = 1").await;
+    browser.wait_for("Next run").await;
+    assert_eq!(browser.ask("return window.stays").await, 1);
+    browser.end().await;
+}
+
+/// What a vendor, or somebody who fills in a form, may call things.
+const HOSTILE: &str =
+    "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=2>\u{202e}gnp.exe{{7*7}}";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hostile_names_stay_names_in_every_view() {
+    let setup = Setup::new(tenant(60)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    page.create(&setup).await;
+    let store = rusqlite::Connection::open(setup.path("data/duo.db")).unwrap();
+    store
+        .execute(
+            "UPDATE entity SET name = ?1 || substr(name, 1, 3), attributes = json_set(attributes, '$.note', ?1),
+                 normal = json_set(normal, '$.username', ?1, '$.emails', json_array(?1), '$.issued_by', ?1)",
+            [HOSTILE],
+        )
+        .unwrap();
+    store
+        .execute(
+            "UPDATE run_stream SET reason = ?1, hint = ?1, permission = ?1, state = 'skipped'",
+            [HOSTILE],
+        )
+        .unwrap();
+    store.execute("INSERT INTO problem VALUES (1, 'users', ?1, ?1, ?1)", [HOSTILE]).unwrap();
+    store
+        .execute(
+            "INSERT INTO change SELECT 1, 'entity', id, 'changed',
+                 json_array(json_object('field', ?1, 'from', ?1, 'to', ?1)) FROM entity LIMIT 3",
+            [HOSTILE],
+        )
+        .unwrap();
+    let keys: Vec<(String, String)> = store
+        .prepare("SELECT source_type, min(source_id) FROM entity GROUP BY source_type")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    let file = setup.path("integrations/duo.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let quoted = HOSTILE.replace('\\', "\\\\").replace('"', "\\\"");
+    std::fs::write(
+        &file,
+        text.replace(
+            "owner = \"ann@example.com\"",
+            &format!("owner = \"{quoted}\"\ndescription = \"{quoted}\""),
+        ),
+    )
+    .unwrap();
+    page.daemon.wait("the other owner", |daemon| daemon.integration("duo")["owner"] == HOSTILE);
+
+    let Some(browser) = Browser::start().await else { return };
+    page.sign_in(&browser).await;
+    let mut views =
+        vec!["/integrations".to_owned(), "/integrations/duo".into(), "/integrations/duo/runs/1".into()];
+    for (source_type, id) in keys {
+        views.push(format!("/integrations/duo/data/{source_type}"));
+        views.push(format!("/integrations/duo/data/{source_type}/object?id={id}"));
+    }
+    views.push(format!(
+        "/integrations/duo/data/user?q={}",
+        url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>()
+    ));
+    views.extend(
+        ["users-without-mfa", "users-in-bypass", "shared-phones", "bypass-codes-without-expiry"]
+            .map(|rule| format!("/integrations/duo/insights/{rule}")),
+    );
+    views.push("/insights".to_owned());
+    let mut shown = 0;
+    for view in &views {
+        browser.goto(&format!("{}{view}", page.url)).await;
+        assert_eq!(browser.ask("return window.hacked === undefined").await, true, "{view}");
+        let elements = browser.ask("return document.querySelectorAll('main img, main script').length").await;
+        assert_eq!(elements, 0, "{view}");
+        shown += usize::from(browser.text().await.contains("<script>window.hacked=1</script>"));
+        assert!(!browser.text().await.contains("gnp.exe49"), "{view}");
+    }
+    assert!(shown >= views.len() - 4, "{shown} of {} views show a hostile name", views.len());
+    // In a form, too.
+    browser.goto(&page.url).await;
+    browser.press("Edit").await;
+    assert_eq!(browser.value("owner").await, HOSTILE);
+    assert_eq!(browser.ask("return window.hacked === undefined").await, true);
+    browser.end().await;
+
+    let report = setup.path("report.html");
+    let ended = page.daemon.run(&["report", "--store", "data/duo.db", "--html", "report.html"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    let html = std::fs::read_to_string(&report).unwrap();
+    assert!(
+        html.contains("window.hacked=1") && !html.contains("<script") && !html.contains("<img"),
+        "{html}"
+    );
+    let ended = page.daemon.run(&["report", "--store", "data/duo.db"]);
+    assert!(
+        ended.stdout.contains("window.hacked=1") && !ended.stdout.contains('\u{202e}'),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_comes_in_without_the_token_or_from_another_site() {
+    let setup = Setup::new(tenant(10)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    page.create(&setup).await;
+    let (client, url) = (client(), page.url.as_str());
+    let get = |path: &str| client.get(format!("{url}{path}"));
+    for path in ["/", "/integrations", "/events", "/integrations/duo", "/integrations/duo/data", "/insights"]
+    {
+        let answer = get(path).send().await.unwrap();
+        assert_eq!(
+            (answer.status(), &answer.headers()["location"]),
+            (StatusCode::SEE_OTHER, &"/sign-in".parse().unwrap()),
+            "{path}"
+        );
+    }
+    for path in
+        ["/api/v1/status", "/api/v1/integrations/duo/entities?type=user", "/api/v1/openapi.json", "/metrics"]
+    {
+        assert_eq!(get(path).send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
+        assert!(get(path).bearer_auth(&page.token).send().await.unwrap().status().is_success(), "{path}");
+    }
+    // What only this machine may ask for is not there at all.
+    let install = page.api(Method::POST, "/connectors/install").json(&json!({ "path": "/etc/passwd" }));
+    assert!(install.send().await.unwrap().status().is_client_error());
+
+    let sign_in =
+        form(client.post(format!("{url}/sign-in")), &[("token", &page.token)]).send().await.unwrap();
+    let cookie = sign_in.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    let cookie = cookie.split(';').next().unwrap().to_owned();
+    let list = get("/integrations").header("cookie", &cookie).send().await.unwrap();
+    let policy = list.headers()["content-security-policy"].to_str().unwrap().to_owned();
+    assert!(policy.contains("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    assert_eq!(list.headers()["cache-control"], "no-store");
+    let html = list.text().await.unwrap();
+    let csrf = html.split("name=\"csrf\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+
+    let post = |csrf: &str| {
+        let sync = client.post(format!("{url}/integrations/duo/pause")).header("cookie", &cookie);
+        form(sync, &[("csrf", csrf)])
+    };
+    assert_eq!(post("").send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    assert_eq!(post("guess").send().await.unwrap().status(), StatusCode::FORBIDDEN);
+    let elsewhere = post(&csrf).header("origin", "http://evil.example").send().await.unwrap();
+    assert_eq!(elsewhere.status(), StatusCode::FORBIDDEN);
+    let rebound = post(&csrf).header("host", "evil.example").send().await.unwrap();
+    assert_eq!(rebound.status(), StatusCode::MISDIRECTED_REQUEST);
+    // The API changes nothing for a cookie, which a browser sends by itself.
+    let by_cookie = client.post(format!("{url}/api/v1/integrations/duo/pause")).header("cookie", &cookie);
+    assert_eq!(by_cookie.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(page.daemon.integration("duo")["state"], "idle");
+    assert_eq!(post(&csrf).send().await.unwrap().status(), StatusCode::SEE_OTHER);
+    assert_eq!(page.daemon.integration("duo")["state"], "paused");
+
+    let mut last = StatusCode::OK;
+    for _ in 0..12 {
+        let guess = form(client.post(format!("{url}/sign-in")), &[("token", "guess")]).send().await.unwrap();
+        last = guess.status();
+    }
+    assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    // Another token ends all sessions.
+    let token = page.daemon.run(&["token"]).stdout;
+    assert_eq!(token.trim().len(), 43);
+    let list = get("/integrations").header("cookie", &cookie).send().await.unwrap();
+    assert_eq!(list.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
+    let setup = Setup::new(tenant(300)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    let tenant = setup.simulator.options();
+    let wrong = json!({
+        "name": "no/name", "connector": "duo",
+        "settings": { "api-hostname": "evil.example", "unknown": "x" },
+        "secrets": { "secret-key": "hunter2 hunter2" },
+    });
+    let answer = page.api(Method::POST, "/integrations").json(&wrong).send().await.unwrap();
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let text = answer.text().await.unwrap();
+    for field in ["name", "owner", "settings.api-hostname", "settings.integration-key", "settings.unknown"] {
+        assert!(text.contains(&format!("\"field\":\"{field}\"")), "{field}: {text}");
+    }
+    assert!(!text.contains("hunter2"), "{text}");
+    let broken = page.api(Method::POST, "/integrations").header("content-type", "application/json");
+    let text = broken.body("{\"secrets\": hunter2").send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("is not JSON") && !text.contains("hunter2"), "{text}");
+
+    page.create(&setup).await;
+    let again = json!({
+        "name": "duo", "connector": "duo", "owner": "x",
+        "settings": { "api-hostname": tenant.host, "integration-key": "DI1" }, "secrets": { "secret-key": "x" },
+    });
+    let text =
+        page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();
+    assert!(text.contains("is taken by another integration"), "{text}");
+
+    // All pages of the list, each object once.
+    let (mut ids, mut next) = (std::collections::BTreeSet::new(), serde_json::Value::Null);
+    loop {
+        let mut query = vec![("type", "user".to_owned()), ("limit", "70".to_owned())];
+        if let Some(name) = next["name"].as_str() {
+            query.extend([
+                ("after_name", name.to_owned()),
+                ("after_id", next["id"].as_str().unwrap().to_owned()),
+            ]);
+        }
+        let query: String =
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&query).finish();
+        let answer =
+            page.api(Method::GET, &format!("/integrations/duo/entities?{query}")).send().await.unwrap();
+        let answer: serde_json::Value = answer.json().await.unwrap();
+        assert_eq!(answer["total"], 300);
+        ids.extend(
+            answer["entities"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()),
+        );
+        next = answer["next"].clone();
+        if next.is_null() {
+            break;
+        }
+    }
+    assert_eq!(ids, setup.simulator.tenant().user_keys().into_iter().collect());
+    let metrics =
+        client().get(format!("{}/metrics", page.url)).bearer_auth(&page.token).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    assert!(metrics.contains("connector_host_integration_connected{integration=\"duo\"} 1"), "{metrics}");
+    let everything = [page.api(Method::GET, "/status"), page.api(Method::GET, "/integrations/duo/insights")];
+    for request in everything {
+        assert!(!request.send().await.unwrap().text().await.unwrap().contains(&tenant.secret_key));
+    }
+}
