@@ -164,8 +164,18 @@ impl Serving {
         let Some(probation) = used.probation.as_ref().filter(|probation| probation.fault(reason)) else {
             return AfterFault::Final;
         };
-        // Without another to go back to there is no use in asking again.
-        let alone = probation.has_failed() && Arc::ptr_eq(&self.current(), used);
-        if alone { AfterFault::Final } else { AfterFault::Again }
+        if !probation.has_failed() {
+            return AfterFault::Again;
+        }
+        let (current, digest) = (self.current(), used.connector.digest());
+        if Arc::ptr_eq(&current, used) {
+            // Without another to go back to there is no use in asking again.
+            return AfterFault::Final;
+        }
+        // Another took over while this one went on with its own cursors: it must not go on for ever.
+        if current.connector.digest() != digest {
+            self.distrust(digest);
+        }
+        AfterFault::Again
     }
 }

@@ -6,7 +6,10 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use thirtyfour::prelude::*;
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::json;
 
 /// What Chromium goes by, as different systems have it.
 const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
@@ -16,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A browser with a profile of its own.
 pub(crate) struct Browser {
-    pub(crate) driver: WebDriver,
+    client: Client,
     process: Child,
     _profile: tempfile::TempDir,
 }
@@ -51,7 +54,6 @@ impl Browser {
 
     async fn start_with(more: &[&str]) -> Option<Self> {
         let (browser, driver) = programs()?;
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let profile = tempfile::tempdir().unwrap();
         let mut process = Command::new(driver)
             .arg("--port=0")
@@ -67,8 +69,6 @@ impl Browser {
         });
         // Its pipe stays open as long as somebody reads.
         std::thread::spawn(move || lines.for_each(drop));
-        let mut capabilities = DesiredCapabilities::chrome();
-        capabilities.set_binary(browser.to_str().unwrap()).unwrap();
         let user_data = format!("--user-data-dir={}", profile.path().display());
         let usual = [
             "--headless=new",
@@ -85,21 +85,21 @@ impl Browser {
             "--force-prefers-reduced-motion",
             &user_data,
         ];
-        for argument in usual.iter().chain(more) {
-            capabilities.add_arg(argument).unwrap();
-        }
-        let driver =
-            WebDriver::new(format!("http://127.0.0.1:{}", port.unwrap()), capabilities).await.unwrap();
-        Some(Self { driver, process, _profile: profile })
+        let arguments: Vec<_> = usual.iter().chain(more).collect();
+        let capabilities = json!({ "goog:chromeOptions": { "binary": browser, "args": arguments } });
+        let mut builder = ClientBuilder::new(HttpConnector::new());
+        builder.capabilities(capabilities.as_object().unwrap().clone());
+        let client = builder.connect(&format!("http://127.0.0.1:{}", port.unwrap())).await.unwrap();
+        Some(Self { client, process, _profile: profile })
     }
 
     pub(crate) async fn goto(&self, url: &str) {
-        self.driver.goto(url).await.unwrap();
+        self.client.goto(url).await.unwrap();
     }
 
     /// The first element that a selector names.
-    pub(crate) async fn find(&self, selector: &str) -> WebElement {
-        let found = self.driver.find(By::Css(selector.to_owned())).await;
+    pub(crate) async fn find(&self, selector: &str) -> Element {
+        let found = self.client.find(Locator::Css(selector)).await;
         match found {
             Ok(found) => found,
             Err(error) => panic!("no `{selector}`: {error}\n{}", self.text().await),
@@ -113,7 +113,7 @@ impl Browser {
     /// Clicks the button that says this.
     pub(crate) async fn press(&self, label: &str) {
         let path = format!("//main//button[starts-with(normalize-space(.), '{label}')]");
-        let found = self.driver.find(By::XPath(path)).await;
+        let found = self.client.find(Locator::XPath(&path)).await;
         match found {
             Ok(found) => found.click().await.unwrap(),
             Err(error) => panic!("no button `{label}`: {error}\n{}", self.text().await),
@@ -132,7 +132,7 @@ impl Browser {
 
     /// What a person sees.
     pub(crate) async fn text(&self) -> String {
-        match self.driver.find(By::Css("body")).await {
+        match self.client.find(Locator::Css("body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
@@ -140,11 +140,11 @@ impl Browser {
 
     /// What the server sent, as the browser has it by now.
     pub(crate) async fn source(&self) -> String {
-        self.driver.source().await.unwrap()
+        self.client.source().await.unwrap()
     }
 
     pub(crate) async fn url(&self) -> String {
-        self.driver.current_url().await.unwrap().to_string()
+        self.client.current_url().await.unwrap().to_string()
     }
 
     /// Waits until a person sees this, without loading the page again.
@@ -158,11 +158,11 @@ impl Browser {
 
     /// What a script of ours finds out.
     pub(crate) async fn ask(&self, script: &str) -> serde_json::Value {
-        self.driver.execute(script, Vec::new()).await.unwrap().json().clone()
+        self.client.execute(script, Vec::new()).await.unwrap()
     }
 
     pub(crate) async fn end(self) {
-        let _ = self.driver.clone().quit().await;
+        let _ = self.client.clone().close().await;
     }
 }
 

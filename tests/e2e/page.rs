@@ -43,6 +43,12 @@ impl<'a> Page<'a> {
 
     /// An integration that was read, by the API.
     async fn create(&self, setup: &Setup) {
+        self.begin(setup).await;
+        self.daemon.wait_for_the_end("duo");
+    }
+
+    /// An integration that begins to be read, by the API.
+    async fn begin(&self, setup: &Setup) {
         let tenant = setup.simulator.options();
         let new = json!({
             "name": "duo", "connector": "duo", "owner": "ann@example.com",
@@ -51,7 +57,6 @@ impl<'a> Page<'a> {
         });
         let answer = self.api(Method::POST, "/integrations").json(&new).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
-        self.daemon.wait_for_the_end("duo");
     }
 }
 
@@ -131,6 +136,15 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     browser.wait_for("Every takes a time such as").await;
     browser.fill("interval", "6h").await;
     browser.fill("settings.log-days", "30").await;
+    browser.fill("reviewers", "some").await;
+    browser.ask("document.querySelectorAll('[name=streams]').forEach(box => box.checked = false)").await;
+    browser.press("Save").await;
+    browser.wait_for("select one object type at least").await;
+    let selected = "return document.querySelectorAll('[name=streams]:checked').length";
+    assert_eq!(browser.ask(selected).await, 0, "what was not selected stays so");
+    assert_eq!(browser.value("reviewers").await, "some");
+    browser.fill("reviewers", "2").await;
+    browser.ask("document.querySelectorAll('[name=streams]').forEach(box => box.checked = true)").await;
     browser.press("Save").await;
     browser.wait_for("Data available").await;
     let text = browser.text().await;
@@ -138,17 +152,28 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     assert!(!lies_in(&setup.path(""), &secret), "the secret lies in clear in a file");
     assert!(!page.daemon.log().contains(&secret));
 
-    // Once more from its file: the secret is kept where none is typed.
+    // Once more from its file: the secret is kept where none is typed, and stays with the host it was typed for.
     browser.press("Edit").await;
     browser.fill("owner", "bob@example.com").await;
     browser.press("Next").await;
     browser.wait_for("leave it blank to keep it").await;
     assert!(!browser.source().await.contains("v1:"), "not even sealed");
+    let asked = setup.simulator.recorded().len();
+    browser.fill("settings.api-hostname", "api-elsewhere.duosecurity.com").await;
+    browser.press("Next").await;
+    browser.wait_for("is required again: what was kept is for another address").await;
+    assert_eq!(setup.simulator.recorded().len(), asked);
+    browser.fill("settings.api-hostname", &setup.simulator.options().host).await;
     browser.press("Next").await;
     browser.wait_for("Everything that is not optional can be read").await;
     browser.press("Next").await;
     assert_eq!(browser.value("interval").await, "6h");
     assert_eq!(browser.value("settings.log-days").await, "30");
+    // What somebody else did meanwhile is not undone.
+    assert!(page.api(Method::POST, "/integrations/duo/pause").send().await.unwrap().status().is_success());
+    browser.press("Save").await;
+    browser.wait_for("was changed meanwhile, or paused").await;
+    assert!(page.api(Method::POST, "/integrations/duo/resume").send().await.unwrap().status().is_success());
     browser.press("Save").await;
     browser.wait_for("bob@example.com").await;
     browser.end().await;
@@ -157,6 +182,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_works_without_scripts() {
     let setup = Setup::new(tenant(30)).await;
+    without_log(&setup);
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
     let Some(browser) = Browser::without_scripts().await else { return };
@@ -182,6 +208,12 @@ async fn everything_works_without_scripts() {
     browser.wait_for("No integration yet").await;
     page.daemon.wait("the end of its data", |_| !setup.path("data/duo.db").exists());
     browser.end().await;
+}
+
+/// Takes the log's grant away: at two requests a minute, a second run would wait.
+fn without_log(setup: &Setup) {
+    let grants = [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadInformation];
+    setup.simulator.set_grants(grants.into_iter().collect());
 }
 
 fn runs(setup: &Setup) -> i64 {
@@ -223,32 +255,36 @@ async fn a_missing_grant_is_told_with_what_it_costs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sync_is_followed_without_loading_the_page_again() {
     let setup = Setup::new(tenant(3000)).await;
+    without_log(&setup);
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
     let Some(browser) = Browser::start().await else { return };
     page.sign_in(&browser).await;
-    // Another page of the same browser would not do: this one stays loaded.
-    browser.ask("window.stays = 1").await;
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 1000);
-    let created = page.create(&setup);
-    let followed = async {
-        browser.wait_for("Reading:").await;
-        let mut seen = std::collections::BTreeSet::new();
-        while seen.len() < 3 {
-            let text = browser.text().await;
-            seen.extend(text.lines().filter(|line| line.starts_with("Reading:")).map(str::to_owned));
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        browser.press("Stop").await;
-    };
-    tokio::join!(created, followed);
+    page.begin(&setup).await;
+    browser.wait_for("Reading:").await;
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < 3 {
+        let text = browser.text().await;
+        assert!(text.contains("Reading:"), "it was over after {seen:?}: {text}");
+        seen.extend(text.lines().filter(|line| line.starts_with("Reading:")).map(str::to_owned));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    browser.press("Stop").await;
+    page.daemon.wait_for_the_end("duo");
     assert_eq!(page.daemon.integration("duo")["last_run"]["outcome"], "stopped");
     setup.simulator.heal();
+    browser.wait_for("Sync now").await;
     browser.ask("window.stays = 1").await;
-    browser.press("Sync now").await;
-    browser.ask("window.stays = 1").await;
+    page.daemon.run(&["run", "duo"]);
+    browser.wait_for("3,").await;
     browser.wait_for("Next run").await;
-    assert_eq!(browser.ask("return window.stays").await, 1);
+    assert_eq!(browser.ask("return window.stays").await, 1, "it was loaded again");
+
+    // Another token ends the session, and with it what follows.
+    page.daemon.run(&["token"]);
+    browser.wait_for("You are signed out").await;
+    assert!(!browser.text().await.contains("Sync now"));
     browser.end().await;
 }
 
@@ -410,12 +446,17 @@ async fn nobody_comes_in_without_the_token_or_from_another_site() {
     assert_eq!(post(&csrf).send().await.unwrap().status(), StatusCode::SEE_OTHER);
     assert_eq!(page.daemon.integration("duo")["state"], "paused");
 
+    let sign_in = |token: &str| form(client.post(format!("{url}/sign-in")), &[("token", token)]).send();
     let mut last = StatusCode::OK;
     for _ in 0..12 {
-        let guess = form(client.post(format!("{url}/sign-in")), &[("token", "guess")]).send().await.unwrap();
-        last = guess.status();
+        last = sign_in("guess").await.unwrap().status();
     }
     assert_eq!(last, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(
+        sign_in(&page.token).await.unwrap().status(),
+        StatusCode::SEE_OTHER,
+        "nobody keeps its owner out"
+    );
     // Another token ends all sessions.
     let token = page.daemon.run(&["token"]).stdout;
     assert_eq!(token.trim().len(), 43);
@@ -453,6 +494,21 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
     let text =
         page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("is taken by another integration"), "{text}");
+
+    // A name is no path: what nobody installed is not run.
+    let lies = setup.path("planted.wasm");
+    std::fs::copy(crate::daemon::variant(&setup.path(""), "0.3.0", "works", 1), &lies).unwrap();
+    for name in [lies.with_extension("").to_str().unwrap(), "../planted", "/etc/passwd", "none"] {
+        let mut planted = again.clone();
+        planted["name"] = json!("planted");
+        planted["connector"] = json!(name);
+        for path in ["/check", "/integrations"] {
+            let answer = page.api(Method::POST, path).json(&planted).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{path} {name}");
+            let text = answer.text().await.unwrap();
+            assert!(text.contains("there is no connector"), "{text}");
+        }
+    }
 
     // All pages of the list, each object once.
     let (mut ids, mut next) = (std::collections::BTreeSet::new(), serde_json::Value::Null);

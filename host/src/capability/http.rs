@@ -12,7 +12,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Certificate, Client};
 
 use super::logging::plain;
-use super::{Budget, Destination, Egress, EgressError, Lent, egress, left};
+use super::{Budget, Destination, Egress, EgressError, Lent, egress};
 use crate::contract::http::{self, HttpError, HttpErrorKind, Request, Response};
 use crate::limits::{Limit, LimitReached};
 
@@ -325,7 +325,6 @@ pub(super) struct Loan {
 
 impl http::Host for Lent {
     async fn send(&mut self, request: Request) -> wasmtime::Result<Result<Response, HttpError>> {
-        let deadline = self.deadline;
         let Some(loan) = &mut self.http else {
             return Ok(Err(failure(
                 HttpErrorKind::Denied,
@@ -337,11 +336,11 @@ impl http::Host for Lent {
             return Err(LimitReached::new(Limit::Requests, &self.limits, 0).into());
         }
         match (&loan.budget, loan.prepaid) {
-            (Some(budget), 0) => budget.spend(&|_| {}).await,
+            (Some(budget), 0) => self.time.hold(budget.spend(&|_| {})).await,
             (_, prepaid) => loan.prepaid = prepaid.saturating_sub(1),
         }
         loan.requests.fetch_add(1, Ordering::Relaxed);
-        let answer = loan.client.send(request, left(deadline)).await;
+        let answer = loan.client.send(request, self.time.left()).await;
         match &answer {
             Ok(response) => {
                 tracing::debug!(status = response.status, bytes = response.body.len(), "vendor answered");

@@ -1,10 +1,11 @@
 //! Everything a connector can reach. A call is lent capabilities and nothing else.
 //!
 //! `egress` decides where a request may go (no I/O), `http` sends it, `budget` keeps to the vendor's rate
-//! limit, `secrets` and `logging` serve the imports of the same names, `redact` is the one exit through which
+//! limit, `clock` counts the time of a call, `secrets` and `logging` serve the imports of the same names, `redact` is the one exit through which
 //! a guest's words leave.
 
 mod budget;
+mod clock;
 mod egress;
 mod http;
 mod logging;
@@ -16,12 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use tokio::time::Instant;
 use wasmtime_wasi::HostWallClock;
 
 use crate::limits::Limits;
 
 pub use budget::Budget;
+pub(crate) use clock::CallClock;
 pub use egress::{Destination, Egress, EgressError};
 pub(crate) use logging::{LINE as LOG_LINE, plain};
 
@@ -74,7 +75,7 @@ impl Grant {
             log: logging::Context::new(&self.integration, stream),
             asked_for_more: false,
             limits: Limits::default(),
-            deadline: None,
+            time: CallClock::default(),
         }
     }
 }
@@ -89,7 +90,7 @@ pub struct Lent {
     /// Whether it asked for a secret that it is not lent.
     asked_for_more: bool,
     limits: Limits,
-    deadline: Option<Instant>,
+    time: CallClock,
 }
 
 impl Lent {
@@ -104,7 +105,7 @@ impl Lent {
             log: logging::Context::new("-", "describe"),
             asked_for_more: false,
             limits: Limits::default(),
-            deadline: None,
+            time: CallClock::default(),
         }
     }
 
@@ -114,20 +115,16 @@ impl Lent {
         self.redactor.clone()
     }
 
-    /// The call begins, under `limits`.
-    pub(crate) fn start(&mut self, limits: &Limits) {
+    /// The call begins, under `limits`. Returns the time it has.
+    pub(crate) fn start(&mut self, limits: &Limits) -> CallClock {
         self.limits = *limits;
-        self.deadline = Instant::now().checked_add(limits.call);
+        self.time.start(limits.call);
+        self.time.clone()
     }
 
     pub(crate) fn clock(&self) -> Option<FixedClock> {
         self.clock.map(FixedClock)
     }
-}
-
-/// What is left until `deadline`.
-fn left(deadline: Option<Instant>) -> Duration {
-    deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
 }
 
 /// A clock that stands still, for tests of signatures.

@@ -14,12 +14,17 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::{sync as sync_command, table, terminal};
 use crate::configuration::Configuration;
+#[cfg(unix)]
+use crate::daemon::{Daemon, DaemonOptions, Folders};
 use crate::integration::Integration;
+use crate::journal::Journal;
 use crate::manifest::Manifest;
 use crate::plugin::{Engine, EngineOptions};
 use crate::serving::Serving;
 use crate::store::{EntityRow, Store};
 use crate::sync::{self, Checked, Event, Observer};
+#[cfg(unix)]
+use crate::web::WebOptions;
 
 /// Rows of each table that are shown.
 const ROWS: u32 = 5;
@@ -35,9 +40,18 @@ pub(super) struct Options {
     /// Where configuration and data go
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     dir: PathBuf,
+    /// Show it on the Integrations page, until Ctrl-C
+    #[cfg(unix)]
+    #[arg(long)]
+    page: bool,
+    /// Where the page listens
+    #[cfg(unix)]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8420", env = "CONNECTOR_HOST_LISTEN")]
+    listen: std::net::SocketAddr,
 }
 
-pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit, Failure> {
+#[cfg_attr(not(unix), expect(unused_variables, reason = "the page needs Unix"))]
+pub(super) async fn run(options: Options, engine: &EngineOptions, journal: Journal) -> Result<Exit, Failure> {
     let tenant = TenantOptions {
         users: options.users,
         seed: options.seed,
@@ -46,12 +60,16 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
         ..TenantOptions::default()
     };
     let simulator = Simulator::start(tenant).await.context("could not start the simulated tenant")?;
-    let config = write_configuration(&simulator, &options.dir)?;
     step(&format!(
         "A simulated Cisco Duo tenant with {} users answers at {}",
         table::number(options.users.into()),
         simulator.url()
     ))?;
+    #[cfg(unix)]
+    if options.page {
+        return show_page(&simulator, &options, engine, journal).await;
+    }
+    let config = write_configuration(&simulator, &options.dir)?;
 
     let configuration = Configuration::load(&config)?;
     let serving =
@@ -76,6 +94,36 @@ pub(super) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     Ok(if summary.complete { Exit::Complete } else { Exit::Partial })
 }
 
+/// The page, with an integration that reads the tenant, and what to type to set up another.
+#[cfg(unix)]
+async fn show_page(
+    simulator: &Simulator,
+    options: &Options,
+    engine: &EngineOptions,
+    journal: Journal,
+) -> Result<Exit, Failure> {
+    let root = options.dir.join("page");
+    write_configuration(simulator, &root.join("integrations"))?;
+    let tenant = simulator.options();
+    terminal::data(&format!(
+        "\n{title}\n\x20 API hostname      {}\n\x20 Integration key   {}\n\x20 Secret key        {}\n",
+        tenant.host,
+        tenant.integration_key,
+        tenant.secret_key,
+        title = style("To set up another with the wizard").bold(),
+    ))?;
+    let folders = Folders::new(root);
+    // One that was printed by an earlier demo scrolled away long ago.
+    let _ = std::fs::remove_file(folders.token());
+    let stop = CancellationToken::new();
+    let reloads = super::serve::listen_for_signals(&stop)?;
+    let web = WebOptions { listen: options.listen, public_url: None, proxy: None };
+    let connect_to = [(tenant.host.clone(), simulator.url())].into();
+    let options = DaemonOptions { folders, connect_to, journal, web: Some(web) };
+    Daemon::run(Engine::new(engine)?, options, stop, reloads).await?;
+    Ok(Exit::Complete)
+}
+
 fn step(text: &str) -> Result<(), Failure> {
     terminal::data(&format!("{} {text}\n", style("==>").cyan().bold()))
 }
@@ -86,7 +134,8 @@ fn write_configuration(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Fai
     let text = format!(
         "# Written by `connector-host demo` for its simulated tenant.\n\
          name      = \"duo\"\n\
-         connector = \"duo\"\n\n\
+         connector = \"duo\"\n\
+         owner     = \"ann@example.com\"\n\n\
          [settings]\n\
          api-hostname    = \"{host}\"\n\
          integration-key = \"{integration_key}\"\n\
@@ -178,6 +227,8 @@ fn next(store: &Path, dir: &Path) -> String {
          \x20 look at the data     sqlite3 {store} 'SELECT name, username, status, mfa_state FROM identity LIMIT 10'\n\
          \x20 who can reach what   sqlite3 {store} \"SELECT identity, through, last_success FROM application_access\n\
          \x20                        WHERE application = 'Okta' AND can_sign_in LIMIT 10\"\n\
+         \x20 what wants review    connector-host report --store {store}\n\
+         \x20 as a page            connector-host demo --page\n\
          \x20 export it            connector-host export --store {store} --format ndjson --out {out}\n\n\
          {real}\n\
          \x20 1. In the Duo Admin Panel: Applications > Add an Application > Admin API; grant resource - Read.\n\

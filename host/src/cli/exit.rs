@@ -146,7 +146,7 @@ impl From<SyncError> for Failure {
         match error {
             SyncError::Call(error) => error.into(),
             SyncError::Store(error) => error.into(),
-            SyncError::Stopped => Self::new(Exit::Failed, error.into()),
+            SyncError::Stopped | SyncError::TimedOut(_) => Self::new(Exit::Failed, error.into()),
         }
     }
 }

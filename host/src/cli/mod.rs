@@ -165,7 +165,7 @@ pub fn main() -> ExitCode {
     let engine = EngineOptions { stack: (cli.stack_kib as usize) << 10, ..EngineOptions::default() };
     let ended = runtime.block_on(async {
         match cli.command {
-            Command::Demo(options) => demo::run(options, &engine).await,
+            Command::Demo(options) => demo::run(options, &engine, journal).await,
             Command::Inspect(options) => inspect::run(options, &engine).await,
             Command::Check(options) => check::run(options, &engine).await,
             Command::Sync(options) => sync::run(options, &engine).await,
@@ -195,11 +195,11 @@ pub fn main() -> ExitCode {
 
 #[cfg(unix)]
 fn harden() {
-    use rustix::process::{Resource, Rlimit, setrlimit};
+    use nix::sys::resource::{Resource, setrlimit};
     // Where the system refuses, there is nothing else to try, and nobody to tell before the log exists.
-    let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     #[cfg(target_os = "linux")]
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let _ = nix::sys::prctl::set_dumpable(false);
 }
 
 #[cfg(not(unix))]

@@ -250,7 +250,7 @@ mod tests {
     use super::*;
     use crate::configuration::Configuration;
 
-    const BY_HAND: &str = "# Ours.\nname = \"acme\" # the name\nconnector = \"duo\"\n\n[settings]\n\
+    const BY_HAND: &str = "# Ours.\nname = \"acme\" # the name\nconnector = \"acme\"\n\n[settings]\n\
         api-hostname = \"api-1.example.com\"\nsecret-key = { env = \"ACME\" }\n\n[network]\n\
         connect-to = { \"a.example.com\" = \"http://127.0.0.1:1\" } # a test\n";
 
@@ -289,7 +289,7 @@ mod tests {
     fn a_new_draft_is_a_configuration_that_parses() {
         let draft = Draft {
             name: "acme".to_owned(),
-            connector: "duo".to_owned(),
+            connector: "acme".to_owned(),
             settings: [("a".to_owned(), "b\"\n[x]".to_owned())].into(),
             sealed: [("secret-key".to_owned(), "v1:AAAA".to_owned())].into(),
             ..Draft::default()

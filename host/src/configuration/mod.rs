@@ -38,6 +38,10 @@ const MOST_PAGES: u64 = 100_000;
 
 /// A run that takes longer hangs, or reads more than fits between two days: it ends, and the next one goes on.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
+/// The most that may be set for it: a log of years takes days at a few requests a minute.
+const LONGEST_RUN_EVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// The most that may be set for what takes a part of a call.
+const LONGEST_CALL: Duration = Duration::from_secs(60 * 60);
 
 /// An integration as meant.
 #[derive(Clone, Debug)]
@@ -231,13 +235,17 @@ impl Configuration {
         let schedule = Schedule::parse(interval.as_deref(), cron.as_deref())
             .map_err(|(name, reason)| key(name, reason))?;
         let defaults = (Limits::default(), HttpLimits::default(), RetryPolicy::default());
-        let seconds = |key_name, value: Option<f64>, default: Duration| match value {
+        let seconds_up_to = |most: Duration, key_name, value: Option<f64>, default: Duration| match value {
             None => Ok(default),
             Some(value) => Duration::try_from_secs_f64(value)
                 .ok()
-                .filter(|duration| !duration.is_zero() && *duration <= Duration::from_secs(3600))
-                .ok_or_else(|| key(key_name, "takes a number of seconds above 0, up to 3600".to_owned())),
+                .filter(|duration| !duration.is_zero() && *duration <= most)
+                .ok_or_else(|| {
+                    let most = most.as_secs();
+                    key(key_name, format!("takes a number of seconds above 0, up to {most}"))
+                }),
         };
+        let seconds = |key_name, value, default| seconds_up_to(LONGEST_CALL, key_name, value, default);
         let mebibytes = |key_name, value: Option<u32>, default: usize| match value {
             None => Ok(default),
             Some(value @ 1..=2048) => Ok((value as usize) << 20),
@@ -310,7 +318,7 @@ impl Configuration {
             schedule,
             budgets: limits.vendor_budgets.unwrap_or(true),
             own_budgets,
-            run: seconds("run-seconds", limits.run_seconds, LONGEST_RUN)?,
+            run: seconds_up_to(LONGEST_RUN_EVER, "run-seconds", limits.run_seconds, LONGEST_RUN)?,
         })
     }
 

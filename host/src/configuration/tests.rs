@@ -104,13 +104,28 @@ fn a_selection_of_no_stream_is_refused() {
 
 #[test]
 fn limits_out_of_range_are_refused() {
-    for line in
-        ["memory-mib = 0", "memory-mib = 4096", "call-seconds = 0", "call-seconds = -1", "call-seconds = 1e9"]
-    {
+    for line in [
+        "memory-mib = 0",
+        "memory-mib = 4096",
+        "call-seconds = 0",
+        "call-seconds = -1",
+        "call-seconds = 1e9",
+        "run-seconds = 1e9",
+    ] {
         let text = format!("name = \"a\"\nconnector = \"a\"\n[limits]\n{line}\n");
         let error = Configuration::parse(&text, Path::new("a.toml"), Path::new("")).unwrap_err();
         assert!(matches!(error, ConfigurationError::Key { .. }), "{line}: {error}");
     }
+}
+
+#[test]
+fn the_limits_of_the_readme_are_taken() {
+    let readme = include_str!("../../../README.md");
+    let (_, limits) = readme.split_once("\n[limits]").unwrap();
+    let (limits, _) = limits.split_once("\n[budgets]").unwrap();
+    assert!(limits.contains("run-seconds     = 86400"), "{limits}");
+    let text = format!("name = \"a\"\nconnector = \"a\"\n[limits]{limits}\n");
+    Configuration::parse(&text, Path::new("a.toml"), Path::new("")).unwrap();
 }
 
 #[test]

@@ -134,8 +134,9 @@ fn make_private(folder: &Path) -> std::io::Result<()> {
 
 #[cfg(unix)]
 fn open_no_follow(path: &Path) -> std::io::Result<File> {
-    use rustix::fs::{Mode, OFlags};
-    let file = rustix::fs::open(path, OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    use nix::fcntl::{OFlag, open};
+    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = open(path, flags, nix::sys::stat::Mode::empty())?;
     Ok(File::from(file))
 }
 
@@ -146,7 +147,7 @@ fn is_ours(folder: &Path, is_cache: bool) -> bool {
     /// In a sticky folder, such as `/tmp`, nobody can replace what is another's.
     const STICKY: u32 = 0o1000;
     fs::symlink_metadata(folder).is_ok_and(|metadata| {
-        let owned = metadata.uid() == rustix::process::geteuid().as_raw();
+        let owned = metadata.uid() == nix::unistd::geteuid().as_raw();
         let closed = metadata.mode() & 0o022 == 0;
         if is_cache {
             owned && closed
@@ -159,7 +160,7 @@ fn is_ours(folder: &Path, is_cache: bool) -> bool {
 #[cfg(unix)]
 fn has_no_other_writer(metadata: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    metadata.uid() == rustix::process::geteuid().as_raw() && metadata.mode() & 0o022 == 0
+    metadata.uid() == nix::unistd::geteuid().as_raw() && metadata.mode() & 0o022 == 0
 }
 
 // Elsewhere there is no simple way to tell who may write: no cache.

@@ -99,7 +99,7 @@ impl Connector {
     ) -> Result<T, Fault> {
         let CallContext { limits, mut lent } = context;
         let redactor: Redactor = lent.redactor();
-        lent.start(&limits);
+        let time = lent.start(&limits);
         let mut store = Store::new(&self.engine.wasmtime, CallState::new(limits, lent));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.output);
@@ -116,23 +116,23 @@ impl Connector {
             Ok(UpdateDeadline::Yield(1))
         });
 
-        let answer = tokio::time::timeout(limits.call, async {
+        let called = time.within(async {
             let guest = self.pre.instantiate_async(&mut store).await?;
             function(&guest, &mut store).await
-        })
-        .await;
+        });
+        let answer = called.await;
         let state = store.data();
         tracing::trace!(memory = state.limiter.used(), ticks = state.ticks, "call ended");
         state.lent.log_printed(&state.printed());
         let stack = self.engine.stack;
         match answer {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => {
+            Some(Ok(answer)) => Ok(answer),
+            Some(Err(error)) => {
                 // The names of its functions are its own words.
                 tracing::debug!("guest failed: {}", plain(&redactor.text(&format!("{error:?}"))));
                 Err(Fault::classify(&error, state, &limits, stack, &redactor))
             }
-            Err(_) => Err(Fault::Limit(LimitReached::new(Limit::Call, &limits, stack))),
+            None => Err(Fault::Limit(LimitReached::new(Limit::Call, &limits, stack))),
         }
     }
 }

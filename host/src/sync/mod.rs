@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::contract::api::{self, Access, ErrorKind};
 use crate::integration::{CallError, Integration};
@@ -42,6 +43,9 @@ pub enum SyncError {
     /// Somebody stopped it before it began to read.
     #[error("stopped before anything was read")]
     Stopped,
+    /// It reached its limit before it began to read.
+    #[error("it reached its limit of {0} s (`run-seconds`) before anything was read")]
+    TimedOut(u64),
 }
 
 impl SyncError {
@@ -52,6 +56,9 @@ impl SyncError {
             Self::Call(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Stopped => None,
+            Self::TimedOut(_) => {
+                Some("the vendor made it wait: try later, or raise `run-seconds` under `[limits]`".to_owned())
+            }
         }
     }
 }
@@ -94,9 +101,23 @@ pub async fn run(
 ) -> Result<Summary, SyncError> {
     let started = Instant::now();
     let requests = Arc::new(AtomicU64::new(0));
+    // A run that takes too long ends as one that is stopped.
+    let (asked_to_stop, stop) = (stop.clone(), stop.child_token());
+    let longest = serving.current().longest_run;
+    let _deadline = AbortOnDropHandle::new(tokio::spawn({
+        let stop = stop.clone();
+        async move {
+            tokio::time::sleep(longest).await;
+            stop.cancel();
+        }
+    }));
     let (integration, report) = tokio::select! {
         checked = check_serving(&serving, observer.as_ref(), &requests) => checked?,
-        () = stop.cancelled() => return Err(SyncError::Stopped),
+        () = stop.cancelled() => return Err(if asked_to_stop.is_cancelled() {
+            SyncError::Stopped
+        } else {
+            SyncError::TimedOut(longest.as_secs())
+        }),
     };
     observer.event(Event::Checked { report: &report });
 
@@ -126,16 +147,6 @@ pub async fn run(
         })
         .await?;
     observer.event(Event::RunStarted { resumed: run.resumed });
-    // A run that takes too long ends as one that is stopped.
-    let (asked_to_stop, stop) = (stop.clone(), stop.child_token());
-    let deadline = {
-        let (longest, stop) = (integration.longest_run, stop.clone());
-        tokio::spawn(async move {
-            tokio::time::sleep(longest).await;
-            stop.cancel();
-        })
-    };
-
     let streams = Streams {
         serving: Arc::clone(&serving),
         integration: Arc::clone(&integration),
@@ -146,35 +157,23 @@ pub async fn run(
         run: run.id,
         account: report.account.clone(),
     };
-    let mut summaries: Vec<StreamSummary> = Vec::new();
-    let mut wanted = Vec::new();
-    for spec in integration.selected.clone() {
-        let Some(outcome) = refusal(&report, &spec) else {
-            wanted.push(spec);
-            continue;
-        };
-        let (name, why) = (spec.name.clone(), outcome.why());
-        store.with(move |store| store.end_stream(run.id, &name, StreamState::Skipped, &why)).await?;
-        let summary = StreamSummary::new(&spec, outcome);
-        observer.event(Event::StreamEnded { summary: &summary });
-        summaries.push(summary);
-    }
-    // What was read before the run was interrupted, too.
-    streams.take_back().await?;
-    while !wanted.is_empty() {
-        summaries.extend(streams.read(wanted).await?);
-        wanted = streams.take_back().await?;
-        summaries.retain(|summary| !wanted.iter().any(|spec| spec.name == summary.stream));
-    }
+    let read = streams.read_all(&report).await;
+    let sent = crate::capability::requests_sent(&requests);
+    let mut summaries = match read {
+        Ok(summaries) => summaries,
+        Err(error) => {
+            // What it cost is told all the same; the next run goes on from there.
+            store.with(move |store| store.add_requests(run.id, sent)).await?;
+            return Err(error);
+        }
+    };
 
-    deadline.abort();
     let order = |summary: &StreamSummary| {
         integration.selected.iter().position(|stream| stream.name == summary.stream)
     };
     summaries.sort_by_key(order);
     let complete = summaries.iter().all(StreamSummary::is_complete_enough);
     let stopped = summaries.iter().any(|summary| summary.outcome == StreamOutcome::Stopped);
-    let sent = crate::capability::requests_sent(&requests);
     let (entities, relations, problems, problem_count, connectors) = store
         .with(move |store| {
             store.add_requests(run.id, sent)?;
@@ -225,6 +224,30 @@ struct Streams {
 }
 
 impl Streams {
+    /// Reads all that may be read, and again what a connector read that was rolled back.
+    async fn read_all(&self, report: &api::Report) -> Result<Vec<StreamSummary>, SyncError> {
+        let (mut summaries, mut wanted) = (Vec::new(), Vec::new());
+        for spec in self.integration.selected.clone() {
+            let Some(outcome) = refusal(report, &spec) else {
+                wanted.push(spec);
+                continue;
+            };
+            let (run, name, why) = (self.run, spec.name.clone(), outcome.why());
+            self.store.with(move |store| store.end_stream(run, &name, StreamState::Skipped, &why)).await?;
+            let summary = StreamSummary::new(&spec, outcome);
+            self.observer.event(Event::StreamEnded { summary: &summary });
+            summaries.push(summary);
+        }
+        // What was read before the run was interrupted, too.
+        self.take_back().await?;
+        while !wanted.is_empty() {
+            summaries.extend(self.read(wanted).await?);
+            wanted = self.take_back().await?;
+            summaries.retain(|summary| !wanted.iter().any(|spec| spec.name == summary.stream));
+        }
+        Ok(summaries)
+    }
+
     /// Reads these, side by side.
     async fn read(&self, specs: Vec<StreamSpec>) -> Result<Vec<StreamSummary>, SyncError> {
         let mut tasks = JoinSet::new();

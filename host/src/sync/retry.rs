@@ -14,6 +14,8 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
 /// Where a request may be sent every so many seconds, or less often, an endpoint is slow: those of logs are.
 const SLOW: u32 = 10;
+/// How much longer the first pause is there, so that as many attempts reach as far as the longest one.
+const SLOWER: u32 = 8;
 
 /// How long to try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ impl RetryPolicy {
     #[must_use]
     pub fn within(self, budget: Option<&RequestBudget>) -> Self {
         let is_slow = budget.is_some_and(|budget| budget.per_seconds / budget.requests.max(1) >= SLOW);
-        Self { longest: if is_slow { self.longest_slow } else { self.longest }, ..self }
+        if is_slow { Self { first: self.first * SLOWER, longest: self.longest_slow, ..self } } else { self }
     }
 }
 
@@ -127,12 +129,16 @@ mod tests {
         }
     }
 
-    #[test]
-    fn logs_are_waited_for_longer() {
+    #[tokio::test(start_paused = true)]
+    async fn logs_are_waited_for_longer() {
         let budget = |requests| RequestBudget { name: "log".to_owned(), requests, per_seconds: 60 };
-        let longest =
-            |budget: Option<RequestBudget>| RetryPolicy::default().within(budget.as_ref()).longest.as_secs();
-        assert_eq!([longest(None), longest(Some(budget(200))), longest(Some(budget(2)))], [32, 32, 120]);
+        let policy = |requests| RetryPolicy::default().within(Some(&budget(requests)));
+        assert_eq!(policy(200), RetryPolicy::default());
+        let (calls, pauses, _) = pauses(policy(2), ErrorKind::Unavailable(None), u32::MAX).await;
+        assert_eq!(calls, 7);
+        for (pause, least) in pauses.iter().zip([8, 16, 32, 64, 120, 120]) {
+            assert!((least..=2 * least).contains(pause), "{pauses:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -374,22 +374,20 @@ impl Reader {
     }
 
     async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
-        let outcome = match error.kind() {
-            // The next stream would fail in the same way.
-            Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)) => return Err(error.into()),
-            _ if summary.pages == 0
-                && let Some(refused) = refused(&error) =>
-            {
-                StreamOutcome::skipped(refused)
-            }
-            _ => StreamOutcome::Incomplete { reason: error.to_string(), hint: error.hint() },
+        // The next stream would fail in the same way.
+        let ends_all =
+            matches!(error.kind(), Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)));
+        let outcome = match refused(&error).filter(|_| summary.pages == 0) {
+            Some(refused) => StreamOutcome::skipped(refused),
+            None => StreamOutcome::Incomplete { reason: error.to_string(), hint: error.hint() },
         };
         if let CallError::Connector(error) = &error
             && let Some(detail) = &error.detail
         {
             tracing::debug!(stream = self.spec.name, "{}", plain(detail));
         }
-        self.end_with(summary, outcome).await
+        let summary = self.end_with(summary, outcome).await?;
+        if ends_all { Err(error.into()) } else { Ok(summary) }
     }
 
     async fn end_with(

@@ -4,15 +4,17 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::rejection::JsonRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use utoipa::{IntoParams, OpenApi, ToSchema};
+use utoipa::openapi;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 use zeroize::Zeroizing;
 
 use crate::configuration::{Draft, FieldProblem};
@@ -33,16 +35,30 @@ const MOST: u32 = 1000;
     info(
         title = "connector-host",
         description = "Integrations, their runs and what they read. Every request bears the token: \
-                       `Authorization: Bearer TOKEN`. Times are RFC 3339 in UTC. What goes wrong is told as `Wrong`."
+                       `Authorization: Bearer TOKEN` (else 401, and 429 after ten wrong ones in a minute). Times are RFC \
+                       3339 in UTC. What goes wrong is told as `Wrong`, with 400 where a parameter can't be read and 500 \
+                       where the store can't."
     ),
     servers((url = "/api/v1")),
     paths(
         status, integrations, create, check, integration, remove, sync, stop, pause, resume, runs, changes, types, entities,
         report, connectors, activate, roll_back
     ),
-    components(schemas(Wrong))
+    components(schemas(Wrong)),
+    security(("token" = [])),
+    modifiers(&Token)
 )]
 struct Document;
+
+/// What every request bears.
+struct Token;
+
+impl Modify for Token {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+        document.components.get_or_insert_default().add_security_scheme("token", scheme);
+    }
+}
 
 /// What went wrong.
 #[derive(Serialize, ToSchema)]
@@ -116,6 +132,36 @@ impl From<JsonRejection> for No {
     }
 }
 
+impl From<QueryRejection> for No {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, Problem { error: rejection.body_text(), hint: None })
+    }
+}
+
+impl From<PathRejection> for No {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(StatusCode::NOT_FOUND, Problem { error: rejection.body_text(), hint: None })
+    }
+}
+
+/// A part of the path; what is wrong with it is told as everything here is.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(No))]
+struct Path<T>(T);
+
+/// The parameters; what is wrong with them is told as everything here is.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(No))]
+struct Query<T>(T);
+
+/// What a program is told that asks in another way.
+async fn not_so() -> Response {
+    refused(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "the API has this path for another method; `/api/v1/openapi.json` describes it",
+    )
+}
+
 /// What a program is told that asks for something else.
 pub(super) async fn missing() -> Response {
     refused(StatusCode::NOT_FOUND, "the API has no such path; `/api/v1/openapi.json` describes it")
@@ -141,6 +187,7 @@ pub(crate) fn router() -> Router<Arc<Daemon>> {
         .route("/connectors", get(connectors))
         .route("/connectors/activate", post(activate))
         .route("/connectors/{name}/rollback", post(roll_back))
+        .method_not_allowed_fallback(not_so)
 }
 
 /// An integration to be made: a draft, and its secrets.
@@ -194,7 +241,12 @@ fn find(daemon: &Daemon, name: &str) -> Result<IntegrationStatus, No> {
     post,
     path = "/integrations",
     request_body = NewIntegration,
-    responses((status = 201, body = IntegrationStatus), (status = 422, body = Wrong), (status = 409, body = Wrong))
+    responses(
+        (status = 201, body = IntegrationStatus),
+        (status = 404, body = Wrong, description = "There is no such connector"),
+        (status = 409, body = Wrong),
+        (status = 422, body = Wrong)
+    )
 )]
 async fn create(
     State(daemon): State<Arc<Daemon>>,
@@ -211,7 +263,12 @@ async fn create(
     post,
     path = "/check",
     request_body = NewIntegration,
-    responses((status = 200, body = Checked), (status = 422, body = Wrong), (status = 409, body = Wrong))
+    responses(
+        (status = 200, body = Checked),
+        (status = 404, body = Wrong, description = "There is no such connector"),
+        (status = 409, body = Wrong, description = "The vendor refused"),
+        (status = 422, body = Wrong)
+    )
 )]
 async fn check(
     State(daemon): State<Arc<Daemon>>,
@@ -237,6 +294,7 @@ async fn integration(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Removal {
     /// Whether what was read of it is removed as well.
     #[serde(default)]
@@ -324,6 +382,7 @@ async fn read<T: Default + Send + 'static>(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Limit {
     /// The most of them: 1 to 1000.
     limit: Option<u32>,
@@ -352,6 +411,7 @@ async fn runs(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct OfRun {
     /// The run.
     run: i64,
@@ -391,6 +451,7 @@ async fn types(
 }
 
 #[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Which {
     /// The source type: `user`.
     r#type: String,
@@ -474,12 +535,16 @@ async fn report(
     State(daemon): State<Arc<Daemon>>,
     Path(name): Path<String>,
     Query(limit): Query<Limit>,
-) -> Result<Json<Option<Report>>, No> {
+) -> Result<Json<Report>, No> {
     let asked = name.clone();
     let report = read(&daemon, &name, move |store| {
         Ok(Some(Report::new(store, Some(&asked), chrono::Utc::now(), limit.get())?))
     });
-    Ok(Json(report.await?))
+    let nothing = || {
+        let error = format!("nothing was read of `{name}` yet");
+        No::new(StatusCode::NOT_FOUND, Problem { error, hint: None })
+    };
+    Ok(Json(report.await?.ok_or_else(nothing)?))
 }
 
 /// The connectors there are.
@@ -525,4 +590,27 @@ async fn roll_back(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) 
     let swapped = daemon.registry.roll_back(&name, "rolled back by hand").await?;
     daemon.swapped().await;
     Ok(Json(swapped))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_says_where_each_parameter_stands() {
+        let document = serde_json::to_value(Document::openapi()).unwrap();
+        let mut seen = 0;
+        for (path, methods) in document["paths"].as_object().unwrap() {
+            for operation in methods.as_object().unwrap().values() {
+                for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                    let name = parameter["name"].as_str().unwrap();
+                    let is_in_path = path.contains(&format!("{{{name}}}"));
+                    assert_eq!(parameter["in"], if is_in_path { "path" } else { "query" }, "{path} {name}");
+                    seen += 1;
+                }
+            }
+        }
+        assert!(seen > 20, "{seen}");
+        assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    }
 }

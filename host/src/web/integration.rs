@@ -21,6 +21,10 @@ use crate::store::{ChangeRow, RunId, RunRow, Store, StoreError, StoredProblem, T
 const RUNS: u32 = 20;
 /// Changes and problems on a page.
 const SHOWN: u32 = 100;
+/// Changes on the page of an integration.
+const CHANGES: u32 = 10;
+/// Where buttons of this page lead back to.
+pub(super) const HERE: &str = "integration";
 /// Lines of the log that are shown.
 const LINES: usize = 50;
 
@@ -32,6 +36,9 @@ struct IntegrationPage {
     streams: Vec<StreamAccess>,
     types: Vec<TypeCount>,
     runs: Vec<RunRow>,
+    /// The last run that ended, and what it found other than before.
+    changed: Option<RunRow>,
+    changes: Vec<ChangeRow>,
     problems: Vec<StoredProblem>,
     connectors: Vec<ConnectorStatus>,
     connector_message: Option<String>,
@@ -44,6 +51,8 @@ struct IntegrationPage {
 struct IntegrationLive<'a> {
     csrf: &'a str,
     integration: &'a IntegrationStatus,
+    /// Where a button leads back to.
+    here: &'a str,
 }
 
 /// What the last run found that it may read.
@@ -96,7 +105,7 @@ pub(super) async fn read<T: Default + Send + 'static>(
 impl IntegrationPage {
     /// The part that follows what happens, as it is now.
     fn live(&self) -> IntegrationLive<'_> {
-        IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration }
+        IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration, here: HERE }
     }
 }
 
@@ -127,6 +136,11 @@ fn access(manifest: Option<&Manifest>, last: Option<&RunRow>) -> Vec<StreamAcces
     streams.collect()
 }
 
+/// The last run that ended.
+fn last_ended(runs: &[RunRow]) -> Option<&RunRow> {
+    runs.iter().find(|run| run.finished_at.is_some())
+}
+
 async fn show(
     State(web): State<Arc<Web>>,
     Extension(session): Signed,
@@ -140,7 +154,7 @@ async fn show(
     let status = web.daemon.status();
     let of_it = |one: &ConnectorStatus| Some(&one.connector) == integration.connector_name.as_ref();
     let connectors = status.connectors.into_iter().filter(of_it).collect();
-    let (types, runs, problems) = match &integration.connector_name {
+    let (types, runs, changes, problems) = match &integration.connector_name {
         Some(_) => {
             let asked = name.clone();
             let stored = read(&web, &name, move |store| {
@@ -149,7 +163,11 @@ async fn show(
                     Some(run) => store.problems(RunId(run.run), SHOWN)?,
                     None => Vec::new(),
                 };
-                Ok((store.type_counts(&asked)?, runs, problems))
+                let changes = match last_ended(&runs) {
+                    Some(run) => store.changes_of(&asked, RunId(run.run), CHANGES)?,
+                    None => Vec::new(),
+                };
+                Ok((store.type_counts(&asked)?, runs, changes, problems))
             });
             stored.await?
         }
@@ -161,6 +179,8 @@ async fn show(
         frame: Frame::new(&session),
         streams: access(manifest.as_ref(), runs.first()),
         types,
+        changed: last_ended(&runs).cloned(),
+        changes,
         runs,
         problems,
         connectors,
@@ -181,7 +201,7 @@ async fn events(
     Ok(live::follow(&web, session, move || {
         let integration = daemon.status().integrations.into_iter().find(|one| one.name == name);
         let render = |integration: &IntegrationStatus| {
-            IntegrationLive { csrf: &csrf, integration }.render().unwrap_or_default()
+            IntegrationLive { csrf: &csrf, integration, here: HERE }.render().unwrap_or_default()
         };
         integration.as_ref().map(render).unwrap_or_default()
     }))

@@ -25,6 +25,8 @@ struct ListPage {
 struct ListLive<'a> {
     csrf: &'a str,
     status: &'a Status,
+    /// Where a button leads back to.
+    here: &'a str,
 }
 
 #[derive(Template)]
@@ -48,7 +50,7 @@ pub(super) fn router() -> Router<Arc<Web>> {
 impl ListPage {
     /// The part that follows what happens, as it is now.
     fn live(&self) -> ListLive<'_> {
-        ListLive { csrf: &self.frame.csrf, status: &self.status }
+        ListLive { csrf: &self.frame.csrf, status: &self.status, here: "" }
     }
 }
 
@@ -60,13 +62,13 @@ async fn events(State(web): State<Arc<Web>>, Extension(session): Signed) -> Resp
     let daemon = Arc::clone(&web.daemon);
     let csrf = session.csrf.clone();
     live::follow(&web, session, move || {
-        ListLive { csrf: &csrf, status: &daemon.status() }.render().unwrap_or_default()
+        ListLive { csrf: &csrf, status: &daemon.status(), here: "" }.render().unwrap_or_default()
     })
 }
 
 /// Where a button was: there it leads back to.
 fn back(posted: &Posted, name: &str) -> Response {
-    let to = if posted.field("back") == "integration" {
+    let to = if posted.field("back") == super::integration::HERE {
         format!("/integrations/{name}")
     } else {
         "/integrations".to_owned()

@@ -177,6 +177,11 @@ impl Way {
         self
     }
 
+    /// Whether it can't go on.
+    fn is_wrong(&self) -> bool {
+        self.trouble.is_some() || !self.problems.is_empty()
+    }
+
     /// What is wrong with a field.
     fn wrong(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.reason.as_str())
