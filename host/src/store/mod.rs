@@ -4,41 +4,43 @@
 //! from the last page. Only a complete stream marks what it did not see as gone. What is as it was costs no write but a bit
 //! in its page's list of what was seen.
 //!
-//! `run` begins and ends runs and streams, `page` keeps a page, `change` tells what is other than before, `read`
-//! answers.
+//! `run` and `stream` begin and end, `page` keeps a page, `change` tells what is other than before, `read`, `history`,
+//! `browse` and `query` answer.
 
 mod browse;
 mod change;
+mod history;
 mod page;
 mod query;
 mod read;
 mod run;
+mod stream;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 
 pub use browse::{Access, Entities, Found, Key, Linked, PageOf, Turn, TypeCount};
 pub use change::FieldChange;
+pub use history::{ChangeRow, RunRow, RunStreamRow};
 pub use page::PageReader;
 pub use query::{Asked, Cell};
-pub use read::{
-    ChangeRow, ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, RunRow, RunStreamRow,
-    StoredProblem, UsageRow,
-};
-pub use run::{Effort, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState, Why};
+pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use run::{RunId, RunStart, StartedRun};
+pub use stream::{Effort, StreamCheckpoint, StreamState, Why};
 
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
 /// What leads from each schema to the next one. Never changed once released: a change is a migration of its own.
 ///
 /// Our own loop, because the migration library for `rusqlite` is three releases of it behind.
-const MIGRATIONS: [(i32, &str); 3] = [
+const MIGRATIONS: [(i32, &str); 4] = [
     (5, include_str!("migrations/1-tables.sql")),
     (6, include_str!("migrations/2-views.sql")),
     (7, include_str!("migrations/3-browse.sql")),
+    (8, include_str!("migrations/4-known.sql")),
 ];
 /// What SQLite keeps in memory of a store that is written to.
 const CACHE_KIB: i64 = 16 << 10;
@@ -46,7 +48,7 @@ const CACHE_KIB: i64 = 16 << 10;
 /// change is written once.
 const WAL_PAGES: i64 = 8 << 10;
 /// The schema of this release.
-const SCHEMA_VERSION: i32 = 7;
+const SCHEMA_VERSION: i32 = 8;
 /// The first schema that migrations lead on from; earlier ones were never released.
 const FIRST_SCHEMA: i32 = 5;
 
@@ -242,6 +244,21 @@ impl Store {
              PRAGMA user_version = {SCHEMA_VERSION};\nCOMMIT;"
         );
         self.connection.execute_batch(&script).map_err(|error| self.sqlite(error))
+    }
+
+    /// All that `write` does, or nothing of it.
+    fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let path = self.path.clone();
+        let done = || -> rusqlite::Result<T> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = write(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        done().map_err(|error| StoreError::Sqlite { path, error })
     }
 
     fn pragma(&self, name: &str) -> Result<i32, StoreError> {

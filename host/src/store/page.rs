@@ -1,7 +1,7 @@
 //! A page on its way into the store.
 
 use roaring::RoaringTreemap;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::change::{self, FieldChange, Kind, Object};
 use super::run::now;
@@ -38,18 +38,15 @@ impl Store {
         page: &Page,
         reader: &PageReader,
     ) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let mut commit = || -> rusqlite::Result<()> {
-            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        self.write(|transaction| {
             let integration: i64 = transaction
                 .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
                 .query_row([run.0], |row| row.get(0))?;
-            let connector = connector_id(&transaction, reader)?;
+            let connector = connector_id(transaction, reader)?;
             let is_baseline = transaction
                 .prepare_cached("SELECT baseline FROM run_stream WHERE run_id = ?1 AND stream = ?2")?
                 .query_row(params![run.0, stream], |row| row.get(0))?;
-            let writer =
-                PageWriter { transaction: &transaction, integration, run, stream, connector, is_baseline };
+            let writer = PageWriter { transaction, integration, run, stream, connector, is_baseline };
             let entities = writer.entities(&page.entities)?;
             let relations = writer.relations(&page.relations)?;
             writer.usages(&page.usages)?;
@@ -59,9 +56,8 @@ impl Store {
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
                 writer.mark_gone()?;
             }
-            transaction.commit()
-        };
-        commit().map_err(|error| StoreError::Sqlite { path, error })
+            Ok(())
+        })
     }
 }
 

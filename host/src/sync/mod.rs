@@ -121,6 +121,7 @@ pub async fn run(
                     account: account.as_deref(),
                     tenant: &tenant,
                     scope: &scope,
+                    yields: &manifest.yields(),
                 })
             }
         })
