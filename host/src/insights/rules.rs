@@ -12,7 +12,7 @@ pub const INSIGHTS: &[Insight] = &[
                an authenticator of his own.",
         severity: Severity::High,
         columns: &["user name", "created", "last login"],
-        needs: Needs::Type("user"),
+        needs: &[Needs::Type("user")],
         select: "SELECT integration, type, id, name, normal ->> 'username', normal ->> 'created', normal ->> 'last_login'
                  FROM entities
                  WHERE type = 'user' AND (:integration IS NULL OR integration = :integration)
@@ -26,7 +26,7 @@ pub const INSIGHTS: &[Insight] = &[
                for years.",
         severity: Severity::High,
         columns: &["user name", "last login"],
-        needs: Needs::Type("user"),
+        needs: &[Needs::Type("user")],
         select: "SELECT integration, type, id, name, normal ->> 'username', normal ->> 'last_login'
                  FROM entities
                  WHERE type = 'user' AND (:integration IS NULL OR integration = :integration)
@@ -39,7 +39,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Groups whose members sign in without a second factor, whatever is set for each of them.",
         severity: Severity::High,
         columns: &["members"],
-        needs: Needs::Type("group"),
+        needs: &[Needs::Type("group")],
         select: "SELECT e.integration, e.type, e.id, e.name,
                         (SELECT count(*) FROM relations r
                          WHERE r.integration = e.integration AND r.child_entity_type = 'connection'
@@ -55,7 +55,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Codes that replace the second factor and have no end. Who finds one on paper gets in next year as well.",
         severity: Severity::High,
         columns: &["holder", "issued by", "created", "uses left"],
-        needs: Needs::Type("bypass-code"),
+        needs: &[Needs::Type("bypass-code")],
         select: CODES_WITHOUT_EXPIRY,
     },
     Insight {
@@ -64,7 +64,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Codes that replace the second factor as often as somebody likes, until they expire.",
         severity: Severity::Medium,
         columns: &["holder", "issued by", "created", "expires"],
-        needs: Needs::Type("bypass-code"),
+        needs: &[Needs::Type("bypass-code")],
         select: CODES_WITH_UNLIMITED_USES,
     },
     Insight {
@@ -74,7 +74,7 @@ pub const INSIGHTS: &[Insight] = &[
                within the last 90 days who never signed in are left out.",
         severity: Severity::Medium,
         columns: &["user name", "last login", "created"],
-        needs: Needs::Type("user"),
+        needs: &[Needs::Type("user")],
         select: "SELECT integration, type, id, name, normal ->> 'username', normal ->> 'last_login', normal ->> 'created'
                  FROM entities
                  WHERE type = 'user' AND (:integration IS NULL OR integration = :integration)
@@ -89,7 +89,7 @@ pub const INSIGHTS: &[Insight] = &[
                opens everybody's MFA.",
         severity: Severity::High,
         columns: &["e-mail", "last login"],
-        needs: Needs::Type("administrator"),
+        needs: &[Needs::Type("administrator")],
         select: "SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0, a.normal ->> 'last_login'
                  FROM entities a
                  WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
@@ -110,7 +110,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Active administrators who did not sign in within the last 90 days, or never as far as the vendor says.",
         severity: Severity::High,
         columns: &["e-mail", "last login", "created"],
-        needs: Needs::Type("administrator"),
+        needs: &[Needs::Type("administrator")],
         select: "SELECT integration, type, id, name, normal -> 'emails' ->> 0, normal ->> 'last_login', normal ->> 'created'
                  FROM entities
                  WHERE type = 'administrator' AND (:integration IS NULL OR integration = :integration)
@@ -125,7 +125,7 @@ pub const INSIGHTS: &[Insight] = &[
                away) or more than five (each of them can do everything).",
         severity: Severity::Medium,
         columns: &["e-mail", "owners altogether"],
-        needs: Needs::Type("administrator"),
+        needs: &[Needs::Type("administrator")],
         select: "WITH owner AS (
                      SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0 AS email,
                             count(*) OVER (PARTITION BY a.integration) AS owners
@@ -143,7 +143,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Applications that every user of the account may reach, those who join later included.",
         severity: Severity::Medium,
         columns: &["type", "last used"],
-        needs: Needs::Type("application"),
+        needs: &[Needs::Type("application")],
         select: "SELECT a.integration, a.type, a.id, a.name, a.normal ->> 'application_type',
                         (SELECT u.last_success FROM usages u
                          WHERE u.integration = a.integration AND u.resource_type = a.type AND u.resource_id = a.id
@@ -161,7 +161,7 @@ pub const INSIGHTS: &[Insight] = &[
                found, because nobody knows.",
         severity: Severity::Low,
         columns: &["log read from", "log read to"],
-        needs: Needs::Log,
+        needs: &[Needs::Type("application"), Needs::Log],
         select: "SELECT u.integration, 'application', u.application_id, u.application, u.window_from, u.window_to
                  FROM application_usage u
                  WHERE (:integration IS NULL OR u.integration = :integration) AND NOT u.is_deleted
@@ -175,7 +175,7 @@ pub const INSIGHTS: &[Insight] = &[
                who gets in.",
         severity: Severity::High,
         columns: &["grants"],
-        needs: Needs::Type("service-account"),
+        needs: &[Needs::Type("service-account")],
         select: "SELECT s.integration, s.type, s.id, s.name, group_concat(r.privilege, ', ' ORDER BY r.privilege)
                  FROM entities s JOIN relations r ON r.integration = s.integration
                      AND r.parent_entity_type = 'identity' AND r.parent_type = s.type AND r.parent_id = s.id
@@ -190,7 +190,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Phones that more than one user owns: nobody can tell who of them approved a sign-in.",
         severity: Severity::Medium,
         columns: &["users", "their names"],
-        needs: Needs::Type("phone"),
+        needs: &[Needs::Type("phone")],
         select: "SELECT p.integration, p.type, p.id, p.name, s.users,
                         (SELECT group_concat(n.name, ', ') FROM (
                              SELECT e.name FROM relations o

@@ -98,9 +98,14 @@ fn where_nothing_was_read_nothing_is_known() {
     for insight in INSIGHTS {
         assert_eq!(store.finds(insight.name), None, "{}", insight.name);
     }
-    // All was read, and there is none of it.
+    // All was read that was selected; whether that yields users, no release before this one kept.
     store.connection.execute("UPDATE run_stream SET state = 'complete'", []).unwrap();
+    assert_eq!(store.finds("users-in-bypass"), None);
+    let yields =
+        "INSERT INTO stream_type VALUES (1, 'user', 's'), (1, 'group', 't'), (1, 'application', 's')";
+    store.connection.execute(yields, []).unwrap();
     store.expect("users-in-bypass", &[]);
+    assert_eq!(store.finds("groups-in-bypass"), None, "its stream was not selected");
     assert_eq!(store.finds("unused-applications"), None, "no log was read");
 }
 
