@@ -4,7 +4,7 @@
 //! from the last page. Only a complete stream marks what it did not see as gone. What is as it was costs no write but a bit
 //! in its page's list of what was seen.
 //!
-//! `run` and `stream` begin and end, `page` keeps a page, `change` tells what is other than before, `read`, `history`,
+//! `run` and `stream` begin and end, `page` keeps a page (with `usage`, and `seen`), `change` tells what is other than before, `read`, `history`,
 //! `browse` and `query` answer.
 
 mod browse;
@@ -14,7 +14,9 @@ mod page;
 mod query;
 mod read;
 mod run;
+mod seen;
 mod stream;
+mod usage;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -103,6 +105,18 @@ pub enum StoreError {
         /// Connector and hosts of the data that is there.
         known: String,
     },
+    /// A page came for a stream that has ended.
+    #[error(
+        "the stream `{stream}` of run {run} in the store `{path}` has ended: no page of it is kept any more"
+    )]
+    StreamEnded {
+        /// The file.
+        path: PathBuf,
+        /// The run.
+        run: i64,
+        /// The stream.
+        stream: String,
+    },
     /// SQLite failed.
     #[error("the store `{path}` failed: {error}")]
     Sqlite {
@@ -149,6 +163,7 @@ impl StoreError {
                 }
                 _ => None,
             },
+            Self::StreamEnded { .. } => Some("another program goes on with the run: sync again once it ended".to_owned()),
             Self::GivenUp(_) => None,
         }
     }

@@ -6,7 +6,7 @@ use rusqlite::{Row, params};
 use serde::Serialize;
 
 use super::change::Object;
-use super::page::seen;
+use super::seen::{By, seen};
 use super::{RunId, Store, StoreError};
 
 /// An entity that is there.
@@ -315,8 +315,9 @@ impl Store {
             .prepare("SELECT stream, state = 'complete' AND whole FROM run_stream WHERE run_id = ?1")?
             .query_map([run.0], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
+        // An object counts whichever stream saw it.
+        let seen_by_any = seen(&self.connection, run, object, By::Others(""))?;
         for (stream, is_whole) in streams {
-            let seen = if is_whole { None } else { Some(seen(&self.connection, run, &stream, object)?) };
             // Of a stream that was read whole, what is there was seen.
             let mut here = self.connection.prepare_cached(&format!(
                 "SELECT {columns}, id, first_seen_run = ?1 FROM {table}
@@ -326,7 +327,7 @@ impl Store {
             let mut rows = here.query(params![run.0, stream])?;
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get(3)?;
-                if seen.as_ref().is_none_or(|seen| seen.contains(id.unsigned_abs())) {
+                if is_whole || seen_by_any.contains(id.unsigned_abs()) {
                     let count = counts.entry(kind(row)?).or_default();
                     count.seen += 1;
                     count.new += u64::from(row.get::<_, bool>(4)?);

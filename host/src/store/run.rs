@@ -145,11 +145,13 @@ impl Store {
     /// When SQLite fails.
     pub fn finish_run(&mut self, run: RunId, complete: bool) -> Result<(), StoreError> {
         let outcome = if complete { "complete" } else { "partial" };
-        let finished = self.connection.execute(
-            "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
-            params![run.0, now(), outcome],
-        );
-        finished.map(drop).map_err(|error| self.sqlite(error))
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
+                params![run.0, now(), outcome],
+            )?;
+            transaction.execute("DELETE FROM usage_before WHERE run_id = ?1", [run.0]).map(drop)
+        })
     }
 }
 
@@ -162,6 +164,12 @@ fn abandon(transaction: &Transaction<'_>, integration: i64, but: Option<i64>) ->
              SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NULL AND id IS NOT ?2
          )",
         params![integration, but, now()],
+    )?;
+    transaction.execute(
+        "DELETE FROM usage_before WHERE run_id IN (
+             SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NULL AND id IS NOT ?2
+         )",
+        params![integration, but],
     )?;
     transaction.execute(
         "UPDATE run SET finished_at = ?3, outcome = 'partial', abandoned = 1

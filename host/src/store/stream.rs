@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use rusqlite::{OptionalExtension, Transaction, params};
 
+use super::change::Object;
 use super::run::now;
-use super::{RunId, Store, StoreError};
+use super::seen::{By, seen};
+use super::{RunId, Store, StoreError, usage};
 
 /// What reading a stream cost beside its pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -186,38 +188,23 @@ impl Store {
 
     /// Takes back what the connector with this digest read of `stream` in `run`, and makes the stream be read again from
     /// where it began. What it was the first to see is forgotten, what it saw again counts as not seen: unless the
-    /// reading again sees it, it is gone. `false` where it read nothing that was not taken back already.
+    /// reading again sees it, it is gone. Usages are what they were before the run. `false` where it read nothing that was not taken back already.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
     pub fn take_back(&mut self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
         self.write(|transaction| {
-            let key = params![run.0, stream, digest];
             let pages = transaction.execute(
                 "UPDATE run_page SET distrusted = 1 WHERE run_id = ?1 AND stream = ?2 AND NOT distrusted
                      AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)",
-                key,
+                params![run.0, stream, digest],
             )?;
             if pages == 0 {
                 return Ok(false);
             }
-            // What it was the first to see was never there, as far as anybody else knows.
-            for table in ["entity", "relation"] {
-                let first_seen = format!(
-                    "FROM {table} WHERE first_seen_run = ?1 AND stream = ?2
-                     AND integration_id = (SELECT integration_id FROM run WHERE id = ?1)
-                     AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)"
-                );
-                transaction.execute(
-                    &format!(
-                        "DELETE FROM change WHERE run_id = ?1 AND object = '{table}'
-                         AND object_id IN (SELECT id {first_seen})"
-                    ),
-                    key,
-                )?;
-                transaction.execute(&format!("DELETE {first_seen}"), key)?;
-            }
+            forget_first_seen(transaction, run, stream, digest)?;
+            usage::restore(transaction, run, stream)?;
             transaction.execute(
                 "UPDATE run_stream SET state = 'running', reason = NULL, permission = NULL, hint = NULL, ended_at = NULL,
                      cursor = NULL, bookmark = NULL, window_from = NULL, window_to = NULL, total = NULL, pages = 0
@@ -301,6 +288,35 @@ fn unfinished(
         let cursor: Option<String> = cursor;
         cursor.filter(|_| fits).map(|cursor| Unfinished { cursor, window_from, window_to })
     }))
+}
+
+/// Forgets what this connector was the first to see: it was never there, as far as anybody else knows. What another stream
+/// of the run saw as well stays, until the reading again says how it is.
+fn forget_first_seen(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    stream: &str,
+    digest: &str,
+) -> rusqlite::Result<()> {
+    for object in [Object::Entity, Object::Relation] {
+        let table = object.word();
+        let others = seen(transaction, run, object, By::Others(stream))?;
+        let mut find = transaction.prepare_cached(&format!(
+            "SELECT id FROM {table} WHERE first_seen_run = ?1 AND stream = ?2
+             AND integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+             AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)"
+        ))?;
+        let found = find.query_map(params![run.0, stream, digest], |row| row.get(0))?;
+        let found: Vec<i64> = found.collect::<Result<_, _>>()?;
+        let mut forget = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?;
+        let mut forget_change = transaction
+            .prepare_cached("DELETE FROM change WHERE run_id = ?1 AND object = ?2 AND object_id = ?3")?;
+        for id in found.into_iter().filter(|id| !others.contains(id.unsigned_abs())) {
+            forget_change.execute(params![run.0, table, id])?;
+            forget.execute([id])?;
+        }
+    }
+    Ok(())
 }
 
 /// What is read again finds its problems again, and says itself what is there.

@@ -1,4 +1,5 @@
 mod files;
+mod owners;
 mod runs;
 mod streams;
 mod taking_back;

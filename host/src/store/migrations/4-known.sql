@@ -24,3 +24,28 @@ CREATE VIEW usage_window AS
         WHERE s.state = 'complete' AND s.window_to IS NOT NULL
         GROUP BY r.integration_id, s.stream
     ) span JOIN integration i ON i.id = span.integration_id;
+
+-- What a usage was before a run wrote it, until the run ends: a usage keeps the latest time of all, so that what a connector
+-- said that was rolled back could not be undone otherwise. `last_seen_run` is null where there was none.
+CREATE TABLE usage_before (
+    run_id               INTEGER NOT NULL REFERENCES run,
+    -- The stream that wrote it.
+    by_stream            TEXT NOT NULL,
+    integration_id       INTEGER NOT NULL REFERENCES integration,
+    resource_source_type TEXT NOT NULL,
+    resource_source_id   TEXT NOT NULL,
+    identity_source_type TEXT NOT NULL,
+    identity_source_id   TEXT NOT NULL,
+    resource_name        TEXT,
+    identity_name        TEXT,
+    last_success         TEXT,
+    last_attempt         TEXT,
+    last_attempt_result  TEXT,
+    last_attempt_vendor  TEXT,
+    stream               TEXT,
+    last_seen_run        INTEGER REFERENCES run,
+    PRIMARY KEY (
+        run_id, by_stream, integration_id, resource_source_type, resource_source_id, identity_source_type,
+        identity_source_id
+    )
+) STRICT, WITHOUT ROWID;

@@ -154,3 +154,15 @@ fn a_stream_that_went_on_from_an_earlier_run_marks_nothing_as_gone() {
     run(&mut store, &page(vec![group("2", "two")], done()));
     assert_eq!(names(&store), ["one", "two"]);
 }
+
+#[test]
+fn a_page_for_a_stream_that_has_ended_is_refused() {
+    let (_folder, mut store) = open();
+    let run = run(&mut store, &page(vec![group("1", "one")], done()));
+    for stream in ["groups", "never begun"] {
+        let late = store.commit_page(run, stream, &page(vec![group("2", "two")], done()), &reader());
+        let error = late.unwrap_err();
+        assert!(matches!(error, StoreError::StreamEnded { .. }) && error.hint().is_some(), "{error}");
+    }
+    assert_eq!(names(&store), ["one"]);
+}
