@@ -51,6 +51,7 @@ pub struct RunStreamRow {
 pub struct ChangeRow {
     pub run: i64,
     pub run_started_at: String,
+    pub run_finished_at: Option<String>,
     pub integration: String,
     pub kind: String,
     pub object: String,
@@ -68,6 +69,7 @@ impl ChangeRow {
         Ok(Self {
             run: row.get(0)?,
             run_started_at: row.get(1)?,
+            run_finished_at: row.get(9)?,
             integration: row.get(2)?,
             kind: row.get(3)?,
             object: row.get(4)?,
@@ -157,6 +159,25 @@ impl Store {
         find().map_err(|error| self.sqlite(error))
     }
 
+    /// The run that the latest one is held against: the last one before it that ended by itself. Of one integration, or of
+    /// all; the zeroth where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn before_latest(&self, integration: Option<&str>) -> Result<RunId, StoreError> {
+        let found = self.connection.query_row(
+            "WITH of_it AS (
+                 SELECT r.id, r.finished_at IS NOT NULL AND NOT r.abandoned AS ended
+                 FROM run r JOIN integration i ON i.id = r.integration_id WHERE ?1 IS NULL OR i.name = ?1
+             )
+             SELECT coalesce(max(id), 0) FROM of_it WHERE ended AND id < (SELECT max(id) FROM of_it)",
+            [integration],
+            |row| row.get(0),
+        );
+        found.map(RunId).map_err(|error| self.sqlite(error))
+    }
+
     /// Calls `each` for every change that was found after `run`, one row at a time, the earliest first; of one
     /// integration, or of all.
     ///
@@ -170,8 +191,8 @@ impl Store {
         mut each: impl FnMut(ChangeRow) -> Result<(), E>,
     ) -> Result<(), E> {
         let sqlite = |error| self.sqlite(error);
-        let query =
-            "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
+        let query = "SELECT run, run_started_at, integration, kind, object, type, id, name, fields,
+                    run_finished_at FROM changes
                      WHERE run > ?1 AND (?2 IS NULL OR integration = ?2) ORDER BY run, object, type, id";
         let mut statement = self.connection.prepare(query).map_err(sqlite)?;
         let mut rows = statement.query(params![since.0, integration]).map_err(sqlite)?;
@@ -192,8 +213,8 @@ impl Store {
         run: RunId,
         limit: u32,
     ) -> Result<Vec<ChangeRow>, StoreError> {
-        let query =
-            "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
+        let query = "SELECT run, run_started_at, integration, kind, object, type, id, name, fields,
+                    run_finished_at FROM changes
                      WHERE run = ?1 AND integration = ?2 ORDER BY object, type, id LIMIT ?3";
         let list = || -> rusqlite::Result<Vec<ChangeRow>> {
             let mut statement = self.connection.prepare(query)?;

@@ -94,3 +94,51 @@ fn the_schemas_follow_each_other() {
     assert!(versions.windows(2).all(|pair| pair[1] == pair[0] + 1), "{versions:?}");
     assert_eq!((versions[0], versions[versions.len() - 1]), (FIRST_SCHEMA, SCHEMA_VERSION));
 }
+
+#[cfg(unix)]
+#[test]
+fn a_store_of_two_names_has_one_writer() {
+    let (folder, store) = open();
+    let other_name = folder.path().join("link.db");
+    std::os::unix::fs::symlink(folder.path().join("test.db"), &other_name).unwrap();
+    assert!(matches!(Store::open(&other_name), Err(StoreError::Busy(_))));
+    drop(store);
+    assert!(Store::open(&other_name).is_ok());
+    // A name that leads to no file yet.
+    let (new, link) = (folder.path().join("new.db"), folder.path().join("new link.db"));
+    std::os::unix::fs::symlink(&new, &link).unwrap();
+    let _store = Store::open(&link).unwrap();
+    assert!(matches!(Store::open(&new), Err(StoreError::Busy(_))));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_store_beside_which_no_file_can_be_made_is_read_unless_something_is_missing_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("what? #1 100%.db");
+    let mut store = Store::open(&path).unwrap();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    drop(store);
+    // As in a folder that can't be written, which the superuser, who may run this, would write to.
+    let beside = |suffix: &str| folder.path().join(format!("what? #1 100%.db-{suffix}"));
+    std::os::unix::fs::symlink("nowhere/at all", beside("shm")).unwrap();
+    assert_eq!(names(&Store::open_read_only(&path).unwrap()), ["one"]);
+    std::fs::write(beside("wal"), "something").unwrap();
+    let Err(error) = Store::open_read_only(&path) else { panic!("what is in the log is missing") };
+    assert!(matches!(error, StoreError::Sqlite { .. }), "{error}");
+    assert!(error.hint().unwrap().contains("`-wal`"), "{error}");
+}
+
+#[test]
+fn what_is_read_at_once_is_as_of_one_moment() {
+    let (folder, mut store) = open();
+    run(&mut store, &page(vec![group("1", "one")], done()));
+    let reader = Store::open_read_only(&folder.path().join("test.db")).unwrap();
+    let read = reader.at_once(|| {
+        let before = names(&reader);
+        run(&mut store, &page(vec![group("2", "two")], done()));
+        Ok::<_, StoreError>([before, names(&reader)])
+    });
+    assert_eq!(read.unwrap(), [["one"], ["one"]]);
+    assert_eq!(names(&reader), ["two"]);
+}

@@ -148,3 +148,35 @@ fn that_there_is_nothing_of_a_type_is_known_once_all_that_yields_it_was_read() {
     store.commit_page(run, "applications", &some, &reader()).unwrap();
     assert!(store.knows(None, "application").unwrap(), "there are some");
 }
+
+#[test]
+fn changes_of_an_interrupted_run_are_told_with_those_of_the_run_after_it() {
+    let (_folder, mut store) = open();
+    let first = run(&mut store, &page(vec![group("1", "one")], done()));
+    let second = store.begin_run(&start()).unwrap().id;
+    store.begin_stream(second, "groups", true, 1).unwrap();
+    store.commit_page(second, "groups", &page(vec![group("1", "ONE")], more("a")), &reader()).unwrap();
+    let finished = |store: &Store| {
+        let mut finished = Vec::new();
+        let each = |row: ChangeRow| {
+            finished.push((row.run, row.run_finished_at.is_some()));
+            Ok::<_, StoreError>(())
+        };
+        store.changes(store.before_latest(None).unwrap(), Some("acme"), each).unwrap();
+        finished
+    };
+    assert_eq!(finished(&store), [(second.0, false)], "it may find more");
+    // Nobody goes on with it.
+    let third = store.begin_run(&RunStart { scope: "all", ..start() }).unwrap().id;
+    store.begin_stream(third, "groups", true, 1).unwrap();
+    store
+        .commit_page(third, "groups", &page(vec![group("1", "ONE"), group("2", "two")], done()), &reader())
+        .unwrap();
+    store.finish_run(third, true).unwrap();
+    assert_eq!(store.before_latest(None).unwrap(), first);
+    assert_eq!(finished(&store), [(second.0, true), (third.0, true)]);
+    let fourth = store.begin_run(&start()).unwrap().id;
+    assert_eq!(store.before_latest(Some("acme")).unwrap(), third);
+    assert_eq!(store.before_latest(Some("other")).unwrap(), RunId(0));
+    assert!(fourth > third);
+}
