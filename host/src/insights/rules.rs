@@ -43,7 +43,8 @@ pub const INSIGHTS: &[Insight] = &[
         select: "SELECT e.integration, e.type, e.id, e.name,
                         (SELECT count(*) FROM relations r
                          WHERE r.integration = e.integration AND r.child_entity_type = 'connection'
-                           AND r.child_type = e.type AND r.child_id = e.id AND r.privilege = 'member')
+                           AND r.child_type = e.type AND r.child_id = e.id AND r.privilege = 'member'
+                           AND r.privilege_value)
                  FROM entities e
                  WHERE e.type = 'group' AND (:integration IS NULL OR e.integration = :integration)
                    AND e.normal ->> 'mfa_state' = 'bypassed'
@@ -89,7 +90,7 @@ pub const INSIGHTS: &[Insight] = &[
                opens everybody's MFA.",
         severity: Severity::High,
         columns: &["e-mail", "last login"],
-        needs: &[Needs::Type("administrator")],
+        needs: &[Needs::Type("administrator"), Needs::Type("webauthn-credential")],
         select: "SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0, a.normal ->> 'last_login'
                  FROM entities a
                  WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
@@ -100,7 +101,7 @@ pub const INSIGHTS: &[Insight] = &[
                            AND d.type = r.child_type AND d.id = r.child_id
                        WHERE r.integration = a.integration AND r.parent_entity_type = 'identity'
                          AND r.parent_type = a.type AND r.parent_id = a.id
-                         AND r.privilege = 'owns' AND d.normal ->> 'phishing_resistant' = 1
+                         AND r.privilege = 'owns' AND r.privilege_value AND d.normal ->> 'phishing_resistant' = 1
                    )
                  ORDER BY a.name, a.id",
     },
@@ -122,20 +123,12 @@ pub const INSIGHTS: &[Insight] = &[
         name: "number-of-owners",
         title: "Too few or too many Owners",
         rule: "Active administrators with the role Owner, where an account has fewer than two of them (nobody is left when one is \
-               away) or more than five (each of them can do everything).",
+               away) or more than five (each of them can do everything). Where the edition has no roles, every \
+               administrator is one; where there is no Owner at all, the account is named.",
         severity: Severity::Medium,
         columns: &["e-mail", "owners altogether"],
         needs: &[Needs::Type("administrator")],
-        select: "WITH owner AS (
-                     SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0 AS email,
-                            count(*) OVER (PARTITION BY a.integration) AS owners
-                     FROM entities a JOIN relations r ON r.integration = a.integration
-                         AND r.parent_entity_type = 'identity' AND r.parent_type = a.type AND r.parent_id = a.id
-                     WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
-                       AND a.normal ->> 'status' = 'active' AND r.privilege = 'assigned'
-                       AND r.child_type = 'admin-role' AND r.child_id = 'Owner'
-                 )
-                 SELECT * FROM owner WHERE owners NOT BETWEEN 2 AND 5 ORDER BY name, id",
+        select: OWNERS,
     },
     Insight {
         name: "applications-open-to-all",
@@ -198,11 +191,12 @@ pub const INSIGHTS: &[Insight] = &[
                                  AND e.type = o.parent_type AND e.id = o.parent_id
                              WHERE o.integration = p.integration AND o.child_entity_type = 'resource'
                                AND o.child_type = p.type AND o.child_id = p.id AND o.privilege = 'owns'
+                               AND o.privilege_value
                              ORDER BY e.name LIMIT 5) n)
                  FROM (
                      SELECT integration, child_type, child_id, count(*) AS users FROM relations
                      WHERE child_entity_type = 'resource' AND child_type = 'phone' AND privilege = 'owns'
-                       AND (:integration IS NULL OR integration = :integration)
+                       AND privilege_value AND (:integration IS NULL OR integration = :integration)
                      GROUP BY integration, child_type, child_id HAVING count(*) > 1
                  ) s
                  JOIN entities p ON p.integration = s.integration AND p.entity_type = 'resource'
@@ -210,6 +204,32 @@ pub const INSIGHTS: &[Insight] = &[
                  ORDER BY s.users DESC, p.name, p.id",
     },
 ];
+
+/// Owners where there are too few or too many, and the account where there is none.
+const OWNERS: &str = "
+    WITH administrator AS (
+        SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0 AS email,
+               coalesce(a.normal ->> 'status', '') = 'active' AS is_active,
+               EXISTS (SELECT 1 FROM relations r WHERE r.integration = a.integration
+                           AND r.parent_entity_type = 'identity' AND r.parent_type = a.type AND r.parent_id = a.id
+                           AND r.privilege = 'assigned' AND r.privilege_value
+                           AND r.child_type = 'admin-role' AND r.child_id = 'Owner') AS is_owner,
+               EXISTS (SELECT 1 FROM relations r WHERE r.integration = a.integration
+                           AND r.child_entity_type = 'connection' AND r.child_type = 'admin-role'
+                           AND r.privilege = 'assigned' AND r.privilege_value) AS has_roles
+        FROM entities a
+        WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
+    ), owner AS (
+        SELECT *, is_active AND (is_owner OR NOT has_roles) AS counts FROM administrator
+    ), counted AS (
+        SELECT *, sum(counts) OVER (PARTITION BY integration) AS owners FROM owner
+    )
+    SELECT integration, type, id, name, email, owners FROM counted WHERE counts AND owners NOT BETWEEN 2 AND 5
+    UNION ALL
+    SELECT none.integration, 'account', coalesce(c.id, none.integration), coalesce(c.name, none.integration), NULL, 0
+    FROM (SELECT DISTINCT integration FROM counted WHERE owners = 0) none
+    LEFT JOIN entities c ON c.integration = none.integration AND c.type = 'account'
+    ORDER BY 4, 3";
 
 /// Bypass codes that count, with who holds them.
 macro_rules! codes {
@@ -219,7 +239,7 @@ macro_rules! codes {
                     (SELECT h.name FROM relations r JOIN entities h ON h.integration = r.integration
                          AND h.entity_type = r.parent_entity_type AND h.type = r.parent_type AND h.id = r.parent_id
                      WHERE r.integration = c.integration AND r.child_entity_type = 'resource' AND r.child_type = c.type
-                       AND r.child_id = c.id AND r.privilege = 'holds' LIMIT 1),
+                       AND r.child_id = c.id AND r.privilege = 'holds' AND r.privilege_value LIMIT 1),
                     c.normal ->> 'issued_by', c.normal ->> 'created', c.normal ->> '",
             $last,
             "'
