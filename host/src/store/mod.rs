@@ -5,7 +5,7 @@
 //! in its page's list of what was seen.
 //!
 //! `run` and `stream` begin and end, `page` keeps a page (with `usage`, and `seen`), `change` tells what is other than before, `read`, `history`,
-//! `browse` and `query` answer.
+//! `browse` and `query` answer, `retention` forgets.
 
 mod browse;
 mod change;
@@ -13,6 +13,7 @@ mod history;
 mod page;
 mod query;
 mod read;
+mod retention;
 mod run;
 mod seen;
 mod stream;

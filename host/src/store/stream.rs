@@ -111,7 +111,7 @@ impl Store {
                 .filter(|_| incremental);
             // Only the connector that gave a cursor knows how another version would take it.
             let forgotten = transaction.execute(
-                "UPDATE run_stream SET cursor = NULL, pages = 0
+                "UPDATE run_stream SET cursor = NULL, pages = 0, window_from = NULL, window_to = NULL
                  WHERE run_id = ?1 AND stream = ?2 AND cursor IS NOT NULL AND cursor_version <> ?3",
                 params![run.0, stream, cursor_version],
             )?;
@@ -179,7 +179,8 @@ impl Store {
     pub fn forget_checkpoint(&mut self, run: RunId, stream: &str, whole: bool) -> Result<(), StoreError> {
         self.write(|transaction| {
             transaction.execute(
-                "UPDATE run_stream SET cursor = NULL, pages = 0, whole = ?3 WHERE run_id = ?1 AND stream = ?2",
+                "UPDATE run_stream SET cursor = NULL, pages = 0, window_from = NULL, window_to = NULL, whole = ?3
+                 WHERE run_id = ?1 AND stream = ?2",
                 params![run.0, stream, whole],
             )?;
             forget_pages(transaction, run, stream)

@@ -1,5 +1,6 @@
 mod files;
 mod owners;
+mod retention;
 mod runs;
 mod streams;
 mod taking_back;

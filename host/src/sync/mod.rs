@@ -176,12 +176,14 @@ pub async fn run(
     let complete = summaries.iter().all(StreamSummary::is_complete_enough);
     let stopped = summaries.iter().any(|summary| summary.outcome == StreamOutcome::Stopped);
     let sent = crate::capability::requests_sent(&requests);
+    let keep_days = integration.keep_days;
     let (entities, relations, problems, problem_count, connectors) = store
         .with(move |store| {
             store.add_requests(run.id, sent)?;
             // A run that was stopped is gone on with, like one that was killed.
             if !stopped {
                 store.finish_run(run.id, complete)?;
+                store.forget_old_runs(run.id, keep_days)?;
             }
             Ok((
                 store.entity_counts(run.id)?,

@@ -133,3 +133,33 @@ CREATE VIEW application_access AS
         AND usage.identity_source_type = way.identity_type AND usage.identity_source_id = way.identity_id
     -- Through a group that is gone leads nothing; one that was never read may well be there.
     WHERE through.gone_run IS NULL;
+
+-- How much each connector read of a run whose pages are no longer kept one by one: the pages of the last few runs are, with
+-- the bitmaps of what the last one saw.
+CREATE TABLE run_reader (
+    run_id           INTEGER NOT NULL REFERENCES run,
+    stream           TEXT NOT NULL,
+    connector_id     INTEGER NOT NULL REFERENCES connector,
+    pages            INTEGER NOT NULL,
+    distrusted_pages INTEGER NOT NULL,
+    first_page_at    TEXT NOT NULL,
+    last_page_at     TEXT NOT NULL,
+    PRIMARY KEY (run_id, stream, connector_id)
+) STRICT, WITHOUT ROWID;
+
+DROP VIEW run_connector;
+
+-- Which version of the connector read what: run, stream, digest.
+CREATE VIEW run_connector AS
+    SELECT i.name AS integration, p.run_id, p.stream, c.name AS connector, c.version, c.digest,
+           p.pages, p.distrusted_pages, p.first_page_at, p.last_page_at
+    FROM (
+        SELECT run_id, stream, connector_id, count(*) AS pages, sum(distrusted) AS distrusted_pages,
+               min(committed_at) AS first_page_at, max(committed_at) AS last_page_at
+        FROM run_page GROUP BY run_id, stream, connector_id
+        UNION ALL
+        SELECT run_id, stream, connector_id, pages, distrusted_pages, first_page_at, last_page_at FROM run_reader
+    ) p
+    JOIN connector c ON c.id = p.connector_id
+    JOIN run r ON r.id = p.run_id
+    JOIN integration i ON i.id = r.integration_id;
