@@ -29,6 +29,8 @@ pub struct Integration {
     pub pages: u64,
     /// How long a run may take.
     pub longest_run: Duration,
+    /// How long the store keeps runs and what they found, in days.
+    pub keep_days: u32,
     /// Where its connector took over from another a short while ago.
     pub probation: Option<Arc<Probation>>,
     settings: Vec<api::Setting>,
@@ -204,6 +206,7 @@ impl Integration {
             retry: configuration.retry,
             pages: configuration.pages,
             longest_run: configuration.run,
+            keep_days: configuration.keep_days,
             probation: None,
             settings: settings.public,
             grant,

@@ -134,7 +134,10 @@ impl From<StoreError> for Failure {
             | StoreError::OtherSchema { .. }
             | StoreError::AnotherTenant { .. }
             | StoreError::Unopenable { .. } => Exit::Usage,
-            StoreError::Busy(_) | StoreError::Sqlite { .. } | StoreError::GivenUp(_) => Exit::Failed,
+            StoreError::Busy(_)
+            | StoreError::StreamEnded { .. }
+            | StoreError::Sqlite { .. }
+            | StoreError::GivenUp(_) => Exit::Failed,
         };
         let hint = error.hint();
         Self::hinted(exit, error, hint)

@@ -41,7 +41,8 @@ pub(super) struct RunsOptions {
 pub(super) struct ChangesOptions {
     #[command(flatten)]
     of: Of,
-    /// What was found after this run (default: what the last run found)
+    /// What was found after this run (default: the last one that finished before the latest). To follow a store, remember
+    /// only finished runs: one that was interrupted may be gone on with, and find more
     #[arg(long, value_name = "RUN")]
     since: Option<i64>,
     /// Print a JSON document for each change, one a line
@@ -105,11 +106,11 @@ pub(super) fn changes(options: &ChangesOptions) -> Result<Exit, Failure> {
     let store = Store::open_read_only(&options.of.store)?;
     let integration = options.of.integration.as_deref();
     let since = match options.since {
-        Some(run) => run,
-        None => store.runs(integration, 1)?.first().map_or(0, |last| last.run - 1),
+        Some(run) => RunId(run),
+        None => store.before_latest(integration)?,
     };
     let (mut run, mut found) = (None, 0_u64);
-    store.changes(RunId(since), integration, |change| {
+    store.changes(since, integration, |change| {
         found += 1;
         if options.json {
             let line = serde_json::to_string(&change).map_err(anyhow::Error::from)?;
@@ -119,7 +120,12 @@ pub(super) fn changes(options: &ChangesOptions) -> Result<Exit, Failure> {
             run = Some(change.run);
             let title =
                 format!("Run {} of {}, {}", change.run, change.integration, local(&change.run_started_at));
-            terminal::data(&format!("{}\n", style(terminal::plain(&title)).bold()))?;
+            let title = style(terminal::plain(&title)).bold();
+            let unfinished = match change.run_finished_at {
+                Some(_) => String::new(),
+                None => format!(", {}", outcome(None)),
+            };
+            terminal::data(&format!("{title}{unfinished}\n"))?;
         }
         terminal::data(&line(&change))
     })?;

@@ -31,6 +31,8 @@ pub(super) struct Written {
     #[serde(default)]
     pub(super) schedule: Schedule,
     #[serde(default)]
+    pub(super) store: Store,
+    #[serde(default)]
     pub(super) network: Network,
     #[serde(default)]
     pub(super) limits: Limits,
@@ -63,6 +65,13 @@ pub(super) struct Budget {
 pub(super) struct Schedule {
     pub(super) interval: Option<String>,
     pub(super) cron: Option<String>,
+}
+
+/// `[store]`
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Store {
+    pub(super) keep_days: Option<u32>,
 }
 
 /// `[provenance]`

@@ -43,6 +43,11 @@ const LONGEST_RUN_EVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// The most that may be set for what takes a part of a call.
 const LONGEST_CALL: Duration = Duration::from_secs(60 * 60);
 
+/// How long a store keeps runs and what they found, in days: a year, and what a review a little later asks for.
+const KEEP_DAYS: u32 = 400;
+/// The longest that can be asked for, in days: a century.
+const LONGEST_KEEP_DAYS: u32 = 36_500;
+
 /// An integration as meant.
 #[derive(Clone, Debug)]
 pub struct Configuration {
@@ -80,6 +85,8 @@ pub struct Configuration {
     pub own_budgets: BTreeMap<String, (u32, u32)>,
     /// How long a run may take; the next one goes on from there.
     pub run: Duration,
+    /// How long runs and what they found are kept, in days.
+    pub keep_days: u32,
 }
 
 /// The settings of an integration, valid by its connector's manifest.
@@ -277,6 +284,10 @@ impl Configuration {
         if reviewers.is_some_and(|reviewers| !(1..=MOST_REVIEWERS).contains(&reviewers)) {
             return Err(key("reviewers", format!("takes a number from 1 to {MOST_REVIEWERS}")));
         }
+        let keep_days = written.store.keep_days.unwrap_or(KEEP_DAYS);
+        if !(1..=LONGEST_KEEP_DAYS).contains(&keep_days) {
+            return Err(key("keep-days", format!("takes a number from 1 to {LONGEST_KEEP_DAYS}")));
+        }
         Ok(Self {
             name: written.name,
             about: About {
@@ -319,6 +330,7 @@ impl Configuration {
             budgets: limits.vendor_budgets.unwrap_or(true),
             own_budgets,
             run: seconds_up_to(LONGEST_RUN_EVER, "run-seconds", limits.run_seconds, LONGEST_RUN)?,
+            keep_days,
         })
     }
 

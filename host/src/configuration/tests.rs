@@ -132,3 +132,17 @@ fn the_limits_of_the_readme_are_taken() {
 fn a_connector_that_is_not_bundled_is_a_path_beside_the_file() {
     assert_eq!(parse("").source, Source::File(PathBuf::from("/etc/acme/acme.wasm")));
 }
+
+#[test]
+fn runs_are_kept_as_long_as_the_store_is_told_to() {
+    let kept = |text: &str| {
+        let text = format!("name = \"acme\"\nconnector = \"acme.wasm\"\n{text}");
+        Configuration::parse(&text, Path::new("acme.toml"), Path::new("")).map(|acme| acme.keep_days)
+    };
+    assert_eq!(kept("").unwrap(), 400);
+    assert_eq!(kept("[store]\nkeep-days = 30").unwrap(), 30);
+    for days in ["0", "40000"] {
+        let refused = kept(&format!("[store]\nkeep-days = {days}")).unwrap_err();
+        assert!(matches!(refused, ConfigurationError::Key { key: "keep-days", .. }), "{refused}");
+    }
+}

@@ -31,9 +31,9 @@ pub struct Insight {
     /// What the rows say of an object, after what it is.
     #[schema(value_type = Vec<String>)]
     pub columns: &'static [&'static str],
-    /// What it looks at: where that was not read, nothing is known.
+    /// What it looks at: where any of that was not read, nothing is known.
     #[serde(skip)]
-    needs: Needs,
+    needs: &'static [Needs],
     /// Its rows: integration, source type, key, name, and then the columns.
     #[serde(skip)]
     select: &'static str,
@@ -172,7 +172,7 @@ pub fn find(
     skip: u64,
 ) -> Result<Found, StoreError> {
     let question = Question::new(integration, now);
-    if !is_known(store, insight.needs, &question)? {
+    if !is_known(store, insight.needs, integration)? {
         return Ok(Found { insight: *insight, count: None, rows: Vec::new() });
     }
     let count = store.count(insight.select, question.page(1, 0))?;
@@ -186,21 +186,18 @@ pub fn find(
     Ok(Found { insight: *insight, count: Some(count), rows: rows.collect() })
 }
 
-/// Whether what a rule looks at was read: there is some of it, or the last run read everything and found none.
-fn is_known(store: &Store, needs: Needs, question: &Question<'_>) -> Result<bool, StoreError> {
-    let finds = |select: &str| Ok::<_, StoreError>(!store.ask(select, question.page(1, 0))?.is_empty());
-    const OF_IT: &str = "(:integration IS NULL OR integration = :integration)";
-    match needs {
-        Needs::Log => finds(&format!("SELECT 1 FROM usage_window WHERE {OF_IT} AND window_to IS NOT NULL")),
-        Needs::Type(needed) => {
-            let last = format!(
-                "SELECT max(run) FROM runs WHERE {OF_IT} AND finished_at IS NOT NULL GROUP BY integration"
-            );
-            let unread = format!("SELECT 1 FROM run_streams WHERE run IN ({last}) AND state <> 'complete'");
-            Ok(finds(&format!("SELECT 1 FROM entities WHERE type = '{needed}' AND {OF_IT}"))?
-                || (finds(&last)? && !finds(&unread)?))
+/// Whether all that a rule looks at was read.
+fn is_known(store: &Store, needs: &[Needs], integration: Option<&str>) -> Result<bool, StoreError> {
+    for need in needs {
+        let known = match need {
+            Needs::Log => store.knows_usages(integration)?,
+            Needs::Type(source_type) => store.knows(integration, source_type)?,
+        };
+        if !known {
+            return Ok(false);
         }
     }
+    Ok(true)
 }
 
 /// The data at a glance.

@@ -72,17 +72,20 @@ impl Report {
         now: DateTime<Utc>,
         rows: u32,
     ) -> Result<Self, StoreError> {
-        let mut sources = Vec::new();
-        for name in store.integrations()? {
-            if integration.is_none_or(|wanted| wanted == name) {
-                sources.extend(store.runs(Some(&name), 1)?.pop().map(Source::new));
+        // As of one moment: a run may end between two rules.
+        store.at_once(|| {
+            let mut sources = Vec::new();
+            for name in store.integrations()? {
+                if integration.is_none_or(|wanted| wanted == name) {
+                    sources.extend(store.runs(Some(&name), 1)?.pop().map(Source::new));
+                }
             }
-        }
-        Ok(Self {
-            now,
-            sources,
-            charts: charts(store, integration, now)?,
-            insights: all(store, integration, now, rows)?,
+            Ok(Self {
+                now,
+                sources,
+                charts: charts(store, integration, now)?,
+                insights: all(store, integration, now, rows)?,
+            })
         })
     }
 

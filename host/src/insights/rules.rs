@@ -12,7 +12,7 @@ pub const INSIGHTS: &[Insight] = &[
                an authenticator of his own.",
         severity: Severity::High,
         columns: &["user name", "created", "last login"],
-        needs: Needs::Type("user"),
+        needs: &[Needs::Type("user")],
         select: "SELECT integration, type, id, name, normal ->> 'username', normal ->> 'created', normal ->> 'last_login'
                  FROM entities
                  WHERE type = 'user' AND (:integration IS NULL OR integration = :integration)
@@ -26,7 +26,7 @@ pub const INSIGHTS: &[Insight] = &[
                for years.",
         severity: Severity::High,
         columns: &["user name", "last login"],
-        needs: Needs::Type("user"),
+        needs: &[Needs::Type("user")],
         select: "SELECT integration, type, id, name, normal ->> 'username', normal ->> 'last_login'
                  FROM entities
                  WHERE type = 'user' AND (:integration IS NULL OR integration = :integration)
@@ -39,11 +39,12 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Groups whose members sign in without a second factor, whatever is set for each of them.",
         severity: Severity::High,
         columns: &["members"],
-        needs: Needs::Type("group"),
+        needs: &[Needs::Type("group")],
         select: "SELECT e.integration, e.type, e.id, e.name,
                         (SELECT count(*) FROM relations r
                          WHERE r.integration = e.integration AND r.child_entity_type = 'connection'
-                           AND r.child_type = e.type AND r.child_id = e.id AND r.privilege = 'member')
+                           AND r.child_type = e.type AND r.child_id = e.id AND r.privilege = 'member'
+                           AND r.privilege_value)
                  FROM entities e
                  WHERE e.type = 'group' AND (:integration IS NULL OR e.integration = :integration)
                    AND e.normal ->> 'mfa_state' = 'bypassed'
@@ -55,7 +56,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Codes that replace the second factor and have no end. Who finds one on paper gets in next year as well.",
         severity: Severity::High,
         columns: &["holder", "issued by", "created", "uses left"],
-        needs: Needs::Type("bypass-code"),
+        needs: &[Needs::Type("bypass-code")],
         select: CODES_WITHOUT_EXPIRY,
     },
     Insight {
@@ -64,7 +65,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Codes that replace the second factor as often as somebody likes, until they expire.",
         severity: Severity::Medium,
         columns: &["holder", "issued by", "created", "expires"],
-        needs: Needs::Type("bypass-code"),
+        needs: &[Needs::Type("bypass-code")],
         select: CODES_WITH_UNLIMITED_USES,
     },
     Insight {
@@ -74,7 +75,7 @@ pub const INSIGHTS: &[Insight] = &[
                within the last 90 days who never signed in are left out.",
         severity: Severity::Medium,
         columns: &["user name", "last login", "created"],
-        needs: Needs::Type("user"),
+        needs: &[Needs::Type("user")],
         select: "SELECT integration, type, id, name, normal ->> 'username', normal ->> 'last_login', normal ->> 'created'
                  FROM entities
                  WHERE type = 'user' AND (:integration IS NULL OR integration = :integration)
@@ -89,7 +90,7 @@ pub const INSIGHTS: &[Insight] = &[
                opens everybody's MFA.",
         severity: Severity::High,
         columns: &["e-mail", "last login"],
-        needs: Needs::Type("administrator"),
+        needs: &[Needs::Type("administrator"), Needs::Type("webauthn-credential")],
         select: "SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0, a.normal ->> 'last_login'
                  FROM entities a
                  WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
@@ -100,7 +101,7 @@ pub const INSIGHTS: &[Insight] = &[
                            AND d.type = r.child_type AND d.id = r.child_id
                        WHERE r.integration = a.integration AND r.parent_entity_type = 'identity'
                          AND r.parent_type = a.type AND r.parent_id = a.id
-                         AND r.privilege = 'owns' AND d.normal ->> 'phishing_resistant' = 1
+                         AND r.privilege = 'owns' AND r.privilege_value AND d.normal ->> 'phishing_resistant' = 1
                    )
                  ORDER BY a.name, a.id",
     },
@@ -110,7 +111,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Active administrators who did not sign in within the last 90 days, or never as far as the vendor says.",
         severity: Severity::High,
         columns: &["e-mail", "last login", "created"],
-        needs: Needs::Type("administrator"),
+        needs: &[Needs::Type("administrator")],
         select: "SELECT integration, type, id, name, normal -> 'emails' ->> 0, normal ->> 'last_login', normal ->> 'created'
                  FROM entities
                  WHERE type = 'administrator' AND (:integration IS NULL OR integration = :integration)
@@ -122,20 +123,12 @@ pub const INSIGHTS: &[Insight] = &[
         name: "number-of-owners",
         title: "Too few or too many Owners",
         rule: "Active administrators with the role Owner, where an account has fewer than two of them (nobody is left when one is \
-               away) or more than five (each of them can do everything).",
+               away) or more than five (each of them can do everything). Where the edition has no roles, every \
+               administrator is one; where there is no Owner at all, the account is named.",
         severity: Severity::Medium,
         columns: &["e-mail", "owners altogether"],
-        needs: Needs::Type("administrator"),
-        select: "WITH owner AS (
-                     SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0 AS email,
-                            count(*) OVER (PARTITION BY a.integration) AS owners
-                     FROM entities a JOIN relations r ON r.integration = a.integration
-                         AND r.parent_entity_type = 'identity' AND r.parent_type = a.type AND r.parent_id = a.id
-                     WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
-                       AND a.normal ->> 'status' = 'active' AND r.privilege = 'assigned'
-                       AND r.child_type = 'admin-role' AND r.child_id = 'Owner'
-                 )
-                 SELECT * FROM owner WHERE owners NOT BETWEEN 2 AND 5 ORDER BY name, id",
+        needs: &[Needs::Type("administrator")],
+        select: OWNERS,
     },
     Insight {
         name: "applications-open-to-all",
@@ -143,7 +136,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Applications that every user of the account may reach, those who join later included.",
         severity: Severity::Medium,
         columns: &["type", "last used"],
-        needs: Needs::Type("application"),
+        needs: &[Needs::Type("application")],
         select: "SELECT a.integration, a.type, a.id, a.name, a.normal ->> 'application_type',
                         (SELECT u.last_success FROM usages u
                          WHERE u.integration = a.integration AND u.resource_type = a.type AND u.resource_id = a.id
@@ -161,7 +154,7 @@ pub const INSIGHTS: &[Insight] = &[
                found, because nobody knows.",
         severity: Severity::Low,
         columns: &["log read from", "log read to"],
-        needs: Needs::Log,
+        needs: &[Needs::Type("application"), Needs::Log],
         select: "SELECT u.integration, 'application', u.application_id, u.application, u.window_from, u.window_to
                  FROM application_usage u
                  WHERE (:integration IS NULL OR u.integration = :integration) AND NOT u.is_deleted
@@ -175,7 +168,7 @@ pub const INSIGHTS: &[Insight] = &[
                who gets in.",
         severity: Severity::High,
         columns: &["grants"],
-        needs: Needs::Type("service-account"),
+        needs: &[Needs::Type("service-account")],
         select: "SELECT s.integration, s.type, s.id, s.name, group_concat(r.privilege, ', ' ORDER BY r.privilege)
                  FROM entities s JOIN relations r ON r.integration = s.integration
                      AND r.parent_entity_type = 'identity' AND r.parent_type = s.type AND r.parent_id = s.id
@@ -190,7 +183,7 @@ pub const INSIGHTS: &[Insight] = &[
         rule: "Phones that more than one user owns: nobody can tell who of them approved a sign-in.",
         severity: Severity::Medium,
         columns: &["users", "their names"],
-        needs: Needs::Type("phone"),
+        needs: &[Needs::Type("phone")],
         select: "SELECT p.integration, p.type, p.id, p.name, s.users,
                         (SELECT group_concat(n.name, ', ') FROM (
                              SELECT e.name FROM relations o
@@ -198,11 +191,12 @@ pub const INSIGHTS: &[Insight] = &[
                                  AND e.type = o.parent_type AND e.id = o.parent_id
                              WHERE o.integration = p.integration AND o.child_entity_type = 'resource'
                                AND o.child_type = p.type AND o.child_id = p.id AND o.privilege = 'owns'
+                               AND o.privilege_value
                              ORDER BY e.name LIMIT 5) n)
                  FROM (
                      SELECT integration, child_type, child_id, count(*) AS users FROM relations
                      WHERE child_entity_type = 'resource' AND child_type = 'phone' AND privilege = 'owns'
-                       AND (:integration IS NULL OR integration = :integration)
+                       AND privilege_value AND (:integration IS NULL OR integration = :integration)
                      GROUP BY integration, child_type, child_id HAVING count(*) > 1
                  ) s
                  JOIN entities p ON p.integration = s.integration AND p.entity_type = 'resource'
@@ -210,6 +204,32 @@ pub const INSIGHTS: &[Insight] = &[
                  ORDER BY s.users DESC, p.name, p.id",
     },
 ];
+
+/// Owners where there are too few or too many, and the account where there is none.
+const OWNERS: &str = "
+    WITH administrator AS (
+        SELECT a.integration, a.type, a.id, a.name, a.normal -> 'emails' ->> 0 AS email,
+               coalesce(a.normal ->> 'status', '') = 'active' AS is_active,
+               EXISTS (SELECT 1 FROM relations r WHERE r.integration = a.integration
+                           AND r.parent_entity_type = 'identity' AND r.parent_type = a.type AND r.parent_id = a.id
+                           AND r.privilege = 'assigned' AND r.privilege_value
+                           AND r.child_type = 'admin-role' AND r.child_id = 'Owner') AS is_owner,
+               EXISTS (SELECT 1 FROM relations r WHERE r.integration = a.integration
+                           AND r.child_entity_type = 'connection' AND r.child_type = 'admin-role'
+                           AND r.privilege = 'assigned' AND r.privilege_value) AS has_roles
+        FROM entities a
+        WHERE a.type = 'administrator' AND (:integration IS NULL OR a.integration = :integration)
+    ), owner AS (
+        SELECT *, is_active AND (is_owner OR NOT has_roles) AS counts FROM administrator
+    ), counted AS (
+        SELECT *, sum(counts) OVER (PARTITION BY integration) AS owners FROM owner
+    )
+    SELECT integration, type, id, name, email, owners FROM counted WHERE counts AND owners NOT BETWEEN 2 AND 5
+    UNION ALL
+    SELECT none.integration, 'account', coalesce(c.id, none.integration), coalesce(c.name, none.integration), NULL, 0
+    FROM (SELECT DISTINCT integration FROM counted WHERE owners = 0) none
+    LEFT JOIN entities c ON c.integration = none.integration AND c.type = 'account'
+    ORDER BY 4, 3";
 
 /// Bypass codes that count, with who holds them.
 macro_rules! codes {
@@ -219,7 +239,7 @@ macro_rules! codes {
                     (SELECT h.name FROM relations r JOIN entities h ON h.integration = r.integration
                          AND h.entity_type = r.parent_entity_type AND h.type = r.parent_type AND h.id = r.parent_id
                      WHERE r.integration = c.integration AND r.child_entity_type = 'resource' AND r.child_type = c.type
-                       AND r.child_id = c.id AND r.privilege = 'holds' LIMIT 1),
+                       AND r.child_id = c.id AND r.privilege = 'holds' AND r.privilege_value LIMIT 1),
                     c.normal ->> 'issued_by', c.normal ->> 'created', c.normal ->> '",
             $last,
             "'

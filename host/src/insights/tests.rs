@@ -98,9 +98,14 @@ fn where_nothing_was_read_nothing_is_known() {
     for insight in INSIGHTS {
         assert_eq!(store.finds(insight.name), None, "{}", insight.name);
     }
-    // All was read, and there is none of it.
+    // All was read that was selected; whether that yields users, no release before this one kept.
     store.connection.execute("UPDATE run_stream SET state = 'complete'", []).unwrap();
+    assert_eq!(store.finds("users-in-bypass"), None);
+    let yields =
+        "INSERT INTO stream_type VALUES (1, 'user', 's'), (1, 'group', 't'), (1, 'application', 's')";
+    store.connection.execute(yields, []).unwrap();
     store.expect("users-in-bypass", &[]);
+    assert_eq!(store.finds("groups-in-bypass"), None, "its stream was not selected");
     assert_eq!(store.finds("unused-applications"), None, "no log was read");
 }
 
@@ -155,7 +160,14 @@ fn administrators() {
         .administrator("key", active(json!({})))
         .administrator("token", active(json!({})))
         .administrator("nothing", active(json!({ "last_login": LONG_AGO })))
-        .administrator("disabled", active(json!({ "status": "disabled", "last_login": LONG_AGO })))
+        .administrator("disabled", active(json!({ "status": "disabled", "last_login": LONG_AGO })));
+    store.expect("idle-administrators", &["nothing"]);
+    assert_eq!(
+        store.finds("administrators-without-phishing-resistant-factor"),
+        None,
+        "no credential was looked for"
+    );
+    store
         .entity("resource", "webauthn-credential", "W", json!({ "phishing_resistant": true }))
         .entity("resource", "hardware-token", "T", json!({ "phishing_resistant": false }))
         .relation(
@@ -165,8 +177,13 @@ fn administrators() {
             true,
         )
         .relation(["identity", "administrator", "token"], "owns", ["resource", "hardware-token", "T"], true);
+    store.relation(
+        ["identity", "administrator", "token"],
+        "owns",
+        ["resource", "webauthn-credential", "W"],
+        false,
+    );
     store.expect("administrators-without-phishing-resistant-factor", &["nothing", "token"]);
-    store.expect("idle-administrators", &["nothing"]);
 }
 
 #[test]
@@ -181,13 +198,22 @@ fn owners() {
             true,
         );
     };
+    // Where the edition has no roles, everybody is an owner.
     store.administrator("helper", active(json!({})));
+    store.expect("number-of-owners", &["helper"]);
     store.relation(
         ["identity", "administrator", "helper"],
         "assigned",
         ["connection", "admin-role", "Help Desk"],
         true,
     );
+    // There are roles, and nobody has that one: not even whom it is denied.
+    store.administrator("denied", active(json!({})));
+    let denied = ["identity", "administrator", "denied"];
+    store.relation(denied, "assigned", ["connection", "admin-role", "Owner"], false);
+    store.expect("number-of-owners", &["acme"]);
+    store.entity("resource", "account", "DA1", json!({}));
+    store.expect("number-of-owners", &["DA1"]);
     owner("1");
     store.expect("number-of-owners", &["1"]);
     owner("2");
@@ -226,6 +252,23 @@ fn applications() {
 }
 
 #[test]
+fn through_a_group_that_is_gone_nobody_reaches_an_application() {
+    let store = Filled::new();
+    let group = |id: &'static str| ["connection", "group", id];
+    let ann = ["identity", "user", "ann"];
+    store.user("ann", active(json!({}))).entity("resource", "application", "vpn", json!({}));
+    for id in ["here", "gone", "never read"] {
+        store.relation(ann, "member", group(id), true);
+        store.relation(group(id), "access", ["resource", "application", "vpn"], true);
+    }
+    store.entity("connection", "group", "here", json!({})).entity("connection", "group", "gone", json!({}));
+    store.connection.execute("UPDATE entity SET gone_run = 1 WHERE source_id = 'gone'", []).unwrap();
+    let mut ways = store.connection.prepare("SELECT through FROM application_access ORDER BY 1").unwrap();
+    let ways = ways.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
+    assert_eq!(ways, ["here", "never read"], "and no way looks like a direct one");
+}
+
+#[test]
 fn service_accounts_with_write_grants() {
     let store = Filled::new();
     let account = ["resource", "account", "A"];
@@ -253,7 +296,8 @@ fn shared_phones() {
         .user("bob", active(json!({})))
         .relation(user("ann"), "owns", phone("shared"), true)
         .relation(user("bob"), "owns", phone("shared"), true)
-        .relation(user("ann"), "owns", phone("own"), true);
+        .relation(user("ann"), "owns", phone("own"), true)
+        .relation(user("bob"), "owns", phone("own"), false);
     store.expect("shared-phones", &["shared"]);
 }
 

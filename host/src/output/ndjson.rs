@@ -58,11 +58,14 @@ struct UsageLine<'a> {
 }
 
 pub(super) fn export(store: &Store, out: &Path) -> Result<Vec<Written>, ExportError> {
-    Ok(vec![
-        file(out, "entities.ndjson", |lines| store.entities(|row| lines.entity(&row)))?,
-        file(out, "relations.ndjson", |lines| store.relations(|row| lines.relation(&row)))?,
-        file(out, "usages.ndjson", |lines| store.usages(|row| lines.usage(&row)))?,
-    ])
+    // As of one moment, so that what one file names is in the other.
+    store.at_once(|| {
+        Ok(vec![
+            file(out, "entities.ndjson", |lines| store.entities(|row| lines.entity(&row)))?,
+            file(out, "relations.ndjson", |lines| store.relations(|row| lines.relation(&row)))?,
+            file(out, "usages.ndjson", |lines| store.usages(|row| lines.usage(&row)))?,
+        ])
+    })
 }
 
 /// Writes beside the file and then renames: who reads it meanwhile sees the old one, whole.
@@ -81,6 +84,8 @@ fn file(
     write(&mut lines)?;
     let Lines { writer, records, .. } = lines;
     let temporary = writer.into_inner().map_err(|error| failed(error.into_error()))?;
+    // A name that survives a power failure must not lead to an empty file.
+    temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(&path).map_err(|error| failed(error.error))?;
     Ok(Written { path, records })
 }
@@ -151,5 +156,62 @@ impl Lines<'_> {
 impl<'a> Reference<'a> {
     fn new([entity_type, source_type, source_id]: &'a [String; 3]) -> Self {
         Self { entity_type, source_type, source_id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn what_one_file_names_is_in_the_other_whatever_is_written_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        drop(Store::open(&path).unwrap());
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch(
+                "INSERT INTO integration VALUES (1, 'acme', 'acme', 'Acme', 'api.example.com');
+                 INSERT INTO run (id, integration_id, started_at, scope, connector_version, connector_digest)
+                 VALUES (1, 1, '', '', '', '');
+                 INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');
+                 PRAGMA synchronous = OFF;",
+            )
+            .unwrap();
+        let over = AtomicBool::new(false);
+        let count = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap().lines().count();
+        std::thread::scope(|scope| {
+            let over = &over;
+            scope.spawn(move || {
+                for id in 0..100_000 {
+                    let both = "BEGIN;
+                         INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal,
+                             attributes, stream, connector_id, first_seen_run)
+                         VALUES (1, 'connection', 'group', ID, 'g', '{}', '{}', 's', 1, 1);
+                         INSERT INTO relation (integration_id, parent_entity_type, parent_source_type,
+                             parent_source_id, privilege, child_entity_type, child_source_type, child_source_id,
+                             privilege_value, attributes, stream, connector_id, first_seen_run)
+                         VALUES (1, 'connection', 'group', ID, 'access', 'resource', 'application', 'vpn', 1, '{}', 's',
+                             1, 1);
+                         COMMIT;";
+                    writer.execute_batch(&both.replace("ID", &format!("'{id}'"))).unwrap();
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            let mut pairs = Vec::new();
+            for _ in 0..20 {
+                let store = Store::open_read_only(&path).unwrap();
+                export(&store, folder.path()).unwrap();
+                pairs.push((count("entities.ndjson"), count("relations.ndjson")));
+            }
+            over.store(true, Ordering::Relaxed);
+            assert!(pairs.iter().all(|(groups, accesses)| groups == accesses), "{pairs:?}");
+        });
     }
 }

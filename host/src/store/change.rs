@@ -111,6 +111,17 @@ pub(super) fn fields_between(prefix: &str, from: &str, to: &str, changes: &mut V
     }
 }
 
+/// Whether `run` has said something of the object with this `id`.
+pub(super) fn is_recorded(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    object: Object,
+    id: i64,
+) -> rusqlite::Result<bool> {
+    let find = "SELECT 1 FROM change WHERE run_id = ?1 AND object = ?2 AND object_id = ?3";
+    transaction.prepare_cached(find)?.exists(params![run.0, object.word(), id])
+}
+
 /// Remembers that `run` found the object with this `id` to be so. `since` is how it differs from what it was when it was
 /// removed, where it comes back.
 pub(super) fn record(

@@ -4,41 +4,46 @@
 //! from the last page. Only a complete stream marks what it did not see as gone. What is as it was costs no write but a bit
 //! in its page's list of what was seen.
 //!
-//! `run` begins and ends runs and streams, `page` keeps a page, `change` tells what is other than before, `read`
-//! answers.
+//! `run` and `stream` begin and end, `page` keeps a page (with `usage`, and `seen`), `change` tells what is other than before, `read`, `history`,
+//! `browse` and `query` answer, `retention` forgets.
 
 mod browse;
 mod change;
+mod history;
 mod page;
 mod query;
 mod read;
+mod retention;
 mod run;
+mod seen;
+mod stream;
+mod usage;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 pub use browse::{Access, Entities, Found, Key, Linked, PageOf, Turn, TypeCount};
 pub use change::FieldChange;
+pub use history::{ChangeRow, RunRow, RunStreamRow};
 pub use page::PageReader;
 pub use query::{Asked, Cell};
-pub use read::{
-    ChangeRow, ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, RunRow, RunStreamRow,
-    StoredProblem, UsageRow,
-};
-pub use run::{Effort, RunId, RunStart, StartedRun, StreamCheckpoint, StreamState, Why};
+pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use run::{RunId, RunStart, StartedRun};
+pub use stream::{Effort, StreamCheckpoint, StreamState, Why};
 
 /// `iga` and a zero, in SQLite's header: tells our files from others.
 const APPLICATION_ID: i32 = 0x6967_6100;
 /// What leads from each schema to the next one. Never changed once released: a change is a migration of its own.
 ///
 /// Our own loop, because the migration library for `rusqlite` is three releases of it behind.
-const MIGRATIONS: [(i32, &str); 3] = [
+const MIGRATIONS: [(i32, &str); 4] = [
     (5, include_str!("migrations/1-tables.sql")),
     (6, include_str!("migrations/2-views.sql")),
     (7, include_str!("migrations/3-browse.sql")),
+    (8, include_str!("migrations/4-known.sql")),
 ];
 /// What SQLite keeps in memory of a store that is written to.
 const CACHE_KIB: i64 = 16 << 10;
@@ -46,7 +51,7 @@ const CACHE_KIB: i64 = 16 << 10;
 /// change is written once.
 const WAL_PAGES: i64 = 8 << 10;
 /// The schema of this release.
-const SCHEMA_VERSION: i32 = 7;
+const SCHEMA_VERSION: i32 = 8;
 /// The first schema that migrations lead on from; earlier ones were never released.
 const FIRST_SCHEMA: i32 = 5;
 
@@ -101,6 +106,18 @@ pub enum StoreError {
         /// Connector and hosts of the data that is there.
         known: String,
     },
+    /// A page came for a stream that has ended.
+    #[error(
+        "the stream `{stream}` of run {run} in the store `{path}` has ended: no page of it is kept any more"
+    )]
+    StreamEnded {
+        /// The file.
+        path: PathBuf,
+        /// The run.
+        run: i64,
+        /// The stream.
+        stream: String,
+    },
     /// SQLite failed.
     #[error("the store `{path}` failed: {error}")]
     Sqlite {
@@ -139,14 +156,20 @@ impl StoreError {
                     .to_owned(),
             ),
             Self::Sqlite { error, .. } => match error.sqlite_error_code() {
-                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked) => {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
                     Some("another program is writing to it: wait for it to end".to_owned())
                 }
-                Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => {
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
                     Some("make room on the disk, and sync again".to_owned())
                 }
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Some(
+                    "you must be allowed to write to it and to its folder; to read it all the same, copy it to a folder \
+                     of yours, with the file that ends in `-wal` if there is one"
+                        .to_owned(),
+                ),
                 _ => None,
             },
+            Self::StreamEnded { .. } => Some("another program goes on with the run: sync again once it ended".to_owned()),
             Self::GivenUp(_) => None,
         }
     }
@@ -161,11 +184,12 @@ impl Store {
     /// [`StoreError`] when the file can't be opened, or is not a store of this release.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let unopenable = |error| StoreError::Unopenable { path: path.to_owned(), error };
-        let lock = lock_file(path).map_err(unopenable)?;
+        create_private(path).map_err(unopenable)?;
+        // Two names of one file are one store: the lock lies beside the file, and not beside its name.
+        let lock = path.canonicalize().and_then(|file| lock_file(&file)).map_err(unopenable)?;
         if lock.try_lock().is_err() {
             return Err(StoreError::Busy(path.to_owned()));
         }
-        create_private(path).map_err(unopenable)?;
         let mut store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         store.lock = Some(lock);
         let version = store.pragma("user_version")?;
@@ -200,9 +224,29 @@ impl Store {
         // the file can't be written.
         let store = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .or_else(|_| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
-        store.connection.pragma_update(None, "query_only", true).map_err(|error| store.sqlite(error))?;
-        store.inspect()?;
+        let store = match store.inspect() {
+            // Readers and writers find each other through files beside the store. Where none can be made, and none is
+            // there, nobody writes.
+            Err(StoreError::Sqlite { error, .. }) if needs_to_write(&error) && !has_log(path) => {
+                let store = Self::connect_immutable(path)?;
+                store.inspect()?;
+                store
+            }
+            inspected => inspected.map(|()| store)?,
+        };
+        store.set("query_only", true)?;
         Ok(store)
+    }
+
+    /// What `read` reads, all of it as of one moment, whatever a run writes meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails, or `read` does.
+    pub fn at_once<T, E: From<StoreError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        // It ends where it is dropped.
+        let _moment = self.connection.unchecked_transaction().map_err(|error| self.sqlite(error))?;
+        read()
     }
 
     /// The file.
@@ -212,9 +256,31 @@ impl Store {
     }
 
     fn connect(path: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
+        Self::connect_to(path, path, flags)
+    }
+
+    /// Opens a store that nobody writes to, without any file beside it.
+    fn connect_immutable(path: &Path) -> Result<Self, StoreError> {
+        let unopenable = |error| StoreError::Unopenable { path: path.to_owned(), error };
+        let file = path.canonicalize().map_err(unopenable)?;
+        let mut uri = "file:".to_owned();
+        for byte in file.as_os_str().as_encoded_bytes() {
+            match byte {
+                b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => {
+                    uri.push(char::from(*byte))
+                }
+                byte => uri.push_str(&format!("%{byte:02X}")),
+            }
+        }
+        uri.push_str("?immutable=1");
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI;
+        Self::connect_to(path, Path::new(&uri), flags)
+    }
+
+    fn connect_to(path: &Path, location: &Path, flags: OpenFlags) -> Result<Self, StoreError> {
         let sqlite = |error| StoreError::Sqlite { path: path.to_owned(), error };
         let connection =
-            Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite)?;
+            Connection::open_with_flags(location, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX).map_err(sqlite)?;
         connection.busy_timeout(Duration::from_secs(5)).map_err(sqlite)?;
         Ok(Self { connection, path: path.to_owned(), lock: None })
     }
@@ -223,14 +289,20 @@ impl Store {
         StoreError::Sqlite { path: self.path.clone(), error }
     }
 
-    fn not_a_store(&self, error: &rusqlite::Error) -> StoreError {
-        StoreError::NotAStore { path: self.path.clone(), reason: error.to_string() }
+    /// The error of a first look at a file.
+    fn not_a_store(&self, error: rusqlite::Error) -> StoreError {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::NotADatabase) => {
+                StoreError::NotAStore { path: self.path.clone(), reason: error.to_string() }
+            }
+            _ => self.sqlite(error),
+        }
     }
 
     fn is_empty(&self) -> Result<bool, StoreError> {
         let count =
             self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
-        Ok(count.map_err(|error| self.not_a_store(&error))? == 0)
+        Ok(count.map_err(|error| self.not_a_store(error))? == 0)
     }
 
     /// Brings it from schema `version` to that of this release, or leaves it as it is.
@@ -244,9 +316,24 @@ impl Store {
         self.connection.execute_batch(&script).map_err(|error| self.sqlite(error))
     }
 
+    /// All that `write` does, or nothing of it.
+    fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let path = self.path.clone();
+        let done = || -> rusqlite::Result<T> {
+            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = write(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        done().map_err(|error| StoreError::Sqlite { path, error })
+    }
+
     fn pragma(&self, name: &str) -> Result<i32, StoreError> {
         let value = self.connection.pragma_query_value(None, name, |row| row.get(0));
-        value.map_err(|error| self.not_a_store(&error))
+        value.map_err(|error| self.not_a_store(error))
     }
 
     fn set(&self, name: &str, value: impl rusqlite::ToSql) -> Result<(), StoreError> {
@@ -269,6 +356,18 @@ impl Store {
             found => Err(StoreError::OtherSchema { path: self.path.clone(), found }),
         }
     }
+}
+
+/// Whether SQLite failed for want of the right to write.
+fn needs_to_write(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
+}
+
+/// Whether something was written to the store at `path` that is not in its file yet.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
+    log.push("-wal");
+    std::fs::metadata(log).is_ok_and(|log| log.len() > 0)
 }
 
 /// The file that is locked for the store at `path`. Beside it, because closing any handle of the store itself would

@@ -1,13 +1,14 @@
 //! A page on its way into the store.
 
 use roaring::RoaringTreemap;
-use rusqlite::{OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::change::{self, FieldChange, Kind, Object};
 use super::run::now;
+use super::seen::{bitmap, see};
 use super::{RunId, Store, StoreError, StreamState};
 use crate::contract::api::{Page, Progress, Window};
-use crate::contract::types::{Entity, Relation, Timestamp, Usage};
+use crate::contract::types::{Entity, Relation, Timestamp};
 use crate::manifest::entity_type_word;
 use crate::normal;
 
@@ -30,7 +31,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// When SQLite fails; nothing of the page is kept then.
+    /// When SQLite fails or the stream has ended; nothing of the page is kept then.
     pub fn commit_page(
         &mut self,
         run: RunId,
@@ -38,18 +39,20 @@ impl Store {
         page: &Page,
         reader: &PageReader,
     ) -> Result<(), StoreError> {
-        let path = self.path.clone();
-        let mut commit = || -> rusqlite::Result<()> {
-            let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let kept = self.write(|transaction| {
+            let begun: Option<(String, bool)> = transaction
+                .prepare_cached("SELECT state, baseline FROM run_stream WHERE run_id = ?1 AND stream = ?2")?
+                .query_row(params![run.0, stream], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            let Some((state, is_baseline)) = begun else { return Ok(false) };
+            if StreamState::parse(&state) != StreamState::Running {
+                return Ok(false);
+            }
             let integration: i64 = transaction
                 .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
                 .query_row([run.0], |row| row.get(0))?;
-            let connector = connector_id(&transaction, reader)?;
-            let is_baseline = transaction
-                .prepare_cached("SELECT baseline FROM run_stream WHERE run_id = ?1 AND stream = ?2")?
-                .query_row(params![run.0, stream], |row| row.get(0))?;
-            let writer =
-                PageWriter { transaction: &transaction, integration, run, stream, connector, is_baseline };
+            let connector = connector_id(transaction, reader)?;
+            let writer = PageWriter { transaction, integration, run, stream, connector, is_baseline };
             let entities = writer.entities(&page.entities)?;
             let relations = writer.relations(&page.relations)?;
             writer.usages(&page.usages)?;
@@ -59,9 +62,13 @@ impl Store {
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
                 writer.mark_gone()?;
             }
-            transaction.commit()
-        };
-        commit().map_err(|error| StoreError::Sqlite { path, error })
+            Ok(true)
+        })?;
+        if kept {
+            return Ok(());
+        }
+        let (path, stream) = (self.path.clone(), stream.to_owned());
+        Err(StoreError::StreamEnded { path, run: run.0, stream })
     }
 }
 
@@ -81,14 +88,14 @@ fn connector_id(transaction: &Transaction<'_>, reader: &PageReader) -> rusqlite:
 }
 
 /// One page on its way into the store.
-struct PageWriter<'a> {
-    transaction: &'a Transaction<'a>,
-    integration: i64,
-    run: RunId,
-    stream: &'a str,
-    connector: i64,
+pub(super) struct PageWriter<'a> {
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) integration: i64,
+    pub(super) run: RunId,
+    pub(super) stream: &'a str,
+    pub(super) connector: i64,
     /// There is nothing to be other than.
-    is_baseline: bool,
+    pub(super) is_baseline: bool,
 }
 
 impl PageWriter<'_> {
@@ -147,6 +154,9 @@ impl PageWriter<'_> {
                 continue;
             };
             see(&mut seen, known.id);
+            if self.is_anothers(&known)? {
+                continue;
+            }
             if !known.is(&values, self.stream) {
                 let [name_before, normal_before, attributes_before] = &known.values;
                 let mut fields = Vec::new();
@@ -233,6 +243,9 @@ impl PageWriter<'_> {
                 continue;
             };
             see(&mut seen, known.id);
+            if self.is_anothers(&known)? {
+                continue;
+            }
             if !known.is(&[&attributes], self.stream) || value_before != *privilege_value {
                 let mut fields = Vec::new();
                 if value_before != *privilege_value {
@@ -254,6 +267,21 @@ impl PageWriter<'_> {
         Ok(seen)
     }
 
+    /// Whether the object is there, and another stream of this run says how it is. Two streams may tell of it differently:
+    /// without an owner it would change with each run, by who comes last. Where the owner is not complete nobody knows
+    /// yet; where it is, it saw the object, or what it did not see is gone or has another owner.
+    fn is_anothers<const N: usize>(&self, known: &Known<N>) -> rusqlite::Result<bool> {
+        if known.is_gone || known.stream == self.stream {
+            return Ok(false);
+        }
+        let mut statement = self.transaction.prepare_cached(
+            "SELECT instr(', ' || scope || ', ', ', ' || ?2 || ', ') > 0
+                 OR EXISTS (SELECT 1 FROM run_stream WHERE run_id = ?1 AND stream = ?2)
+             FROM run WHERE id = ?1",
+        )?;
+        statement.query_row(params![self.run.0, known.stream], |row| row.get(0))
+    }
+
     /// An object was written that is other than before: by these `fields`, or because it came back.
     fn is_other<const N: usize>(
         &self,
@@ -263,59 +291,24 @@ impl PageWriter<'_> {
     ) -> rusqlite::Result<()> {
         match (known.is_gone, fields.is_empty()) {
             (true, _) => self.changed(object, known.id, Kind::Added, &fields),
-            // Another stream has it now.
+            // It has another owner now.
             (false, true) => Ok(()),
             (false, false) => self.changed(object, known.id, Kind::Changed(fields), &[]),
         }
     }
 
-    fn changed(&self, object: Object, id: i64, kind: Kind, since: &[FieldChange]) -> rusqlite::Result<()> {
-        if self.is_baseline {
+    pub(super) fn changed(
+        &self,
+        object: Object,
+        id: i64,
+        kind: Kind,
+        since: &[FieldChange],
+    ) -> rusqlite::Result<()> {
+        // What another stream of the run said of it is not true any more.
+        if self.is_baseline && !change::is_recorded(self.transaction, self.run, object, id)? {
             return Ok(());
         }
         change::record(self.transaction, self.run, object, id, kind, since)
-    }
-
-    /// Merges with what is known: the latest time wins, whatever order events come in.
-    fn usages(&self, usages: &[Usage]) -> rusqlite::Result<()> {
-        let mut statement = self.transaction.prepare_cached(
-            "INSERT INTO usage (integration_id, resource_source_type, resource_source_id, identity_source_type,
-                                identity_source_id, last_success, last_attempt, last_attempt_result,
-                                last_attempt_vendor, stream, last_seen_run, resource_name, identity_name)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
-             ON CONFLICT DO UPDATE SET
-                 last_success = nullif(max(coalesce(last_success, ''), coalesce(excluded.last_success, '')), ''),
-                 last_attempt_result = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
-                     THEN excluded.last_attempt_result ELSE last_attempt_result END,
-                 last_attempt_vendor = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
-                     THEN excluded.last_attempt_vendor ELSE last_attempt_vendor END,
-                 last_attempt = nullif(max(coalesce(last_attempt, ''), coalesce(excluded.last_attempt, '')), ''),
-                 resource_name = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
-                     THEN coalesce(excluded.resource_name, resource_name) ELSE resource_name END,
-                 identity_name = CASE WHEN excluded.last_attempt >= coalesce(last_attempt, '')
-                     THEN coalesce(excluded.identity_name, identity_name) ELSE identity_name END,
-                 stream = excluded.stream, last_seen_run = excluded.last_seen_run",
-        )?;
-        for usage in usages {
-            let identity = usage.identity.as_ref();
-            let attempt = usage.last_attempt.as_ref();
-            statement.execute(params![
-                self.integration,
-                usage.resource.source_type,
-                usage.resource.source_id,
-                identity.map_or("", |identity| identity.source_type.as_str()),
-                identity.map_or("", |identity| identity.source_id.as_str()),
-                usage.last_success.map(time),
-                attempt.map(|attempt| time(attempt.at)),
-                attempt.map(|attempt| normal::attempt_result(attempt.result)),
-                attempt.and_then(|attempt| attempt.vendor_result.as_deref()),
-                self.stream,
-                self.run.0,
-                usage.resource_name,
-                usage.identity_name,
-            ])?;
-        }
-        Ok(())
     }
 
     fn problems(&self, page: &Page) -> rusqlite::Result<()> {
@@ -398,38 +391,6 @@ impl PageWriter<'_> {
             |row| row.get(0),
         )
     }
-
-    /// Marks as gone what the stream had, and did not see in this run.
-    fn mark_gone(&self) -> rusqlite::Result<()> {
-        for object in [Object::Entity, Object::Relation] {
-            let seen = seen(self.transaction, self.run, self.stream, object)?;
-            let table = object.word();
-            let mut here = self.transaction.prepare_cached(&format!(
-                "SELECT id FROM {table} WHERE integration_id = ?1 AND stream = ?2 AND gone_run IS NULL"
-            ))?;
-            let mut gone = RoaringTreemap::new();
-            let mut rows = here.query(params![self.integration, self.stream])?;
-            while let Some(row) = rows.next()? {
-                let id: i64 = row.get(0)?;
-                if !seen.contains(id.unsigned_abs()) {
-                    see(&mut gone, id);
-                }
-            }
-            let mut mark = self
-                .transaction
-                .prepare_cached(&format!("UPDATE {table} SET gone_run = ?2 WHERE id = ?1"))?;
-            for id in gone {
-                let id = id.cast_signed();
-                mark.execute(params![id, self.run.0])?;
-                self.changed(object, id, Kind::Removed, &[])?;
-            }
-        }
-        // From here on it is what is there.
-        let mut forget = self.transaction.prepare_cached(
-            "UPDATE run_page SET seen_entities = NULL, seen_relations = NULL WHERE run_id = ?1 AND stream = ?2",
-        )?;
-        forget.execute(params![self.run.0, self.stream]).map(drop)
-    }
 }
 
 /// A row that is there already.
@@ -446,46 +407,8 @@ impl<const N: usize> Known<N> {
     }
 }
 
-fn see(seen: &mut RoaringTreemap, id: i64) {
-    // SQLite counts from one.
-    seen.insert(id.unsigned_abs());
-}
-
-fn bitmap(seen: &RoaringTreemap) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(seen.serialized_size());
-    // A vector takes all that is written to it.
-    let _ = seen.serialize_into(&mut bytes);
-    bytes
-}
-
-/// The rows that the pages of `stream` in `run` saw, so far as it is not complete.
-pub(super) fn seen(
-    connection: &rusqlite::Connection,
-    run: RunId,
-    stream: &str,
-    object: Object,
-) -> rusqlite::Result<RoaringTreemap> {
-    let column = match object {
-        Object::Entity => "seen_entities",
-        Object::Relation => "seen_relations",
-    };
-    let mut pages = connection.prepare_cached(&format!(
-        "SELECT {column} FROM run_page WHERE run_id = ?1 AND stream = ?2 AND NOT distrusted AND {column} IS NOT NULL"
-    ))?;
-    let mut seen = RoaringTreemap::new();
-    let mut rows = pages.query(params![run.0, stream])?;
-    while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(0)?.as_blob()?;
-        let page = RoaringTreemap::deserialize_from(bytes).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error.into())
-        })?;
-        seen |= page;
-    }
-    Ok(seen)
-}
-
 /// A time as the store has it: text that sorts by time.
-fn time(seconds: Timestamp) -> String {
+pub(super) fn time(seconds: Timestamp) -> String {
     match normal::time(seconds) {
         serde_json::Value::String(text) => text,
         other => other.to_string(),

@@ -1,7 +1,7 @@
 //! Questions in SQL over the views, for what is derived and not kept.
 
 use rusqlite::types::ValueRef;
-use rusqlite::{Row, named_params};
+use rusqlite::{Row, named_params, params};
 
 use super::{Store, StoreError};
 
@@ -46,6 +46,55 @@ impl Store {
         let counted =
             self.asked(&query, Asked { limit: 1, offset: 0, ..asked }, |row| row.get::<_, i64>(0))?;
         Ok(counted.first().copied().unwrap_or_default().unsigned_abs())
+    }
+
+    /// Whether it is known which objects of a source type are there: there are some, or each stream that yields them was
+    /// complete in the last run that ended by itself. Of one integration, or of each.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn knows(&self, integration: Option<&str>, source_type: &str) -> Result<bool, StoreError> {
+        let known = self.connection.query_row(
+            "SELECT count(*) > 0 AND count(*) = total(
+                 EXISTS (
+                     SELECT 1 FROM entity e
+                     WHERE e.integration_id = i.id AND e.source_type = ?2 AND e.gone_run IS NULL
+                 )
+                 OR (
+                     EXISTS (SELECT 1 FROM stream_type t WHERE t.integration_id = i.id AND t.source_type = ?2)
+                     AND NOT EXISTS (
+                         SELECT 1 FROM stream_type t
+                         WHERE t.integration_id = i.id AND t.source_type = ?2 AND NOT EXISTS (
+                             SELECT 1 FROM run_stream s
+                             WHERE s.stream = t.stream AND s.state = 'complete' AND s.run_id = (
+                                 SELECT max(r.id) FROM run r
+                                 WHERE r.integration_id = i.id AND r.finished_at IS NOT NULL AND NOT r.abandoned
+                             )
+                         )
+                     )
+                 )
+             )
+             FROM integration i WHERE ?1 IS NULL OR i.name = ?1",
+            params![integration, source_type],
+            |row| row.get(0),
+        );
+        known.map_err(|error| self.sqlite(error))
+    }
+
+    /// Whether a log of who used what was read to its end: of one integration, or of each.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn knows_usages(&self, integration: Option<&str>) -> Result<bool, StoreError> {
+        let known = self.connection.query_row(
+            "SELECT count(*) > 0 AND count(*) = total(id IN (SELECT integration_id FROM usage_window))
+             FROM integration WHERE ?1 IS NULL OR name = ?1",
+            [integration],
+            |row| row.get(0),
+        );
+        known.map_err(|error| self.sqlite(error))
     }
 
     fn asked<T>(

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use rusqlite::{Row, params};
 use serde::Serialize;
-use utoipa::ToSchema;
 
 use super::change::Object;
-use super::page::seen;
-use super::{FieldChange, RunId, Store, StoreError};
+use super::seen::{By, seen};
+use super::{RunId, Store, StoreError};
 
 /// An entity that is there.
 #[derive(Clone, Debug)]
@@ -87,61 +86,6 @@ pub struct ConnectorUse {
     pub pages: u64,
 }
 
-/// A run, as it is shown.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `runs` in `migrations`")]
-pub struct RunRow {
-    pub run: i64,
-    pub integration: String,
-    pub started_at: String,
-    pub finished_at: Option<String>,
-    pub outcome: Option<String>,
-    pub account: Option<String>,
-    pub connector_version: String,
-    pub connector_digest: String,
-    pub requests: u64,
-    pub retries: u64,
-    pub waited_seconds: f64,
-    pub problems: u64,
-    pub changes: u64,
-    /// Its streams, in the order they began.
-    pub streams: Vec<RunStreamRow>,
-}
-
-/// How a stream of a run ended.
-#[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `run_streams` in `migrations`")]
-pub struct RunStreamRow {
-    pub stream: String,
-    pub state: String,
-    pub reason: Option<String>,
-    pub permission: Option<String>,
-    pub hint: Option<String>,
-    pub started_at: String,
-    pub ended_at: Option<String>,
-    pub pages: u64,
-    pub total: Option<u64>,
-    pub retries: u64,
-    pub waited_seconds: f64,
-}
-
-/// What a run found other than the runs before it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `changes` in `migrations`")]
-pub struct ChangeRow {
-    pub run: i64,
-    pub run_started_at: String,
-    pub integration: String,
-    pub kind: String,
-    pub object: String,
-    #[serde(rename = "type")]
-    pub type_: String,
-    pub id: String,
-    pub name: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub fields: Vec<FieldChange>,
-}
-
 #[derive(Clone, Copy, Default)]
 struct Counts {
     seen: u64,
@@ -160,7 +104,7 @@ pub struct StoredProblem {
     pub message: String,
 }
 
-fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
+pub(super) fn count(row: &Row<'_>, index: usize) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(index)?.unsigned_abs())
 }
 
@@ -179,23 +123,6 @@ impl EntityRow {
             name: row.get(4)?,
             normal: row.get(5)?,
             attributes: row.get(6)?,
-        })
-    }
-}
-
-impl ChangeRow {
-    fn parse(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let fields: Option<String> = row.get(8)?;
-        Ok(Self {
-            run: row.get(0)?,
-            run_started_at: row.get(1)?,
-            integration: row.get(2)?,
-            kind: row.get(3)?,
-            object: row.get(4)?,
-            type_: row.get(5)?,
-            id: row.get(6)?,
-            name: row.get(7)?,
-            fields: fields.and_then(|fields| serde_json::from_str(&fields).ok()).unwrap_or_default(),
         })
     }
 }
@@ -388,8 +315,9 @@ impl Store {
             .prepare("SELECT stream, state = 'complete' AND whole FROM run_stream WHERE run_id = ?1")?
             .query_map([run.0], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
+        // An object counts whichever stream saw it.
+        let seen_by_any = seen(&self.connection, run, object, By::Others(""))?;
         for (stream, is_whole) in streams {
-            let seen = if is_whole { None } else { Some(seen(&self.connection, run, &stream, object)?) };
             // Of a stream that was read whole, what is there was seen.
             let mut here = self.connection.prepare_cached(&format!(
                 "SELECT {columns}, id, first_seen_run = ?1 FROM {table}
@@ -399,7 +327,7 @@ impl Store {
             let mut rows = here.query(params![run.0, stream])?;
             while let Some(row) = rows.next()? {
                 let id: i64 = row.get(3)?;
-                if seen.as_ref().is_none_or(|seen| seen.contains(id.unsigned_abs())) {
+                if is_whole || seen_by_any.contains(id.unsigned_abs()) {
                     let count = counts.entry(kind(row)?).or_default();
                     count.seen += 1;
                     count.new += u64::from(row.get::<_, bool>(4)?);
@@ -421,128 +349,6 @@ impl Store {
             }
         }
         Ok(counts)
-    }
-
-    /// The latest `limit` runs, the latest first; of one integration, or of all.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn runs(&self, integration: Option<&str>, limit: u32) -> Result<Vec<RunRow>, StoreError> {
-        self.runs_of(integration, None, limit)
-    }
-
-    /// One run of an integration.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn run(&self, integration: &str, run: RunId) -> Result<Option<RunRow>, StoreError> {
-        Ok(self.runs_of(Some(integration), Some(run), 1)?.pop())
-    }
-
-    fn runs_of(
-        &self,
-        integration: Option<&str>,
-        run: Option<RunId>,
-        limit: u32,
-    ) -> Result<Vec<RunRow>, StoreError> {
-        let find = || -> rusqlite::Result<Vec<RunRow>> {
-            let mut statement = self.connection.prepare(
-                "SELECT run, integration, started_at, finished_at, outcome, account, connector_version,
-                        connector_digest, requests, coalesce(retries, 0), coalesce(waited_seconds, 0), problems, changes
-                 FROM runs WHERE (?1 IS NULL OR integration = ?1) AND (?2 IS NULL OR run = ?2)
-                 ORDER BY run DESC LIMIT ?3",
-            )?;
-            let rows = statement.query_map(params![integration, run.map(|run| run.0), limit], |row| {
-                Ok(RunRow {
-                    run: row.get(0)?,
-                    integration: row.get(1)?,
-                    started_at: row.get(2)?,
-                    finished_at: row.get(3)?,
-                    outcome: row.get(4)?,
-                    account: row.get(5)?,
-                    connector_version: row.get(6)?,
-                    connector_digest: row.get(7)?,
-                    requests: count(row, 8)?,
-                    retries: count(row, 9)?,
-                    waited_seconds: row.get(10)?,
-                    problems: count(row, 11)?,
-                    changes: count(row, 12)?,
-                    streams: Vec::new(),
-                })
-            })?;
-            let mut rows: Vec<RunRow> = rows.collect::<Result<_, _>>()?;
-            let mut statement = self.connection.prepare(
-                "SELECT stream, state, reason, started_at, ended_at, pages, total, retries, waited_seconds, permission, hint
-                 FROM run_streams WHERE run = ?1 ORDER BY started_at, stream",
-            )?;
-            for run in &mut rows {
-                let streams = statement.query_map([run.run], |row| {
-                    Ok(RunStreamRow {
-                        stream: row.get(0)?,
-                        state: row.get(1)?,
-                        reason: row.get(2)?,
-                        started_at: row.get(3)?,
-                        ended_at: row.get(4)?,
-                        pages: count(row, 5)?,
-                        total: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),
-                        retries: count(row, 7)?,
-                        waited_seconds: row.get(8)?,
-                        permission: row.get(9)?,
-                        hint: row.get(10)?,
-                    })
-                })?;
-                run.streams = streams.collect::<Result<_, _>>()?;
-            }
-            Ok(rows)
-        };
-        find().map_err(|error| self.sqlite(error))
-    }
-
-    /// Calls `each` for every change that was found after `run`, one row at a time, the earliest first; of one
-    /// integration, or of all.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails, or `each` does.
-    pub fn changes<E: From<StoreError>>(
-        &self,
-        since: RunId,
-        integration: Option<&str>,
-        mut each: impl FnMut(ChangeRow) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let sqlite = |error| self.sqlite(error);
-        let query =
-            "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
-                     WHERE run > ?1 AND (?2 IS NULL OR integration = ?2) ORDER BY run, object, type, id";
-        let mut statement = self.connection.prepare(query).map_err(sqlite)?;
-        let mut rows = statement.query(params![since.0, integration]).map_err(sqlite)?;
-        while let Some(row) = rows.next().map_err(sqlite)? {
-            each(ChangeRow::parse(row).map_err(sqlite)?)?;
-        }
-        Ok(())
-    }
-
-    /// The first `limit` changes that `run` of an integration found.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn changes_of(
-        &self,
-        integration: &str,
-        run: RunId,
-        limit: u32,
-    ) -> Result<Vec<ChangeRow>, StoreError> {
-        let query =
-            "SELECT run, run_started_at, integration, kind, object, type, id, name, fields FROM changes
-                     WHERE run = ?1 AND integration = ?2 ORDER BY object, type, id LIMIT ?3";
-        let list = || -> rusqlite::Result<Vec<ChangeRow>> {
-            let mut statement = self.connection.prepare(query)?;
-            statement.query_map(params![run.0, integration, limit], ChangeRow::parse)?.collect()
-        };
-        list().map_err(|error| self.sqlite(error))
     }
 
     /// The first `limit` problems of `run`.

@@ -142,6 +142,7 @@ pub async fn run(
                     account: account.as_deref(),
                     tenant: &tenant,
                     scope: &scope,
+                    yields: &manifest.yields(),
                 })
             }
         })
@@ -174,12 +175,14 @@ pub async fn run(
     summaries.sort_by_key(order);
     let complete = summaries.iter().all(StreamSummary::is_complete_enough);
     let stopped = summaries.iter().any(|summary| summary.outcome == StreamOutcome::Stopped);
+    let keep_days = integration.keep_days;
     let (entities, relations, problems, problem_count, connectors) = store
         .with(move |store| {
             store.add_requests(run.id, sent)?;
             // A run that was stopped is gone on with, like one that was killed.
             if !stopped {
                 store.finish_run(run.id, complete)?;
+                store.forget_old_runs(run.id, keep_days)?;
             }
             Ok((
                 store.entity_counts(run.id)?,
