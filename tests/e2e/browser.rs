@@ -31,6 +31,7 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// Where the browser and its driver are.
+#[expect(clippy::print_stderr, reason = "who runs the tests wants to know")]
 fn programs() -> Option<(PathBuf, PathBuf)> {
     let found = BROWSERS.iter().find_map(|name| find(name)).zip(find("chromedriver"));
     if found.is_none() {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{ConnectInfo, Request};
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -58,11 +58,15 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
 /// Reads the body of a request before anything is done with it.
 pub(super) async fn with_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
+    let too_large =
+        || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the form or document is too large, or broke off");
+    // Who says so beforehand needs not send it.
+    if body.size_hint().lower() > LARGEST_BODY as u64 {
+        return too_large().into_response();
+    }
     let said = match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(bytes)) => return next.run(Request::from_parts(head, Body::from(bytes))).await,
-        Ok(Err(_)) => {
-            Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "the form or document is too large, or broke off")
-        }
+        Ok(Err(_)) => too_large(),
         Err(_) => Failure::new(StatusCode::REQUEST_TIMEOUT, "the form or document took too long to arrive"),
     };
     said.into_response()
