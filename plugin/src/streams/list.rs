@@ -54,8 +54,6 @@ pub(super) fn list<T: Object>(
     let step = cursor.next(endpoint.path, &reply.metadata, &keys(&elements), limit)?;
     let mut page = empty_page(step.progress);
     page.total = offset::total(&reply.metadata);
-    let notice = |message| Problem { source_id: None, field: None, message };
-    page.problems.extend(step.notice.map(notice));
     let place = |index| format!("`response[{index}]` at offset {}", cursor.begins());
     let objects = elements.into_iter().enumerate().skip(step.seen);
     Ok(Listed { objects: objects.map(|(index, object)| (place(index), object)).collect(), page })
