@@ -7,9 +7,24 @@
 //! The list may change while it is walked through: an object deleted before the place where a page ended moves all
 //! others up by one, and the next page would begin after one that nobody saw. So each page begins with the last object
 //! of the page before (the overlap). Where that is not there, the walk steps back, a page at a time, until it meets an
-//! object that it saw (the trail): all that follows that one is read again, and nothing is missed, as long as the objects
-//! that stay keep their order. Where an object seems to have moved from the part that was not read yet to the part that
-//! was, the list is walked through once more.
+//! object that it saw (the trail): all that follows that one is read again.
+//!
+//! # What holds
+//!
+//! - Objects may come and go anywhere: one that is there from the beginning to the end is seen, as long as those that stay
+//!   keep their order.
+//! - Where the list is ordered by a name, a new name moves an object, perhaps from the part that was not read yet into the
+//!   part that was. A walk that met a change, of the total or of the place of the trail, is followed by another one: whoever
+//!   was missed is seen then, if the order holds so long.
+//! - Where it does not, and the other walk can tell (what was read was moved on by more than was created), a third one
+//!   follows, and then an error. It can't tell a growing list from one with new names: one that grows is not to be
+//!   walked through for ever.
+//! - What nobody can tell: new names and other changes between the same two pages that cancel each other out, so that the
+//!   total and the place of the last object that was seen stay as they were.
+//!
+//! A list that stays as it is is walked through once.
+//!
+//! # The cursor
 //!
 //! A cursor is `v2:offset=300;trail=1.DU7,2.DU3;total=951`: a version, then named values joined by `;`, in the
 //! order of the fields of [`Cursor`], those left out that have their default. A name that this version does not
@@ -26,7 +41,7 @@ pub(crate) const CURSOR_VERSION: u32 = 2;
 const VERSION: &str = "v2";
 /// How far before the next object those of the trail are. Far ones serve where many near ones are deleted at once.
 const TRAIL: [i64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256];
-/// Walks through one list because its order does not hold. An order that never does would be walked through for ever.
+/// Walks through one list whose order does not hold. One that never does would be walked through for ever.
 const MOST_SWEEPS: u32 = 3;
 /// Steps back in one stream, for the same reason.
 const MOST_STEPS: u32 = 1000;
@@ -50,6 +65,8 @@ pub(crate) struct Cursor {
     steps: u32,
     /// Times that the list was walked through before.
     sweeps: u32,
+    /// Something came, went or moved during this walk through the list.
+    changed: bool,
     /// An object came from the part that was not read yet into the part that was.
     moved: bool,
     /// The list ended, and something of it seems to be missing: its end is asked for once more.
@@ -66,7 +83,7 @@ pub(crate) struct Step {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, overlap, list, trail, total, steps, sweeps, moved, doubt } = self;
+        let Self { offset, overlap, list, trail, total, steps, sweeps, changed, moved, doubt } = self;
         write!(formatter, "{VERSION}:offset={offset}")?;
         if *overlap != nearest(trail) {
             write!(formatter, ";overlap={overlap}")?;
@@ -86,7 +103,8 @@ impl fmt::Display for Cursor {
                 write!(formatter, ";{name}={count}")?;
             }
         }
-        for (name, _) in [("moved", *moved), ("doubt", *doubt)].iter().filter(|(_, is)| *is) {
+        let flags = [("changed", *changed), ("moved", *moved), ("doubt", *doubt)];
+        for (name, _) in flags.iter().filter(|(_, is)| *is) {
             write!(formatter, ";{name}")?;
         }
         Ok(())
@@ -137,6 +155,7 @@ impl Cursor {
                 Some(("total", value)) => cursor.total = Some(value.parse().ok()?),
                 Some(("steps", value)) => cursor.steps = value.parse().ok()?,
                 Some(("sweeps", value)) => cursor.sweeps = value.parse().ok()?,
+                None if part == "changed" => cursor.changed = true,
                 None if part == "moved" => cursor.moved = true,
                 None if part == "doubt" => cursor.doubt = true,
                 _ => return None,
@@ -183,15 +202,18 @@ impl Cursor {
         let total = total(metadata).or(self.total);
         let Some(found) = self.locate(keys, next) else { return self.step_back(path, limit) };
 
+        let changed = self.changed || self.has_changed(found.shift, total);
         let moved = self.moved || self.has_moved(found.shift, total);
         let end = begins.saturating_add(i64::try_from(keys.len()).unwrap_or(i64::MAX));
         let offset = next.unwrap_or(end);
         let trail = trail(keys, begins, offset);
         // An overlap as long as a page would not lead on; nor does one that the vendor does not count as we do.
-        let leads_on = offset > self.offset || self.overlap > nearest(&self.trail);
+        let leads_on = offset > self.offset || self.has_stepped_back();
         let trail = if leads_on && nearest(&trail) < offset - begins { trail } else { Vec::new() };
-        let on = Self { offset, overlap: nearest(&trail), trail, total, moved, doubt: false, ..self.clone() };
-        let again = moved && self.sweeps + 1 < MOST_SWEEPS;
+        let overlap = nearest(&trail);
+        let on = Self { offset, overlap, trail, total, changed, moved, doubt: false, ..self.clone() };
+        // Growth looks like new names; a list that always grows is to come to an end.
+        let again = (changed && self.sweeps == 0) || (moved && self.sweeps + 1 < MOST_SWEEPS);
         // More than it served, says the vendor.
         let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
         let is_wanting = said.is_some() || (moved && !again);
@@ -216,14 +238,26 @@ impl Cursor {
         Self { list: self.list, steps: self.steps, sweeps: self.sweeps + 1, ..Self::default() }
     }
 
+    /// Whether the list is another one than at the page before: what was seen moved by `shift`, or was not where it was,
+    /// or there are more or fewer objects.
+    fn has_changed(&self, shift: i64, total: Option<u64>) -> bool {
+        let recounted = total.zip(self.total).is_some_and(|(now, before)| now != before);
+        shift != 0 || recounted || self.has_stepped_back()
+    }
+
+    /// Whether the page begins further back than the nearest object of the trail, which was missed at its place.
+    fn has_stepped_back(&self) -> bool {
+        self.overlap > nearest(&self.trail)
+    }
+
     /// Whether an object came from the part that was not read yet into the part that was: what was seen moved towards the
     /// end by `shift`, and that is not because there are more objects.
     fn has_moved(&self, shift: i64, total: Option<u64>) -> bool {
         let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
         let grown = total.zip(self.total).map(|(now, before)| count(now) - count(before));
-        // It was missed at its place, so it should have moved towards the beginning.
-        let missed = self.overlap > nearest(&self.trail);
-        (shift > 0 && grown.is_none_or(|grown| grown < shift)) || (missed && shift >= 0 && self.begins() > 0)
+        // What was missed at its place should have moved towards the beginning.
+        let missed = self.has_stepped_back() && shift >= 0 && self.begins() > 0;
+        missed || (shift > 0 && grown.is_none_or(|grown| grown < shift))
     }
 
     /// Where the vendor says that the next page begins.
