@@ -1,0 +1,72 @@
+//! What people hold: phones, tokens, credentials and codes.
+
+use super::*;
+
+#[test]
+fn phone_numbers_are_masked_to_their_last_digits_where_the_setting_says_so() {
+    for (stream, object, shown) in [
+        ("phones", json!({ "phone_id": "DP1", "number": "+15555550100" }), "+*******0100"),
+        ("phones", json!({ "phone_id": "DP1", "number": "555-0100" }), "***-0100"),
+        ("phones", json!({ "phone_id": "DP1", "number": "100" }), "100"),
+        ("administrators", json!({ "admin_id": "DE1", "phone": "+15555550199" }), "+*******0199"),
+    ] {
+        let number = object.get("number").or(object.get("phone")).unwrap().as_str().unwrap().to_owned();
+        let body = json!({ "stat": "OK", "response": [object] }).to_string();
+        let whole = format!("{:?}", read_body(stream, &body).unwrap());
+        assert!(whole.contains(&number), "{whole}");
+        let masked = read_with(&with("mask-phone-numbers", "true"), stream, &Position::Beginning, &body);
+        let masked = format!("{:?}", masked.unwrap());
+        assert!(masked.contains(shown), "{masked}");
+        assert!(shown == number || !masked.contains(&number), "{masked}");
+    }
+    // People write the number into the label too.
+    for (label, shown) in
+        [("Ann's iPhone 15 (555-555-0100)", "Ann's iPhone ** (***-***-0100)"), ("iPhone 15", "iPhone 15")]
+    {
+        let body = json!({ "stat": "OK", "response": [{ "phone_id": "DP1", "name": label }] }).to_string();
+        let page =
+            read_with(&with("mask-phone-numbers", "true"), "phones", &Position::Beginning, &body).unwrap();
+        assert_eq!(page.entities[0].name, shown);
+    }
+}
+
+#[test]
+fn a_code_that_never_expires_is_told_from_one_that_says_nothing() {
+    let code = |extra| {
+        let page = page_of("bypass-codes", &[merged(json!({ "bypass_code_id": "DB1" }), extra)]);
+        let NormalForm::Resource(Resource::BypassCode(code)) = page.entities[0].normal.clone() else {
+            panic!()
+        };
+        (code.expires, code.uses_left, page.problems.len())
+    };
+    assert_eq!(
+        code(json!({ "expiration": null, "reuse_count": null })),
+        (Expiry::Never, UsesLeft::Unlimited, 0)
+    );
+    assert_eq!(code(json!({ "expiration": 5, "reuse_count": 1 })), (Expiry::At(5), UsesLeft::Times(1), 0));
+    assert_eq!(code(json!({})), (Expiry::Unknown, UsesLeft::Unknown, 0));
+    assert_eq!(code(json!({ "expiration": [], "reuse_count": -1 })), (Expiry::Unknown, UsesLeft::Unknown, 1));
+}
+
+#[test]
+fn who_issued_a_code_costs_a_request_only_where_a_code_says_so_and_a_refusal_costs_nothing_else() {
+    let urls = |admin_email: Value, status| {
+        let code = json!({ "bypass_code_id": "DB1", "admin_email": admin_email });
+        let body = json!({ "stat": "OK", "response": [code] }).to_string();
+        let host = TestHost::with(move |request| {
+            let forbidden = r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#;
+            Ok(match request.url.contains("/admins?") {
+                true if status == 403 => response(403, &[], forbidden),
+                true => response(200, &[], ADMINISTRATORS),
+                false => response(200, &[], &body),
+            })
+        });
+        let page = read(&host, &settings(), "bypass-codes", &Position::Beginning).unwrap();
+        let issued = page.relations.iter().filter(|relation| relation.privilege == "issued").count();
+        (host.requests.borrow().len(), issued, page.problems.len(), page.entities.len())
+    };
+    assert_eq!(urls(Value::Null, 200), (1, 0, 0, 1));
+    assert_eq!(urls("A@Example.com".into(), 200), (2, 1, 0, 1));
+    assert_eq!(urls("gone@example.com".into(), 200), (2, 0, 0, 1));
+    assert_eq!(urls("a@example.com".into(), 403), (2, 0, 0, 1));
+}
