@@ -105,6 +105,25 @@ fn a_child_account_is_named_and_signed_in_every_request() {
     assert_eq!(error.kind, ErrorKind::InvalidSetting("account-id".to_owned()));
 }
 
+#[test]
+fn the_last_page_of_a_list_that_is_too_short_is_kept_and_the_stream_is_not_complete() {
+    let whole =
+        r#"{"stat":"OK","response":[{"user_id":"DU1"}],"metadata":{"next_offset":1,"total_objects":9}}"#;
+    let silent = r#"{"stat":"OK","response":[{"user_id":"DU1"},{"user_id":"DU2"}]}"#;
+    let host = TestHost::with(move |request| {
+        Ok(response(200, &[], if request.url.ends_with("offset=0") { whole } else { silent }))
+    });
+    let first = read(&host, &settings(), "users", &Position::Beginning).unwrap();
+    let Progress::More(cursor) = first.progress else { panic!("{:?}", first.progress) };
+    let second = read(&host, &settings(), "users", &Position::At(cursor)).unwrap();
+    assert_eq!(second.entities.last().unwrap().source_id, "DU2");
+    let Progress::More(cursor) = second.progress else { panic!("it ends, and seven are taken for gone") };
+    let host = TestHost::answering(200, &[], r#"{"stat":"OK","response":[{"user_id":"DU2"}]}"#);
+    let error = read(&host, &settings(), "users", &Position::At(cursor)).unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unexpected);
+    assert!(error.message.contains("Duo says it has 9"), "{}", error.message);
+}
+
 proptest! {
     #[test]
     fn a_walk_sees_each_object_once_whatever_the_size_of_list_and_page(size in 0..40_usize, most in 1..15_usize) {
