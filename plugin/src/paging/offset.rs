@@ -71,6 +71,8 @@ pub(crate) struct Cursor {
     moved: bool,
     /// The list ended, and something of it seems to be missing: its end is asked for once more.
     doubt: bool,
+    /// What the stream can't read beside this list was told, and is not tried again in this walk.
+    pub(crate) told: bool,
 }
 
 /// What follows a page.
@@ -83,7 +85,7 @@ pub(crate) struct Step {
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, overlap, list, trail, total, steps, sweeps, changed, moved, doubt } = self;
+        let Self { offset, overlap, list, trail, total, steps, sweeps, changed, moved, doubt, told } = self;
         write!(formatter, "{VERSION}:offset={offset}")?;
         if *overlap != nearest(trail) {
             write!(formatter, ";overlap={overlap}")?;
@@ -103,7 +105,7 @@ impl fmt::Display for Cursor {
                 write!(formatter, ";{name}={count}")?;
             }
         }
-        let flags = [("changed", *changed), ("moved", *moved), ("doubt", *doubt)];
+        let flags = [("changed", *changed), ("moved", *moved), ("doubt", *doubt), ("told", *told)];
         for (name, _) in flags.iter().filter(|(_, is)| *is) {
             write!(formatter, ";{name}")?;
         }
@@ -158,6 +160,7 @@ impl Cursor {
                 None if part == "changed" => cursor.changed = true,
                 None if part == "moved" => cursor.moved = true,
                 None if part == "doubt" => cursor.doubt = true,
+                None if part == "told" => cursor.told = true,
                 _ => return None,
             }
         }
@@ -235,7 +238,8 @@ impl Cursor {
 
     /// At the beginning of the same list, once more.
     fn again(&self) -> Self {
-        Self { list: self.list, steps: self.steps, sweeps: self.sweeps + 1, ..Self::default() }
+        let Self { list, steps, sweeps, told, .. } = *self;
+        Self { list, steps, sweeps: sweeps + 1, told, ..Self::default() }
     }
 
     /// Whether the list is another one than at the page before: what was seen moved by `shift`, or was not where it was,

@@ -16,7 +16,7 @@ fn a_cursor_reads_what_it_writes() {
         "v2:offset=9223372036854775807",
         "v2:offset=0;list=legacy",
         "v2:offset=300;trail=1.DU7,2.DU3,64.DUx;total=951",
-        "v2:offset=300;overlap=299;list=legacy;trail=1.DU7;total=0;steps=2;sweeps=1;changed;moved;doubt",
+        "v2:offset=300;overlap=299;list=legacy;trail=1.DU7;total=0;steps=2;sweeps=1;changed;moved;doubt;told",
     ] {
         assert_eq!(parsed(text).to_string(), text);
     }

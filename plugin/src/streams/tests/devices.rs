@@ -49,7 +49,7 @@ fn a_code_that_never_expires_is_told_from_one_that_says_nothing() {
 }
 
 #[test]
-fn who_issued_a_code_costs_a_request_only_where_a_code_says_so_and_a_refusal_costs_nothing_else() {
+fn who_issued_a_code_costs_a_request_only_where_a_code_says_so() {
     let urls = |admin_email: Value, status| {
         let code = json!({ "bypass_code_id": "DB1", "admin_email": admin_email });
         let body = json!({ "stat": "OK", "response": [code] }).to_string();
@@ -68,5 +68,50 @@ fn who_issued_a_code_costs_a_request_only_where_a_code_says_so_and_a_refusal_cos
     assert_eq!(urls(Value::Null, 200), (1, 0, 0, 1));
     assert_eq!(urls("A@Example.com".into(), 200), (2, 1, 0, 1));
     assert_eq!(urls("gone@example.com".into(), 200), (2, 0, 0, 1));
-    assert_eq!(urls("a@example.com".into(), 403), (2, 0, 0, 1));
+    assert_eq!(urls("a@example.com".into(), 403), (2, 0, 1, 1));
+}
+
+/// Two pages of a code that this administrator issued each, and what the list of administrators answers.
+fn issued_by(status: u16, administrators: &'static str) -> TestHost {
+    TestHost::with(move |request| {
+        if request.url.contains("/admins?") {
+            return Ok(response(status, &[], administrators));
+        }
+        let first = request.url.ends_with("offset=0");
+        let code = |key: &str| json!({ "bypass_code_id": key, "admin_email": "a@example.com" });
+        let codes = [code(if first { "DB1" } else { "DB2" })];
+        let metadata = if first { json!({ "next_offset": 1 }) } else { json!({}) };
+        Ok(response(200, &[], &json!({ "stat": "OK", "response": codes, "metadata": metadata }).to_string()))
+    })
+}
+
+#[test]
+fn who_issued_a_code_is_not_left_out_where_the_list_of_administrators_can_not_be_read_just_now() {
+    for (status, body, kind) in [
+        (200, "hello", ErrorKind::Unexpected),
+        (200, r#"{"stat":"OK"}"#, ErrorKind::Unexpected),
+        (200, r#"{"stat":"OK","response":[],"metadata":{"next_offset":0}}"#, ErrorKind::Unexpected),
+        (404, r#"{"code":40401,"stat":"FAIL"}"#, ErrorKind::Unexpected),
+        (503, "", ErrorKind::Unavailable(None)),
+        (429, "", ErrorKind::RateLimited(None)),
+    ] {
+        let host = issued_by(status, body);
+        let error = read(&host, &settings(), "bypass-codes", &Position::Beginning).unwrap_err();
+        assert_eq!(error.kind, kind, "{status} {body}");
+        assert!(error.message.contains("/admin/v1/admins"), "{}", error.message);
+    }
+}
+
+#[test]
+fn the_permission_that_relates_codes_to_who_issued_them_is_named_once_in_a_walk() {
+    let host = issued_by(403, r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#);
+    let first = read(&host, &settings(), "bypass-codes", &Position::Beginning).unwrap();
+    let [problem] = first.problems.as_slice() else { panic!("{:?}", first.problems) };
+    assert_eq!(problem.field.as_deref(), Some("admin_email"));
+    assert!(problem.message.starts_with("who issued bypass codes is left out: "), "{}", problem.message);
+    assert!(problem.message.contains("*Grant administrators - Read*"), "{}", problem.message);
+    let Progress::More(cursor) = first.progress else { panic!("{:?}", first.progress) };
+    let second = read(&host, &settings(), "bypass-codes", &Position::At(cursor)).unwrap();
+    assert_eq!((second.entities.len(), second.problems, second.progress), (1, vec![], Progress::Done(None)));
+    assert_eq!(host.requests.borrow().len(), 3, "nor is it asked for again");
 }
