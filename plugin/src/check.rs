@@ -178,7 +178,7 @@ mod tests {
         let account = |answer| check(answer).0.unwrap().account.unwrap();
         assert_eq!(account(|url| if url.contains("/info/") { NEW } else { EMPTY }), "DAOSZ4YYK0VOGIA1JIYJ");
         assert_eq!(account(|url| if url.contains("/info/") { OLD } else { EMPTY }), HOSTNAME);
-        assert_eq!(account(|url| if url.contains("/info/") { (200, "<html>") } else { EMPTY }), HOSTNAME);
+        assert_eq!(account(|url| if url.contains("/info/") { (200, "hello") } else { EMPTY }), HOSTNAME);
         assert_eq!(account(|url| if url.contains("/info/") { FORBIDDEN } else { EMPTY }), HOSTNAME);
     }
 
@@ -308,7 +308,8 @@ mod tests {
             ((401, r#"{"code":40103,"stat":"FAIL"}"#), ErrorKind::Unauthenticated),
             ((429, ""), ErrorKind::RateLimited(None)),
             ((503, ""), ErrorKind::Unavailable(None)),
-            ((200, "<html><title>Sign in</title>"), ErrorKind::Unexpected),
+            ((200, "<html><title>Sign in</title>"), ErrorKind::Unavailable(None)),
+            ((200, "hello"), ErrorKind::Unexpected),
             ((302, ""), ErrorKind::Unexpected),
         ] {
             let host = TestHost::answering(answer.0, &[], answer.1);
