@@ -115,3 +115,49 @@ fn the_permission_that_relates_codes_to_who_issued_them_is_named_once_in_a_walk(
     assert_eq!((second.entities.len(), second.problems, second.progress), (1, vec![], Progress::Done(None)));
     assert_eq!(host.requests.borrow().len(), 3, "nor is it asked for again");
 }
+
+/// The entity of this type and key, and the relations to it.
+fn of<'a>(page: &'a Page, source_type: &str, key: &str) -> (Vec<&'a Entity>, Vec<&'a Relation>) {
+    let entities =
+        page.entities.iter().filter(|one| (&*one.source_type, &*one.source_id) == (source_type, key));
+    let relations = page.relations.iter();
+    let relations =
+        relations.filter(|one| (&*one.child.source_type, &*one.child.source_id) == (source_type, key));
+    (entities.collect(), relations.collect())
+}
+
+#[test]
+fn a_credential_is_the_same_in_its_own_list_and_inside_an_administrator() {
+    let whole = json!({
+        "webauthnkey": "WA1", "credential_name": "blue key", "label": "Security Key", "date_added": 1559592490,
+        "uv_capable": true,
+    });
+    let odd = json!({ "webauthnkey": "WA1", "credential_name": "", "label": [], "date_added": "5", "uv_capable": 0 });
+    let mut objects = vec![whole.clone(), odd];
+    for field in ["credential_name", "label", "date_added", "uv_capable"] {
+        let mut without = whole.clone();
+        without.as_object_mut().unwrap().remove(field);
+        objects.push(without);
+    }
+    for credential in objects {
+        let listed = merged(credential.clone(), json!({ "admin": { "admin_id": "DE1" } }));
+        let listed = page_of("webauthn-credentials", &[listed]);
+        let administrator = json!({ "admin_id": "DE1", "webauthncredentials": [credential] });
+        let embedded = page_of("administrators", &[administrator]);
+        let (entities, relations) = of(&listed, "webauthn-credential", "WA1");
+        assert_eq!((entities.len(), relations.len()), (1, 1), "{credential}");
+        assert_eq!((entities, relations), of(&embedded, "webauthn-credential", "WA1"), "{credential}");
+        assert_eq!(listed.problems, embedded.problems, "{credential}");
+    }
+}
+
+#[test]
+fn a_hardware_token_is_described_by_its_own_list_only_and_owned_alike_in_both() {
+    let token = json!({ "token_id": "DH1", "type": "d1", "serial": "123456" });
+    let listed =
+        page_of("hardware-tokens", &[merged(token.clone(), json!({ "admins": [{ "admin_id": "DE1" }] }))]);
+    let embedded = page_of("administrators", &[json!({ "admin_id": "DE1", "hardtoken": token })]);
+    let (entities, relations) = of(&listed, "hardware-token", "DH1");
+    assert_eq!((entities.len(), relations.len()), (1, 1));
+    assert_eq!((vec![], relations), of(&embedded, "hardware-token", "DH1"));
+}
