@@ -170,11 +170,8 @@ impl Object for Administrator {
         &self.admin_id
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.email {
-            Field::Is(email) => Some(("email", email)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("email", &self.email))
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {

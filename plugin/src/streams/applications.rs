@@ -162,11 +162,8 @@ impl Object for Integration {
         &self.integration_key
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.name {
-            Field::Is(name) => Some(("name", name)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("name", &self.name))
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
@@ -186,7 +183,7 @@ impl Object for Legacy {
         self.0.key()
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
         self.0.hint()
     }
 

@@ -131,5 +131,8 @@ pub(super) fn map_element<T: Object>(
 }
 
 fn hint<T: Object>(object: &T) -> String {
-    object.hint().map(|(name, value)| format!(" (its `{name}` is `{value}`)")).unwrap_or_default()
+    match object.hint() {
+        Some((name, Field::Is(value))) => format!(" (its `{name}` is `{value}`)"),
+        _ => String::new(),
+    }
 }
