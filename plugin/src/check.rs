@@ -1,8 +1,10 @@
 //! Tries the settings: one cheap request for each family of endpoints, and a row for each stream.
 
+use chrono::TimeDelta;
+
 use crate::api::Client;
 use crate::contract::{Access, Error, ErrorKind, Report, StreamAccess};
-use crate::family::Family;
+use crate::family::{Family, INFORMATION};
 use crate::streams::STREAMS;
 
 /// What a family answered.
@@ -12,62 +14,93 @@ struct Probed {
     account: Option<String>,
 }
 
+/// A check that took longer asks nothing more: what does not answer takes a minute each time, and a call has two.
+const PATIENCE: TimeDelta = TimeDelta::seconds(20);
+
 /// See `check` in `wit/connector.wit`.
 pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
+    let begun = client.now();
     let mut probed: Vec<Probed> = Vec::new();
+    // Whoever does not answer now may answer when it is read, and is no reason to read nothing else.
+    let mut passing: Option<Error> = None;
     for stream in STREAMS {
         if find(&probed, stream.family).is_none() {
-            let answer = probe(client, stream.family, &probed)?;
+            let answer = match &passing {
+                Some(error) if client.now() - begun > PATIENCE => refused(stream.family, error.clone()),
+                _ => probe(client, stream.family, &probed)?,
+            };
+            if let Access::Refused(error) = &answer.access
+                && is_passing(error)
+            {
+                passing = Some(passing.unwrap_or_else(|| error.clone()));
+            }
             probed.push(answer);
         }
     }
     // What is not Duo can't accept credentials: a report needs at least one answer that is Duo's.
     if !probed.iter().any(|probed| duo_answered(&probed.access)) {
-        for Probed { access, .. } in probed {
-            if let Access::Refused(error) = access {
-                return Err(error);
-            }
-        }
-        return Ok(Report { account: None, streams: Vec::new() });
+        let refusals = probed.into_iter().filter_map(|probed| match probed.access {
+            Access::Refused(error) => Some(error),
+            Access::Readable => None,
+        });
+        // Asking again helps, if anything does.
+        return match passing.or_else(|| refusals.into_iter().next()) {
+            Some(error) => Err(error),
+            None => Ok(Report { account: None, streams: Vec::new() }),
+        };
     }
     let streams = STREAMS.iter().filter_map(|stream| {
         let probed = find(&probed, stream.family)?;
         Some(StreamAccess { stream: stream.name.to_owned(), access: probed.access.clone() })
     });
     let streams = streams.collect();
-    let account = probed.into_iter().find_map(|probed| probed.account);
-    Ok(Report { account: Some(account.unwrap_or_else(|| client.api_hostname().to_owned())), streams })
+    Ok(Report { account: account(client, probed), streams })
+}
+
+/// The account's id, or what stands for it for good; `None` where the id could only not be asked for now. Another name in
+/// between would be another account.
+fn account(client: &Client<'_>, probed: Vec<Probed>) -> Option<String> {
+    let information = probed.into_iter().find(|probed| std::ptr::eq(probed.family, &INFORMATION))?;
+    match information.access {
+        Access::Refused(error) if is_passing(&error) => None,
+        _ => Some(information.account.unwrap_or_else(|| client.api_hostname().to_owned())),
+    }
 }
 
 fn find<'a>(probed: &'a [Probed], family: &Family) -> Option<&'a Probed> {
     probed.iter().find(|probed| std::ptr::eq(probed.family, family))
 }
 
-/// What `family` says; an error where nothing could be read of any.
+fn refused(family: &'static Family, error: Error) -> Probed {
+    Probed { family, access: Access::Refused(error), account: None }
+}
+
+/// Whether the vendor may answer another time.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_))
+}
+
+/// What `family` says; an error where nothing can be read of any.
 fn probe(client: &Client<'_>, family: &'static Family, others: &[Probed]) -> Result<Probed, Error> {
-    match (family.probe)(client) {
-        Ok(account) => Ok(Probed { family, access: Access::Readable, account }),
-        Err(mut error) => match error.kind {
-            ErrorKind::MissingPermission(_) => {
-                let same_permission = family.beyond.and_then(|other| find(others, other));
-                if same_permission.is_some_and(|other| other.access == Access::Readable) {
-                    error.kind = ErrorKind::NotInEdition;
-                    error.remedy = Some(format!(
-                        "nothing to grant: {} opens the rest; the account's edition does not have this",
-                        family.permissions.join(" or ")
-                    ));
-                }
-                Ok(Probed { family, access: Access::Refused(error), account: None })
+    let mut error = match (family.probe)(client) {
+        Ok(account) => return Ok(Probed { family, access: Access::Readable, account }),
+        Err(error) => error,
+    };
+    match error.kind {
+        ErrorKind::InvalidSetting(_) | ErrorKind::Unauthenticated => return Err(error),
+        ErrorKind::MissingPermission(_) => {
+            let same_permission = family.beyond.and_then(|other| find(others, other));
+            if same_permission.is_some_and(|other| other.access == Access::Readable) {
+                error.kind = ErrorKind::NotInEdition;
+                error.remedy = Some(format!(
+                    "nothing to grant: {} opens the rest; the account's edition does not have this",
+                    family.permissions.join(" or ")
+                ));
             }
-            ErrorKind::NotInEdition | ErrorKind::Unexpected | ErrorKind::InvalidPosition => {
-                Ok(Probed { family, access: Access::Refused(error), account: None })
-            }
-            ErrorKind::InvalidSetting(_)
-            | ErrorKind::Unauthenticated
-            | ErrorKind::RateLimited(_)
-            | ErrorKind::Unavailable(_) => Err(error),
-        },
+        }
+        _ => {}
     }
+    Ok(refused(family, error))
 }
 
 fn duo_answered(access: &Access) -> bool {
@@ -81,7 +114,9 @@ fn duo_answered(access: &Access) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::contract::{Access, Error, ErrorKind, Report};
+    use chrono::TimeDelta;
+
+    use crate::contract::{Access, Error, ErrorKind, HttpError, HttpErrorKind, Report};
     use crate::streams::STREAMS;
     use crate::test_host::{HOSTNAME, SECRET, TestHost, response, settings};
 
@@ -143,7 +178,7 @@ mod tests {
         let account = |answer| check(answer).0.unwrap().account.unwrap();
         assert_eq!(account(|url| if url.contains("/info/") { NEW } else { EMPTY }), "DAOSZ4YYK0VOGIA1JIYJ");
         assert_eq!(account(|url| if url.contains("/info/") { OLD } else { EMPTY }), HOSTNAME);
-        assert_eq!(account(|url| if url.contains("/info/") { (200, "<html>") } else { EMPTY }), HOSTNAME);
+        assert_eq!(account(|url| if url.contains("/info/") { (200, "hello") } else { EMPTY }), HOSTNAME);
         assert_eq!(account(|url| if url.contains("/info/") { FORBIDDEN } else { EMPTY }), HOSTNAME);
     }
 
@@ -214,12 +249,67 @@ mod tests {
     }
 
     #[test]
+    fn what_can_not_be_asked_now_is_its_own_streams_concern_and_no_other() {
+        const LIMITED: (u16, &str) = (429, r#"{"code":42901,"message":"Too many requests","stat":"FAIL"}"#);
+        const DOWN: (u16, &str) = (503, "");
+        for (part, streams) in [
+            ("/logs/", "application-usage"),
+            ("/v2/policies", "policies"),
+            ("administrative_units", "administrative-units"),
+            ("/info/summary", "account"),
+            (
+                "/v1/groups",
+                "users groups phones hardware-tokens webauthn-credentials desktop-authenticators bypass-codes",
+            ),
+        ] {
+            for (answer, kind) in
+                [(LIMITED, ErrorKind::RateLimited(None)), (DOWN, ErrorKind::Unavailable(None))]
+            {
+                let host = TestHost::with(move |request| {
+                    let (status, body) = if request.url.contains(part) { answer } else { EMPTY };
+                    Ok(response(status, &[], body))
+                });
+                let report = crate::check(&host, &settings()).unwrap();
+                let refused = report.streams.iter().filter(|row| row.access != Access::Readable);
+                let refused: Vec<&str> = refused.map(|row| row.stream.as_str()).collect();
+                assert_eq!(refused.join(" "), streams, "{part}");
+                assert!(refused.iter().all(|stream| kind_of(&report, stream) == Some(kind.clone())));
+                // Not by its hostname: the id would be another account.
+                let account = (part != "/info/summary").then(|| HOSTNAME.to_owned());
+                assert_eq!(report.account, account, "{part}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_only_what_can_not_be_asked_now_and_what_is_not_duo_answer_it_is_asked_again() {
+        let report = check(|url| if url.contains("/logs/") { (429, "") } else { (200, "hello") }).0;
+        assert_eq!(report.unwrap_err().kind, ErrorKind::RateLimited(None));
+    }
+
+    #[test]
+    fn what_does_not_answer_for_long_is_waited_for_once() {
+        let host = TestHost::slow(TimeDelta::seconds(60), |request| {
+            if request.url.contains("/v1/groups") {
+                return Ok(response(200, &[], EMPTY.1));
+            }
+            Err(HttpError { kind: HttpErrorKind::Timeout, message: "nothing".to_owned() })
+        });
+        let report = crate::check(&host, &settings()).unwrap();
+        assert_eq!(host.requests.take().len(), 2);
+        assert_eq!(kind_of(&report, "users"), None);
+        assert_eq!(kind_of(&report, "application-usage"), Some(ErrorKind::Unavailable(None)));
+        assert_eq!(report.account, None);
+    }
+
+    #[test]
     fn refused_credentials_and_what_is_not_duo_fail_the_whole_check() {
         for (answer, expected) in [
             ((401, r#"{"code":40103,"stat":"FAIL"}"#), ErrorKind::Unauthenticated),
             ((429, ""), ErrorKind::RateLimited(None)),
             ((503, ""), ErrorKind::Unavailable(None)),
-            ((200, "<html><title>Sign in</title>"), ErrorKind::Unexpected),
+            ((200, "<html><title>Sign in</title>"), ErrorKind::Unavailable(None)),
+            ((200, "hello"), ErrorKind::Unexpected),
             ((302, ""), ErrorKind::Unexpected),
         ] {
             let host = TestHost::answering(answer.0, &[], answer.1);

@@ -62,7 +62,7 @@ pub fn describe() -> Manifest {
 ///
 /// # Errors
 ///
-/// `invalid-setting`, `unauthenticated`, `rate-limited`, `unavailable`; `unexpected` where nothing that answers
+/// `invalid-setting`, `unauthenticated`; `rate-limited`, `unavailable` or `unexpected` where nothing that answers
 /// is Duo. A stream that may not be read is a row of the report.
 pub fn check(host: &dyn Host, settings: &[Setting]) -> Result<Report, Error> {
     let settings = Settings::parse(host, settings)?;

@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::contract::{HttpError, Level, Request, Response, SecretError, Setting};
 use crate::host::Host;
@@ -20,6 +20,8 @@ type Tenant = Box<dyn Fn(&Request) -> Result<Response, HttpError>>;
 pub(crate) struct TestHost {
     pub(crate) secret: Result<String, SecretError>,
     pub(crate) now: DateTime<Utc>,
+    /// How long each answer takes.
+    pub(crate) takes: TimeDelta,
     pub(crate) tenant: Tenant,
     /// What was sent.
     pub(crate) requests: RefCell<Vec<Request>>,
@@ -32,6 +34,7 @@ impl Default for TestHost {
         Self {
             secret: Ok(SECRET.to_owned()),
             now: "2012-08-21T17:29:18Z".parse().unwrap(),
+            takes: TimeDelta::zero(),
             tenant: Box::new(|request| panic!("an unexpected request to {}", request.url)),
             requests: RefCell::default(),
             log: RefCell::default(),
@@ -43,6 +46,14 @@ impl TestHost {
     /// A host on whose network `tenant` answers.
     pub(crate) fn with(tenant: impl Fn(&Request) -> Result<Response, HttpError> + 'static) -> Self {
         Self { tenant: Box::new(tenant), ..Self::default() }
+    }
+
+    /// The same, where each answer takes so long.
+    pub(crate) fn slow(
+        takes: TimeDelta,
+        tenant: impl Fn(&Request) -> Result<Response, HttpError> + 'static,
+    ) -> Self {
+        Self { takes, ..Self::with(tenant) }
     }
 
     /// A host on whose network everything is answered alike.
@@ -80,6 +91,7 @@ impl Host for TestHost {
     }
 
     fn now(&self) -> DateTime<Utc> {
-        self.now
+        let answered = i32::try_from(self.requests.borrow().len()).unwrap();
+        self.now + self.takes * answered
     }
 }

@@ -95,6 +95,36 @@ async fn every_fault_at_every_moment() {
     settings.bind(|| insta::assert_snapshot!("fault-matrix", table));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_read_now_is_no_reason_to_read_nothing_else() {
+    let setup = Setup::new(tenant(20)).await;
+    setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
+    // Roles and service accounts relate to the account, which nobody names now.
+    for (path, wanting) in [
+        ("/admin/v2/logs/", vec!["application-usage"]),
+        ("/admin/v2/policies", vec!["policies"]),
+        ("/admin/v1/administrative_units", vec!["administrative-units"]),
+        ("/admin/v1/info/summary", vec!["applications", "administrators", "account"]),
+    ] {
+        for fault in [Fault::TooManyRequests { retry_after: None }, Fault::ServerError(503)] {
+            setup.simulator.inject_at(path, fault, u32::MAX);
+            let summary = setup.sync(3);
+            setup.simulator.heal();
+            for stream in summary["streams"].as_array().unwrap() {
+                let name = stream["stream"].as_str().unwrap();
+                let expected = if wanting.contains(&name) { "incomplete" } else { "complete" };
+                assert_eq!(stream["state"], expected, "{path}: {stream}");
+            }
+        }
+    }
+    let gone: i64 = rusqlite::Connection::open(setup.path("duo.db"))
+        .unwrap()
+        .query_row("SELECT count(*) FROM entity WHERE gone_run IS NOT NULL", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(gone, 0);
+    setup.sync(0);
+}
+
 /// Syncs with a changed configuration, and expects it to end at once with this message and hint.
 fn fails(setup: &Setup, said: &str, hint: &str) {
     let ended = setup.with_config("sync", &[]);

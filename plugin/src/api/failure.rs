@@ -8,6 +8,7 @@
 //! | 500 and above, whatever the body | `unavailable` |
 //! | other 4xx, 3xx, anything that is not Duo's envelope | `unexpected` |
 //! | a 2xx without a body, or whose JSON ends too early | `unavailable`: a cut connection, and asking again costs one request |
+//! | a 2xx with HTML | `unavailable`: maintenance, or whatever stands before Duo, and both may pass |
 //! | no answer: `unreachable`, `timeout`, `protocol` | `unavailable` |
 //! | no answer: `tls`, `denied`, `too-large`, `invalid-request` | `unexpected`: asking again changes nothing |
 //!
@@ -110,10 +111,14 @@ pub(super) fn unreadable(call: &Call<'_>, response: &Response, fault: &Unreadabl
         Unreadable::NoJson(_) => "something other than JSON".to_owned(),
     };
     let message = format!("{}: answered {} with {came}", call.attempt(), response.status);
-    if matches!(fault, Unreadable::Empty | Unreadable::Truncated) && response.status < 400 {
-        return Error::new(ErrorKind::Unavailable(None), message);
-    }
-    let error = Error::new(ErrorKind::Unexpected, message).remedy(not_duo());
+    let error = match fault {
+        Unreadable::Empty | Unreadable::Truncated if response.status < 400 => {
+            return Error::new(ErrorKind::Unavailable(None), message);
+        }
+        Unreadable::Html(_) if response.status < 400 => Error::new(ErrorKind::Unavailable(None), message),
+        _ => Error::new(ErrorKind::Unexpected, message),
+    };
+    let error = error.remedy(not_duo());
     match fault {
         Unreadable::NoJson(parser) => error.detail(excerpt(parser)),
         _ => error,

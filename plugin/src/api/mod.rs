@@ -63,6 +63,19 @@ impl<'a> Client<'a> {
         self.settings
     }
 
+    /// The same, connected to `account`.
+    pub(crate) fn connected_to<'b>(&self, account: &'b str) -> Client<'b>
+    where
+        'a: 'b,
+    {
+        Client { account: Some(account), ..*self }
+    }
+
+    /// What `check` found it is connected to, where it could ask.
+    pub(crate) fn known_account(&self) -> Option<&'a str> {
+        self.account
+    }
+
     /// The key of the account: its id where that may be read, else the API hostname.
     pub(crate) fn account(&self) -> &'a str {
         self.account.unwrap_or(&self.settings.api_hostname)

@@ -137,7 +137,8 @@ fn each_failure_of_the_vendor_has_its_kind_its_code_and_its_remedy() {
         (200, r#"{"response":{}}"#, ErrorKind::Unexpected, None, ""),
         (200, "[]", ErrorKind::Unexpected, None, "a captive portal"),
         (200, "hello", ErrorKind::Unexpected, None, "a captive portal"),
-        (200, "<html><title>Sign in</title>", ErrorKind::Unexpected, None, "a captive portal"),
+        // Maintenance passes; what else it may be is said where it does not.
+        (200, "<html><title>Sign in</title>", ErrorKind::Unavailable(None), None, "a captive portal"),
         (403, "<html><title>Blocked</title>", ErrorKind::Unexpected, None, "a proxy"),
         (407, "", ErrorKind::Unexpected, None, "a proxy"),
         // A cut connection: worth another try.

@@ -7,9 +7,24 @@
 //! The list may change while it is walked through: an object deleted before the place where a page ended moves all
 //! others up by one, and the next page would begin after one that nobody saw. So each page begins with the last object
 //! of the page before (the overlap). Where that is not there, the walk steps back, a page at a time, until it meets an
-//! object that it saw (the trail): all that follows that one is read again, and nothing is missed, as long as the objects
-//! that stay keep their order. Where an object seems to have moved from the part that was not read yet to the part that
-//! was, the list is walked through once more.
+//! object that it saw (the trail): all that follows that one is read again.
+//!
+//! # What holds
+//!
+//! - Objects may come and go anywhere: one that is there from the beginning to the end is seen, as long as those that stay
+//!   keep their order.
+//! - Where the list is ordered by a name, a new name moves an object, perhaps from the part that was not read yet into the
+//!   part that was. A walk that met a change, of the total or of the place of the trail, is followed by another one: whoever
+//!   was missed is seen then, if the order holds so long.
+//! - Where it does not, and the other walk can tell (what was read was moved on by more than was created), a third one
+//!   follows, and then an error. It can't tell a growing list from one with new names: one that grows is not to be
+//!   walked through for ever.
+//! - What nobody can tell: new names and other changes between the same two pages that cancel each other out, so that the
+//!   total and the place of the last object that was seen stay as they were.
+//!
+//! A list that stays as it is is walked through once.
+//!
+//! # The cursor
 //!
 //! A cursor is `v2:offset=300;trail=1.DU7,2.DU3;total=951`: a version, then named values joined by `;`, in the
 //! order of the fields of [`Cursor`], those left out that have their default. A name that this version does not
@@ -26,10 +41,12 @@ pub(crate) const CURSOR_VERSION: u32 = 2;
 const VERSION: &str = "v2";
 /// How far before the next object those of the trail are. Far ones serve where many near ones are deleted at once.
 const TRAIL: [i64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256];
-/// Walks through one list because its order does not hold. An order that never does would be walked through for ever.
+/// Walks through one list whose order does not hold. One that never does would be walked through for ever.
 const MOST_SWEEPS: u32 = 3;
 /// Steps back in one stream, for the same reason.
 const MOST_STEPS: u32 = 1000;
+/// What helps where it changes too fast.
+const QUIETER: &str = "read it when less is changed in Duo";
 
 /// Where a page begins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,16 +59,20 @@ pub(crate) struct Cursor {
     pub(crate) list: Option<&'static str>,
     /// Objects that were seen, the last one first: how far before `offset`, and the key.
     trail: Vec<(i64, String)>,
-    /// How many objects the list had, when the vendor was last asked.
+    /// How many objects the list has, as the vendor said last: not each of its pages says it.
     total: Option<u64>,
     /// Times that the walk stepped back.
     steps: u32,
     /// Times that the list was walked through before.
     sweeps: u32,
+    /// Something came, went or moved during this walk through the list.
+    changed: bool,
     /// An object came from the part that was not read yet into the part that was.
     moved: bool,
-    /// The vendor said that the list ends, and that it has more objects.
+    /// The list ended, and something of it seems to be missing: its end is asked for once more.
     doubt: bool,
+    /// What the stream can't read beside this list was told, and is not tried again in this walk.
+    pub(crate) told: bool,
 }
 
 /// What follows a page.
@@ -60,13 +81,11 @@ pub(crate) struct Step {
     pub(crate) progress: Progress,
     /// Which objects of the page were on the page before.
     pub(crate) seen: usize,
-    /// What somebody should know of the list.
-    pub(crate) notice: Option<String>,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, overlap, list, trail, total, steps, sweeps, moved, doubt } = self;
+        let Self { offset, overlap, list, trail, total, steps, sweeps, changed, moved, doubt, told } = self;
         write!(formatter, "{VERSION}:offset={offset}")?;
         if *overlap != nearest(trail) {
             write!(formatter, ";overlap={overlap}")?;
@@ -86,7 +105,8 @@ impl fmt::Display for Cursor {
                 write!(formatter, ";{name}={count}")?;
             }
         }
-        for (name, _) in [("moved", *moved), ("doubt", *doubt)].iter().filter(|(_, is)| *is) {
+        let flags = [("changed", *changed), ("moved", *moved), ("doubt", *doubt), ("told", *told)];
+        for (name, _) in flags.iter().filter(|(_, is)| *is) {
             write!(formatter, ";{name}")?;
         }
         Ok(())
@@ -137,8 +157,10 @@ impl Cursor {
                 Some(("total", value)) => cursor.total = Some(value.parse().ok()?),
                 Some(("steps", value)) => cursor.steps = value.parse().ok()?,
                 Some(("sweeps", value)) => cursor.sweeps = value.parse().ok()?,
+                None if part == "changed" => cursor.changed = true,
                 None if part == "moved" => cursor.moved = true,
                 None if part == "doubt" => cursor.doubt = true,
+                None if part == "told" => cursor.told = true,
                 _ => return None,
             }
         }
@@ -168,8 +190,9 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// `unexpected` where the vendor would have the walk go in circles, or gives no number, or where the list changes
-    /// faster than it can be read.
+    /// `unexpected` where the vendor would have the walk go in circles, or gives no number; where the list changes
+    /// faster than it can be read; and where something of it is missing at its end. The last one comes after all
+    /// that could be read: an end would say that what was not seen is gone.
     pub(crate) fn next(
         &self,
         path: &str,
@@ -179,42 +202,56 @@ impl Cursor {
     ) -> Result<Step, Error> {
         let begins = self.begins();
         let next = self.next_offset(path, metadata)?;
-        let total = total(metadata);
+        let total = total(metadata).or(self.total);
         let Some(found) = self.locate(keys, next) else { return self.step_back(path, limit) };
 
+        let changed = self.changed || self.has_changed(found.shift, total);
         let moved = self.moved || self.has_moved(found.shift, total);
         let end = begins.saturating_add(i64::try_from(keys.len()).unwrap_or(i64::MAX));
         let offset = next.unwrap_or(end);
         let trail = trail(keys, begins, offset);
         // An overlap as long as a page would not lead on; nor does one that the vendor does not count as we do.
-        let leads_on = offset > self.offset || self.overlap > nearest(&self.trail);
+        let leads_on = offset > self.offset || self.has_stepped_back();
         let trail = if leads_on && nearest(&trail) < offset - begins { trail } else { Vec::new() };
-        let on = Self { offset, overlap: nearest(&trail), trail, total, moved, doubt: false, ..self.clone() };
+        let overlap = nearest(&trail);
+        let on = Self { offset, overlap, trail, total, changed, moved, doubt: false, ..self.clone() };
+        // Growth looks like new names; a list that always grows is to come to an end.
+        let again = (changed && self.sweeps == 0) || (moved && self.sweeps + 1 < MOST_SWEEPS);
         // More than it served, says the vendor.
         let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
-        let (progress, notice) = match next {
-            Some(_) => (Progress::More(on.to_string()), None),
-            None if said.is_some() && !self.doubt => {
-                (Progress::More(Self { doubt: true, ..on }.to_string()), None)
-            }
-            None if moved && self.sweeps + 1 < MOST_SWEEPS => {
-                let again =
-                    Self { list: self.list, steps: self.steps, sweeps: self.sweeps + 1, ..Self::default() };
-                (Progress::More(again.to_string()), None)
-            }
-            None if moved => {
-                let notice = format!(
-                    "the order of `{path}` changed each of the {MOST_SWEEPS} times that it was read: an object may be missing"
-                );
-                (Progress::Done(None), Some(notice))
-            }
-            None => {
-                let notice = said
-                    .map(|said| format!("`{path}` ended after {end} objects, and Duo says it has {said}"));
-                (Progress::Done(None), notice)
-            }
+        let is_wanting = said.is_some() || (moved && !again);
+        // Where nothing followed when the end was asked for once more, that is how it is.
+        let is_certain = self.doubt && end <= self.offset;
+        let progress = match next {
+            Some(_) => Progress::More(on.to_string()),
+            // Keeps what is on this page, and costs a small request more.
+            None if is_wanting && !is_certain => Progress::More(Self { doubt: true, ..on }.to_string()),
+            None if again => Progress::More(self.again().to_string()),
+            None => match said {
+                Some(said) => return Err(too_short(path, end, said)),
+                None if moved => return Err(out_of_order(path)),
+                None => Progress::Done(None),
+            },
         };
-        Ok(Step { progress, seen: found.seen, notice })
+        Ok(Step { progress, seen: found.seen })
+    }
+
+    /// At the beginning of the same list, once more.
+    fn again(&self) -> Self {
+        let Self { list, steps, sweeps, told, .. } = *self;
+        Self { list, steps, sweeps: sweeps + 1, told, ..Self::default() }
+    }
+
+    /// Whether the list is another one than at the page before: what was seen moved by `shift`, or was not where it was,
+    /// or there are more or fewer objects.
+    fn has_changed(&self, shift: i64, total: Option<u64>) -> bool {
+        let recounted = total.zip(self.total).is_some_and(|(now, before)| now != before);
+        shift != 0 || recounted || self.has_stepped_back()
+    }
+
+    /// Whether the page begins further back than the nearest object of the trail, which was missed at its place.
+    fn has_stepped_back(&self) -> bool {
+        self.overlap > nearest(&self.trail)
     }
 
     /// Whether an object came from the part that was not read yet into the part that was: what was seen moved towards the
@@ -222,9 +259,9 @@ impl Cursor {
     fn has_moved(&self, shift: i64, total: Option<u64>) -> bool {
         let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
         let grown = total.zip(self.total).map(|(now, before)| count(now) - count(before));
-        // It was missed at its place, so it should have moved towards the beginning.
-        let missed = self.overlap > nearest(&self.trail);
-        (shift > 0 && grown.is_none_or(|grown| grown < shift)) || (missed && shift >= 0 && self.begins() > 0)
+        // What was missed at its place should have moved towards the beginning.
+        let missed = self.has_stepped_back() && shift >= 0 && self.begins() > 0;
+        missed || (shift > 0 && grown.is_none_or(|grown| grown < shift))
     }
 
     /// Where the vendor says that the next page begins.
@@ -270,15 +307,32 @@ impl Cursor {
     fn step_back(&self, path: &str, limit: u32) -> Result<Step, Error> {
         if self.steps >= MOST_STEPS {
             let message = format!("could not read `{path}`: it changes faster than it can be read");
-            return Err(
-                Error::new(ErrorKind::Unexpected, message).remedy("read it when less is changed in Duo")
-            );
+            return Err(Error::new(ErrorKind::Unexpected, message).remedy(QUIETER));
         }
         // One more than fits would leave a gap.
         let overlap = self.overlap.saturating_add(i64::from(limit.max(2)) - 1).min(self.offset);
         let back = Self { overlap, steps: self.steps + 1, ..self.clone() };
-        Ok(Step { progress: Progress::More(back.to_string()), seen: 0, notice: None })
+        Ok(Step { progress: Progress::More(back.to_string()), seen: 0 })
     }
+}
+
+/// The list ended after `end` objects, and the vendor says that it has more.
+fn too_short(path: &str, end: i64, said: u64) -> Error {
+    let message =
+        format!("could not read all of `{path}`: it ended after {end} objects, and Duo says it has {said}");
+    Error::new(ErrorKind::Unexpected, message).remedy(
+        "read it again; where that does not help, ask Duo Support why the list has fewer objects than its \
+         `total_objects`",
+    )
+}
+
+/// No sweep met the list in one order.
+fn out_of_order(path: &str) -> Error {
+    let message = format!(
+        "could not read all of `{path}`: its order changed each of the {MOST_SWEEPS} times that it was read, so an \
+         object may be missing"
+    );
+    Error::new(ErrorKind::Unexpected, message).remedy(QUIETER)
 }
 
 /// The trail, met again.
@@ -314,249 +368,6 @@ pub(crate) fn total(metadata: &Metadata) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use proptest::prelude::*;
-    use proptest::sample::Index;
-
-    use super::*;
-    use crate::api::Total;
-
-    fn metadata(next_offset: Field<NextOffset>) -> Metadata {
-        Metadata { next_offset, ..Metadata::default() }
-    }
-
-    fn parsed(text: &str) -> Cursor {
-        Cursor::at(&Position::At(text.into()), Some("legacy")).unwrap()
-    }
-
-    #[test]
-    fn a_cursor_reads_what_it_writes() {
-        for text in [
-            "v2:offset=0",
-            "v2:offset=9223372036854775807",
-            "v2:offset=0;list=legacy",
-            "v2:offset=300;trail=1.DU7,2.DU3,64.DUx;total=951",
-            "v2:offset=300;overlap=299;list=legacy;trail=1.DU7;total=0;steps=2;sweeps=1;moved;doubt",
-        ] {
-            assert_eq!(parsed(text).to_string(), text);
-        }
-        assert_eq!(parsed("v2:offset=300;trail=1.DU7").begins(), 299);
-        assert!(Cursor::at(&Position::At("v2:offset=0;list=legacy".into()), None).is_err());
-        assert_eq!(Cursor::at(&Position::Beginning, None).unwrap().begins(), 0);
-    }
-
-    #[test]
-    fn a_cursor_of_another_version_is_refused() {
-        for text in [
-            "",
-            "300",
-            "v2",
-            "v2:",
-            "v2:offset=",
-            "v2:offset=-1",
-            "v2:offset=+1",
-            "v2:offset=01",
-            "v2:offset=1 ",
-            "v2:offset=1;anchor=DU1",
-            "v2:offset=1;list=",
-            "v2:offset=1;list=other",
-            "v2:offset=1;list=legacy;list=legacy",
-            "v2:offset=1;trail=2.DU1",
-            "v2:offset=1;trail=1.",
-            "v2:offset=1;trail=1.a=b",
-            "v2:offset=1;overlap=2",
-            "v2:offset=1;doubt;moved",
-            "v2:list=legacy;offset=1",
-            "v1:offset=300",
-            "v10:offset=3",
-            "v2:offset=9223372036854775808",
-        ] {
-            let error = Cursor::at(&Position::At(text.into()), Some("legacy")).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::InvalidPosition, "{text}");
-        }
-        let error = Cursor::at(&Position::After("v2:offset=300".into()), None).unwrap_err();
-        assert_eq!(error.kind, ErrorKind::InvalidPosition);
-    }
-
-    #[test]
-    fn the_vendor_says_where_the_next_page_begins() {
-        let here = parsed("v2:offset=300");
-        let next =
-            |next_offset| here.next("/p", &metadata(next_offset), &[Some("a"), Some("b")], 300).unwrap();
-        assert_eq!(next(Field::Absent).progress, Progress::Done(None));
-        let more = |text: &str| Progress::More(text.into());
-        assert_eq!(next(Field::Is(NextOffset::Number(302))).progress, more("v2:offset=302;trail=1.b,2.a"));
-        // Fewer than there is room for: the place of the last one is known, the next page begins with it.
-        assert_eq!(next(Field::Is(NextOffset::Number(400))).progress, more("v2:offset=400;trail=99.b,100.a"));
-    }
-
-    #[test]
-    fn a_walk_in_circles_is_an_error_and_not_the_end() {
-        let here = parsed("v2:offset=301;trail=1.a");
-        for next_offset in [
-            Field::Is(NextOffset::Number(300)),
-            Field::Is(NextOffset::Number(0)),
-            Field::Is(NextOffset::Number(-1)),
-            Field::Is(NextOffset::Opaque("1,b".into())),
-            Field::Wrong("a list"),
-        ] {
-            let error = here.next("/p", &metadata(next_offset.clone()), &[Some("a")], 300).unwrap_err();
-            assert_eq!(error.kind, ErrorKind::Unexpected, "{next_offset:?}");
-            assert!(error.message.contains("`/p`") && error.message.contains("300"), "{}", error.message);
-        }
-    }
-
-    #[test]
-    fn a_list_that_ends_before_its_total_is_asked_again_and_then_reported() {
-        let metadata = Metadata { total_objects: Field::Is(Total(5)), ..Metadata::default() };
-        let first = Cursor::default().next("/p", &metadata, &[Some("a"), Some("b")], 300).unwrap();
-        assert_eq!(first.notice, None);
-        let Progress::More(cursor) = first.progress else { panic!("it believes it") };
-        let second = parsed(&cursor).next("/p", &metadata, &[Some("b")], 300).unwrap();
-        assert_eq!((second.progress, second.seen), (Progress::Done(None), 1));
-        assert_eq!(second.notice.as_deref(), Some("`/p` ended after 2 objects, and Duo says it has 5"));
-    }
-
-    /// A list, and what happens to it between two pages.
-    #[derive(Clone, Debug)]
-    struct Changing {
-        objects: Vec<u32>,
-        changes: Vec<Vec<Change>>,
-    }
-
-    #[derive(Clone, Debug)]
-    enum Change {
-        Delete(Index),
-        /// So many in a row.
-        DeleteMany(Index, usize),
-        Insert(Index),
-        /// From one place to another, as where the list is sorted by a name that changes.
-        Move(Index, Index),
-    }
-
-    struct Walked {
-        /// The objects that were there from the beginning to the end.
-        stayed: BTreeSet<u32>,
-        seen: BTreeSet<u32>,
-        notice: Option<String>,
-    }
-
-    impl Changing {
-        fn walk(mut self, limit: u32) -> Result<Walked, Error> {
-            let mut stayed: BTreeSet<u32> = self.objects.iter().copied().collect();
-            let mut fresh = 1_000_000;
-            let mut seen = BTreeSet::new();
-            let mut position = Position::Beginning;
-            let mut cursors = BTreeSet::new();
-            for page in 0.. {
-                for change in self.changes.get(page).into_iter().flatten() {
-                    let len = self.objects.len();
-                    match change {
-                        Change::Insert(index) => {
-                            self.objects.insert(index.index(len + 1), fresh);
-                            fresh += 1;
-                        }
-                        _ if len == 0 => {}
-                        Change::Delete(index) => {
-                            stayed.remove(&self.objects.remove(index.index(len)));
-                        }
-                        Change::DeleteMany(index, count) => {
-                            let from = index.index(len);
-                            for gone in self.objects.drain(from..len.min(from + count)) {
-                                stayed.remove(&gone);
-                            }
-                        }
-                        Change::Move(from, to) => {
-                            let object = self.objects.remove(from.index(len));
-                            self.objects.insert(to.index(len), object);
-                        }
-                    }
-                }
-                let cursor = Cursor::at(&position, None).unwrap();
-                let begins = usize::try_from(cursor.begins()).unwrap();
-                let end = self.objects.len().min(begins + limit as usize);
-                let objects = self.objects.get(begins..end).unwrap_or_default();
-                let metadata = Metadata {
-                    next_offset: if end < self.objects.len() {
-                        Field::Is(NextOffset::Number(end.try_into().unwrap()))
-                    } else {
-                        Field::Absent
-                    },
-                    total_objects: Field::Is(Total(self.objects.len().try_into().unwrap())),
-                };
-                let keys: Vec<String> = objects.iter().map(ToString::to_string).collect();
-                let keys: Vec<_> = keys.iter().map(|key| Some(key.as_str())).collect();
-                let step = cursor.next("/p", &metadata, &keys, limit)?;
-                // What is left out must have been on a page before.
-                assert!(objects.iter().take(step.seen).all(|object| seen.contains(object)));
-                seen.extend(objects.iter().skip(step.seen));
-                match step.progress {
-                    Progress::Done(_) => return Ok(Walked { stayed, seen, notice: step.notice }),
-                    Progress::More(cursor) => {
-                        assert!(cursor.len() <= 4096);
-                        assert!(
-                            cursors.insert(cursor.clone()),
-                            "the host would take it for a circle: {cursor}"
-                        );
-                        position = Position::At(cursor);
-                    }
-                }
-            }
-            unreachable!()
-        }
-    }
-
-    fn changes(
-        change: impl Strategy<Value = Change> + Clone + 'static,
-        at_once: usize,
-    ) -> impl Strategy<Value = Changing> {
-        let changes = prop::collection::vec(prop::collection::vec(change, 0..=at_once), 0..30);
-        (0_u32..120, changes)
-            .prop_map(|(objects, changes)| Changing { objects: (0..objects).collect(), changes })
-    }
-
-    fn change() -> impl Strategy<Value = Change> + Clone {
-        prop_oneof![
-            any::<Index>().prop_map(Change::Delete),
-            (any::<Index>(), 1_usize..40).prop_map(|(index, count)| Change::DeleteMany(index, count)),
-            any::<Index>().prop_map(Change::Insert),
-        ]
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(20_000))]
-
-        #[test]
-        fn whatever_comes_and_goes_what_stays_is_seen(list in changes(change(), 4), limit in 2_u32..25) {
-            let Walked { stayed, seen, .. } = list.walk(limit).unwrap();
-            let missed: Vec<_> = stayed.difference(&seen).collect();
-            prop_assert!(missed.is_empty(), "missed {missed:?}");
-        }
-
-        // Of several moves between the same pages, one can hide another: there, nothing is promised.
-        #[test]
-        fn what_moves_once_is_seen(
-            objects in 0_u32..120,
-            quiet in 0_usize..30,
-            from in any::<Index>(),
-            to in any::<Index>(),
-            limit in 2_u32..25,
-        ) {
-            let mut changes = vec![Vec::new(); quiet];
-            changes.push(vec![Change::Move(from, to)]);
-            let list = Changing { objects: (0..objects).collect(), changes };
-            let Walked { stayed, seen, .. } = list.walk(limit).unwrap();
-            let missed: Vec<_> = stayed.difference(&seen).collect();
-            prop_assert!(missed.is_empty(), "missed {missed:?}");
-        }
-
-        #[test]
-        fn a_list_that_stays_as_it_is_is_read_once(objects in 0_u32..300, limit in 2_u32..50) {
-            let list = Changing { objects: (0..objects).collect(), changes: vec![] };
-            let Walked { stayed, seen, notice } = list.walk(limit).unwrap();
-            prop_assert_eq!((stayed, notice), (seen, None));
-        }
-    }
-}
+mod changing;
+#[cfg(test)]
+mod tests;

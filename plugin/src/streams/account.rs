@@ -8,7 +8,9 @@ use super::list::{empty_page, no_answer};
 use super::object::{Attributes, Fields, entity};
 use super::{EntityRow, Stream};
 use crate::api::{Client, Endpoint};
-use crate::contract::{Account, EntityType, Error, NormalForm, Page, Position, Progress, Resource};
+use crate::contract::{
+    Account, EntityType, Error, ErrorKind, NormalForm, Page, Position, Progress, Resource,
+};
 use crate::family::{GRANT_READ_INFORMATION, INFORMATION};
 use crate::lenient::{Field, Record};
 use crate::paging::offset::Cursor;
@@ -54,8 +56,29 @@ struct Summary {
     telephony_credits_remaining: Field<i64>,
 }
 
+/// The key of the account, for a stream that relates to it. `check` mostly knows it; where it could not ask then, it is
+/// asked now: a hostname in the place of the id would be another account.
+///
+/// # Errors
+///
+/// `rate-limited` or `unavailable`, as for any request.
+pub(super) fn key(client: &Client<'_>) -> Result<String, Error> {
+    let id = match client.known_account() {
+        Some(known) => Some(known.to_owned()),
+        None => match (INFORMATION.probe)(client) {
+            Err(error) if matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_)) => {
+                return Err(error);
+            }
+            answered => answered.ok().flatten(),
+        },
+    };
+    Ok(id.unwrap_or_else(|| client.api_hostname().to_owned()))
+}
+
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     Cursor::at(position, None)?;
+    let account = key(client)?;
+    let client = &client.connected_to(&account);
     let reply = client.get::<Field<Record<Summary>>>(&ENDPOINT, &[])?;
     let summary = match reply.response {
         Field::Is(Record(summary)) => summary,

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::account::ACCOUNT;
+use super::account::{self, ACCOUNT};
 use super::list::{elements, map_element, read_list};
 use super::object::{
     Attributes, Fields, Object, connection, entity, grant, identity, nested, phone_number, resource,
@@ -124,7 +124,10 @@ pub(super) static STREAM: Stream = Stream {
     optional: false,
     log: false,
     family: &ADMINISTRATORS,
-    read: |client, position| read_list::<Administrator>(client, &ENDPOINT, LIMIT, position),
+    read: |client, position| {
+        let account = account::key(client)?;
+        read_list::<Administrator>(&client.connected_to(&account), &ENDPOINT, LIMIT, position)
+    },
 };
 
 nested!(
@@ -167,11 +170,8 @@ impl Object for Administrator {
         &self.admin_id
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.email {
-            Field::Is(email) => Some(("email", email)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("email", &self.email))
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {

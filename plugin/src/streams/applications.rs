@@ -11,6 +11,7 @@
 
 use serde::Deserialize;
 
+use super::account;
 use super::groups::GROUP;
 use super::list::read_from;
 use super::object::{Attributes, Fields, Object, connection, entity, grant, resource};
@@ -113,6 +114,8 @@ pub(crate) fn is_refused(error: &Error) -> bool {
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let cursor = Cursor::at(position, Some(LEGACY_LIST))?;
+    let account = account::key(client)?;
+    let client = &client.connected_to(&account);
     let legacy = || {
         // Offsets of one list mean nothing in another.
         let cursor = if cursor.list.is_some() { cursor.clone() } else { Cursor::of(LEGACY_LIST) };
@@ -159,11 +162,8 @@ impl Object for Integration {
         &self.integration_key
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.name {
-            Field::Is(name) => Some(("name", name)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("name", &self.name))
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
@@ -183,7 +183,7 @@ impl Object for Legacy {
         self.0.key()
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
         self.0.hint()
     }
 

@@ -2,23 +2,25 @@
 //! codes: Duo does not serve them here, and nothing here asks for more.
 //!
 //! Duo names who issued a code by e-mail. Only a page with such a name costs a second request, for the list of
-//! administrators; where that may not be read, the e-mail stays, and the relation is left out.
-
-use std::collections::BTreeMap;
+//! administrators. Where the permission for it is missing, that is told once in a walk, the e-mail stays, and the
+//! relation is left out. Where it can't be read otherwise, neither can the page: relations that are known would seem to be
+//! gone.
 
 use serde::Deserialize;
 
 use super::administrators::{self, ADMINISTRATOR};
-use super::list::read_list;
+use super::list::read_from;
 use super::object::{Attributes, Fields, Object, entity, grant, identity, resource, said};
 use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{
-    BypassCode, EntityType, Error, ErrorKind, Expiry, Level, NormalForm, Page, Position, Resource, UsesLeft,
+    BypassCode, EntityType, Error, ErrorKind, Expiry, NormalForm, Page, Position, Problem, Progress,
+    Resource, UsesLeft,
 };
 use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, Record};
+use crate::paging::offset::Cursor;
 
 const BYPASS_CODE: &str = "bypass-code";
 
@@ -64,18 +66,43 @@ pub(super) static STREAM: Stream = Stream {
 };
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
-    let mut page = read_list::<Code>(client, &ENDPOINT, LIMIT, position)?;
+    let cursor = Cursor::at(position, None)?;
+    let mut page = read_from::<Code>(client, &ENDPOINT, LIMIT, &cursor)?;
     let issued: Vec<(String, String)> = page.entities.iter().filter_map(issuer).collect();
-    if !issued.is_empty() {
-        let administrators = by_email(client)?;
-        for (code, email) in issued {
-            if let Some(administrator) = administrators.get(&email) {
-                let administrator = identity(ADMINISTRATOR, &**administrator);
-                page.relations.push(grant(administrator, "issued", resource(BYPASS_CODE, code)));
+    if issued.is_empty() || cursor.told {
+        return Ok(page);
+    }
+    match administrators::keys_by_email(client) {
+        Ok(administrators) => {
+            for (code, email) in issued {
+                if let Some(administrator) = administrators.get(&email) {
+                    let administrator = identity(ADMINISTRATOR, &**administrator);
+                    page.relations.push(grant(administrator, "issued", resource(BYPASS_CODE, code)));
+                }
             }
         }
+        Err(error) if matches!(error.kind, ErrorKind::MissingPermission(_)) => {
+            page.problems.push(not_related(&error));
+            if let Progress::More(next) = page.progress {
+                let mut next = Cursor::at(&Position::At(next), None)?;
+                next.told = true;
+                page.progress = Progress::More(next.to_string());
+            }
+        }
+        Err(error) => return Err(error),
     }
     Ok(page)
+}
+
+/// Who issued the codes is not known, for want of a permission.
+fn not_related(error: &Error) -> Problem {
+    let Error { message, remedy, .. } = error;
+    let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
+    Problem {
+        source_id: None,
+        field: Some("admin_email".to_owned()),
+        message: format!("who issued bypass codes is left out: {message}{remedy}"),
+    }
 }
 
 /// Key of the code, and e-mail of who issued it.
@@ -85,17 +112,6 @@ fn issuer(entity: &crate::contract::Entity) -> Option<(String, String)> {
             Some((entity.source_id.clone(), code.issued_by.as_deref()?.trim().to_lowercase()))
         }
         _ => None,
-    }
-}
-
-/// The keys of administrators by their e-mail in lower case; none where they may not be read.
-fn by_email(client: &Client<'_>) -> Result<BTreeMap<String, String>, Error> {
-    match administrators::keys_by_email(client) {
-        Err(Error { kind: ErrorKind::MissingPermission(_) | ErrorKind::Unexpected, message, .. }) => {
-            client.log(Level::Info, &format!("bypass codes are not related to administrators: {message}"));
-            Ok(BTreeMap::new())
-        }
-        read => read,
     }
 }
 

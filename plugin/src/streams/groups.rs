@@ -71,11 +71,8 @@ impl Object for Group {
         &self.group_id
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.name {
-            Field::Is(name) => Some(("name", name)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("name", &self.name))
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

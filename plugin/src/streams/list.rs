@@ -54,8 +54,6 @@ pub(super) fn list<T: Object>(
     let step = cursor.next(endpoint.path, &reply.metadata, &keys(&elements), limit)?;
     let mut page = empty_page(step.progress);
     page.total = offset::total(&reply.metadata);
-    let notice = |message| Problem { source_id: None, field: None, message };
-    page.problems.extend(step.notice.map(notice));
     let place = |index| format!("`response[{index}]` at offset {}", cursor.begins());
     let objects = elements.into_iter().enumerate().skip(step.seen);
     Ok(Listed { objects: objects.map(|(index, object)| (place(index), object)).collect(), page })
@@ -133,5 +131,8 @@ pub(super) fn map_element<T: Object>(
 }
 
 fn hint<T: Object>(object: &T) -> String {
-    object.hint().map(|(name, value)| format!(" (its `{name}` is `{value}`)")).unwrap_or_default()
+    match object.hint() {
+        Some((name, Field::Is(value))) => format!(" (its `{name}` is `{value}`)"),
+        _ => String::new(),
+    }
 }

@@ -16,8 +16,8 @@ pub(super) trait Object: for<'de> Deserialize<'de> + Default {
     /// The key.
     fn key(&self) -> &Field<String>;
 
-    /// What else tells a person which object it is: a field's name and value.
-    fn hint(&self) -> Option<(&'static str, &str)> {
+    /// What else tells a person which object it is: a field's name and value, if it has one.
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
         None
     }
 

@@ -142,11 +142,8 @@ impl Object for Rules {
         &self.policy_key
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.policy_name {
-            Field::Is(name) => Some(("policy_name", name)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("policy_name", &self.policy_name))
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

@@ -79,11 +79,8 @@ impl Object for Token {
         &self.token_id
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.serial {
-            Field::Is(serial) => Some(("serial", serial)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("serial", &self.serial))
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

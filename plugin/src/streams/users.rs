@@ -206,11 +206,8 @@ impl Object for User {
         &self.user_id
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.username {
-            Field::Is(username) => Some(("username", username)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("username", &self.username))
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

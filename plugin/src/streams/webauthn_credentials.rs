@@ -82,11 +82,8 @@ impl Object for Credential {
         &self.webauthnkey
     }
 
-    fn hint(&self) -> Option<(&'static str, &str)> {
-        match &self.credential_name {
-            Field::Is(name) => Some(("credential_name", name)),
-            Field::Absent | Field::Wrong(_) => None,
-        }
+    fn hint(&self) -> Option<(&'static str, &Field<String>)> {
+        Some(("credential_name", &self.credential_name))
     }
 
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {

@@ -61,6 +61,8 @@ pub struct TenantOptions {
     pub rate_limits: bool,
     /// The simulator's clock, in seconds ahead of the machine's.
     pub clock_offset_seconds: i64,
+    /// Whether users are listed by their names: one with a new name then stands elsewhere. Duo documents no order.
+    pub users_by_name: bool,
     /// Served after the generated users, as they are.
     pub extra_users: Vec<Value>,
     /// Served after the generated groups, as they are.
@@ -89,6 +91,7 @@ impl Default for TenantOptions {
             null_next_offset: false,
             rate_limits: false,
             clock_offset_seconds: 0,
+            users_by_name: false,
             extra_users: Vec::new(),
             extra_groups: Vec::new(),
         }

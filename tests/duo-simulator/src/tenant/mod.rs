@@ -86,6 +86,8 @@ pub struct Tenant {
     deleted: RwLock<Vec<u64>>,
     /// Numbers of users that were renamed, and how often.
     renamed: RwLock<BTreeMap<u64, u32>>,
+    /// Numbers of the users that are there, by their names, where they are listed so.
+    by_name: Option<RwLock<Vec<u64>>>,
     /// The moment the tenant was made, in milliseconds since 1970: its log ends there.
     now_ms: i64,
 }
@@ -94,12 +96,19 @@ impl Tenant {
     /// The tenant with these options.
     #[must_use]
     pub fn new(options: &TenantOptions) -> Self {
-        Self {
+        let mut tenant = Self {
             options: options.clone(),
             deleted: RwLock::default(),
             renamed: RwLock::default(),
+            by_name: None,
             now_ms: Utc::now().timestamp_millis(),
+        };
+        if options.users_by_name {
+            let mut order: Vec<u64> = (0..tenant.users()).collect();
+            order.sort_by_cached_key(|number| tenant.username(*number));
+            tenant.by_name = Some(RwLock::new(order));
         }
+        tenant
     }
 
     /// The moment the tenant was made, in milliseconds since 1970.
@@ -190,6 +199,7 @@ impl Tenant {
         let mut deleted = self.deleted.write().unwrap_or_else(PoisonError::into_inner);
         if let Err(place) = deleted.binary_search(&number) {
             deleted.insert(place, number);
+            self.unlist(number);
         }
     }
 
@@ -198,13 +208,33 @@ impl Tenant {
         let mut deleted = self.deleted.write().unwrap_or_else(PoisonError::into_inner);
         if let Ok(place) = deleted.binary_search(&number) {
             deleted.remove(place);
+            self.list_by_name(number);
         }
     }
 
-    /// Gives the user at `index` another name.
+    /// Gives the user at `index` another name. Where users are listed by name, it begins with another letter.
     pub fn rename_user(&self, index: u64) {
         let Some(number) = self.user_number(index) else { return };
+        self.unlist(number);
         *self.renamed.write().unwrap_or_else(PoisonError::into_inner).entry(number).or_default() += 1;
+        self.list_by_name(number);
+    }
+
+    /// Takes a user out of the order by name.
+    fn unlist(&self, number: u64) {
+        if let Some(order) = &self.by_name {
+            order.write().unwrap_or_else(PoisonError::into_inner).retain(|other| *other != number);
+        }
+    }
+
+    /// Puts a user where its name belongs.
+    fn list_by_name(&self, number: u64) {
+        if let Some(order) = &self.by_name {
+            let mut order = order.write().unwrap_or_else(PoisonError::into_inner);
+            let name = self.username(number);
+            let place = order.partition_point(|other| self.username(*other) < name);
+            order.insert(place, number);
+        }
     }
 
     /// The keys of all users that are there.

@@ -1,5 +1,7 @@
 //! Users and groups. Sections 4.1 and 4.2 of the reference.
 
+use std::sync::PoisonError;
+
 use base64::Engine as _;
 use serde_json::{Map, Value, json};
 
@@ -62,6 +64,10 @@ impl Tenant {
 
     /// The number of the user at `index`: deleted ones are passed over.
     pub(super) fn user_number(&self, index: u64) -> Option<u64> {
+        if let Some(order) = &self.by_name {
+            let order = order.read().unwrap_or_else(PoisonError::into_inner);
+            return order.get(usize::try_from(index).ok()?).copied();
+        }
         let mut number = index;
         for deleted in self.deleted().iter() {
             if *deleted <= number {
@@ -72,6 +78,10 @@ impl Tenant {
     }
 
     pub(super) fn index_of_user(&self, number: u64) -> Option<u64> {
+        if let Some(order) = &self.by_name {
+            let order = order.read().unwrap_or_else(PoisonError::into_inner);
+            return order.iter().position(|other| *other == number).map(|place| place as u64);
+        }
         let deleted = self.deleted();
         match deleted.binary_search(&number) {
             Ok(_) => None,
@@ -189,10 +199,16 @@ impl Tenant {
             .chars()
             .filter(char::is_ascii_alphanumeric)
             .collect();
-        let name = plain.to_lowercase();
+        let mut name = plain.to_lowercase();
         let renamed = match self.times_renamed(user) {
             0 => String::new(),
-            times => format!(".{times}"),
+            times => {
+                if self.by_name.is_some() {
+                    let mut draw = Draw::new(self.options.seed, "renamed", user ^ u64::from(times) << 32);
+                    name.insert(0, char::from(b'a' + u8::try_from(draw.below(26)).unwrap_or(0)));
+                }
+                format!(".{times}")
+            }
         };
         if draw.one_in(20) {
             format!("{name}{user}{renamed}@example.com")

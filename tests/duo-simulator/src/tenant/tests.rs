@@ -157,3 +157,28 @@ fn events_are_in_order_of_time_and_found_by_their_id() {
         assert_eq!(tenant.first_event_at(tenant.event_time(index)), index);
     }
 }
+
+#[test]
+fn users_that_are_listed_by_name_move_with_a_new_one() {
+    let options = TenantOptions { users: 300, users_by_name: true, ..TenantOptions::default() };
+    let tenant = Tenant::new(&options);
+    let names = || -> Vec<String> {
+        all(&tenant, Kind::User).iter().map(|user| text(user, "username").to_owned()).collect()
+    };
+    let key = |index| text(&tenant.object(Kind::User, index).unwrap(), "user_id").to_owned();
+    assert!(names().is_sorted());
+    let mut moved = 0;
+    for index in (0..300).step_by(7) {
+        let renamed = key(index);
+        tenant.rename_user(index);
+        assert!(names().is_sorted());
+        moved += u64::from(tenant.find(Kind::User, &renamed).unwrap().abs_diff(index) > 20);
+    }
+    assert!(moved > 20, "a new name mostly begins elsewhere: {moved}");
+    let gone = key(5);
+    tenant.delete_user(5);
+    assert_eq!((names().len(), tenant.find(Kind::User, &gone)), (299, None));
+    (0..300).for_each(|number| tenant.restore_user(number));
+    assert_eq!((names().len(), tenant.find(Kind::User, &gone)), (300, Some(5)));
+    assert!(names().is_sorted());
+}

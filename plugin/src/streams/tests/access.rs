@@ -1,0 +1,139 @@
+//! Applications, service accounts, policies and administrative units.
+
+use super::*;
+
+#[test]
+fn where_version_3_is_refused_version_1_is_read_to_its_end() {
+    let host = TestHost::with(|request| {
+        let forbidden = r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#;
+        if request.url.contains("/v3/") {
+            return Ok(response(403, &[], forbidden));
+        }
+        let last = request.url.ends_with("offset=1");
+        let metadata = if last { json!({}) } else { json!({ "next_offset": 1 }) };
+        let application = json!({ "integration_key": if last { "DI2" } else { "DI1" }, "type": "rdp" });
+        let body = json!({ "stat": "OK", "response": [application], "metadata": metadata });
+        Ok(response(200, &[], &body.to_string()))
+    });
+    let first = read(&host, &settings(), "applications", &Position::Beginning).unwrap();
+    let Progress::More(cursor) = first.progress else { panic!("{:?}", first.progress) };
+    assert_eq!(cursor, "v2:offset=1;list=v1");
+    let second = read(&host, &settings(), "applications", &Position::At(cursor)).unwrap();
+    assert_eq!(second.entities[0].source_id, "DI2");
+    assert_eq!(host.requests.borrow().len(), 3, "version 3 is not asked again");
+    // Version 1: no groups means all users.
+    assert_eq!(first.relations[0].parent.source_type, "all-users");
+
+    let host = TestHost::answering(403, &[], r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#);
+    let error = read(&host, &settings(), "applications", &Position::Beginning).unwrap_err();
+    let both = vec!["Grant resource - Read".to_owned(), "Grant applications".to_owned()];
+    assert_eq!(error.kind, ErrorKind::MissingPermission(both));
+    let error = read(&host, &settings(), "applications", &Position::At("v2:offset=500".into())).unwrap_err();
+    assert!(error.message.contains("/v3/"), "in mid-walk the version stays: {}", error.message);
+}
+
+#[test]
+fn a_service_account_has_what_it_is_granted_and_is_privileged_where_it_writes() {
+    let account = |flags: Value| {
+        let object = merged(json!({ "integration_key": "DI1", "type": "adminapi" }), flags);
+        let page = page_of("applications", &[object]);
+        let grants: Vec<String> = page.relations.iter().map(|relation| relation.privilege.clone()).collect();
+        assert!(page.relations.iter().all(|relation| relation.child.source_id == "DA1"));
+        (grants.join(" "), identity(&page).is_privileged.unwrap())
+    };
+    assert!(!account(json!({ "adminapi_read_resource": 1, "adminapi_info": "1" })).1);
+    assert_eq!(
+        account(json!({ "adminapi_admins": true, "adminapi_read_log": 0, "adminapi_settings": null })),
+        ("administrators-write".into(), true)
+    );
+    assert_eq!(account(json!({ "adminapi_write_new_thing": 1 })), ("write-new-thing".into(), true));
+    assert_eq!(account(json!({ "adminapi_new_read": 1 })), ("new-read".into(), false));
+}
+
+#[test]
+fn no_secret_of_an_application_gets_past_the_parser() {
+    let mut text = String::new();
+    for (stream, name, body) in FIXTURES {
+        text.push_str(&format!("{:?}", read_fixture(stream, name, body)));
+    }
+    for secret in ["*1234", "pLaNtEd", "[REDACTED]", "client_secret", "secret_key"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+}
+
+#[test]
+fn a_policy_at_an_application_is_one_relation_however_often_it_applies() {
+    let body = json!({ "stat": "OK", "response": { "policies": [{ "policy_key": "PO1", "policy_applies_to": [
+        { "apply_type": "group_app", "app_integration_key": "DI1", "group_name": "b" },
+        { "apply_type": "app", "app_integration_key": "DI1" },
+        { "apply_type": "group_app", "app_integration_key": "DI1", "group_name": "a" },
+        { "apply_type": "orbit", "app_integration_key": "DI2" },
+        { "apply_type": "app" },
+    ] }, { "policy_applies_to": [] }], "response_is_truncated": true } });
+    let position = Position::At("v2:offset=0;list=summary".into());
+    let page = read_with(&settings(), "policies", &position, &body.to_string()).unwrap();
+    assert_eq!(page.progress, Progress::Done(None));
+    assert_eq!(page.relations.len(), 2);
+    let attributes = format!("{:?}", page.relations[0].attributes);
+    assert!(
+        attributes.contains("Boolean(true)") && attributes.contains(r#"Texts(["a", "b"])"#),
+        "{attributes}"
+    );
+    assert_eq!(page.problems.len(), 4, "{:?}", page.problems);
+}
+
+#[test]
+fn a_unit_that_does_not_say_what_is_in_it_is_asked_and_one_that_was_just_deleted_is_not_there() {
+    let host = TestHost::with(|request| {
+        Ok(match request.url.rsplit('/').next().unwrap() {
+            "DM1" => response(
+                200,
+                &[],
+                r#"{"stat":"OK","response":{"admin_unit_id":"DM1","name":"EMEA","groups":["DG1"],"integrations":[]}}"#,
+            ),
+            "DM2" => response(404, &[], r#"{"code":40401,"message":"Resource not found","stat":"FAIL"}"#),
+            _ => response(
+                200,
+                &[],
+                r#"{"stat":"OK","response":[{"admin_unit_id":"DM1"},{"admin_unit_id":"DM2"},{"admin_unit_id":"DM3","groups":[],"integrations":["DI1"]}]}"#,
+            ),
+        })
+    });
+    let page = read(&host, &settings(), "administrative-units", &Position::Beginning).unwrap();
+    let keys: Vec<&str> = page.entities.iter().map(|entity| entity.source_id.as_str()).collect();
+    assert_eq!(keys, ["DM1", "DM3"]);
+    assert_eq!(page.relations.len(), 2);
+    assert_eq!(page.problems, []);
+    assert_eq!(host.requests.borrow().len(), 3);
+}
+
+#[test]
+fn an_account_that_could_not_be_asked_for_when_it_was_checked_is_asked_for_by_who_relates_to_it() {
+    const ID: &str = r#"{"stat":"OK","response":{"account_id":"DAOSZ4YYK0VOGIA1JIYJ"}}"#;
+    const FORBIDDEN: &str = r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#;
+    let administrator = json!({ "admin_id": "DE1", "role": "Owner" });
+    let application = json!({ "integration_key": "DI1", "type": "adminapi", "adminapi_info": 1 });
+    for (stream, object) in [("administrators", administrator), ("applications", application)] {
+        let account = |status, summary: &'static str| {
+            let body = json!({ "stat": "OK", "response": [object] }).to_string();
+            let host = TestHost::with(move |request| {
+                let is_summary = request.url.contains("/info/summary");
+                Ok(if is_summary { response(status, &[], summary) } else { response(200, &[], &body) })
+            });
+            let page = crate::read(&host, &settings(), None, stream, &Position::Beginning)?;
+            let mut children = page.relations.into_iter().map(|relation| relation.child);
+            Ok(children.find(|child| child.source_type == "account").unwrap().source_id)
+        };
+        assert_eq!(account(200, ID).unwrap(), "DAOSZ4YYK0VOGIA1JIYJ", "{stream}");
+        assert_eq!(account(403, FORBIDDEN).unwrap(), HOSTNAME, "{stream}");
+        let error: Error = account(503, "").unwrap_err();
+        assert_eq!(
+            error.kind,
+            ErrorKind::Unavailable(None),
+            "{stream}: its hostname would be another account"
+        );
+    }
+    let page =
+        crate::read(&TestHost::answering(200, &[], ID), &settings(), None, "account", &Position::Beginning);
+    assert_eq!(page.unwrap().entities[0].source_id, "DAOSZ4YYK0VOGIA1JIYJ");
+}

@@ -1,0 +1,107 @@
+//! Users and groups.
+
+use super::*;
+
+#[test]
+fn every_status_of_a_user_keeps_its_meaning_and_its_word() {
+    let enrolled = Some(MfaState::Enrolled);
+    for (word, status, mfa_state) in [
+        ("active", Status::Active, enrolled),
+        ("Active", Status::Active, enrolled),
+        ("bypass", Status::Active, Some(MfaState::Bypassed)),
+        ("disabled", Status::Disabled, enrolled),
+        ("locked out", Status::Locked, enrolled),
+        ("pending deletion", Status::PendingDeletion, enrolled),
+        ("hibernating", Status::Other, enrolled),
+    ] {
+        let page = page_of("users", &[user(json!({ "status": word, "is_enrolled": true }))]);
+        let identity = identity(&page);
+        assert_eq!((identity.status, identity.mfa_state), (status, mfa_state), "{word}");
+        assert_eq!(identity.vendor_status.as_deref(), Some(word));
+        assert_eq!(page.problems, []);
+    }
+    let page = page_of("users", &[json!({ "user_id": "DU1" })]);
+    assert_eq!((identity(&page).status, &identity(&page).vendor_status), (Status::Other, &None));
+}
+
+#[test]
+fn the_state_of_mfa_is_unknown_where_duo_does_not_tell() {
+    let state = |extra| identity(&page_of("users", &[user(extra)])).mfa_state;
+    assert_eq!(state(json!({})), None);
+    assert_eq!(state(json!({ "is_enrolled": null })), None);
+    assert_eq!(state(json!({ "is_enrolled": 0 })), Some(MfaState::NotEnrolled));
+    assert_eq!(state(json!({ "is_enrolled": "true" })), Some(MfaState::Enrolled));
+}
+
+#[test]
+fn a_user_always_has_a_name() {
+    let name = |extra| {
+        let page = page_of("users", &[merged(json!({ "user_id": "DU1" }), extra)]);
+        (page.entities[0].name.clone(), identity(&page).display_name.clone())
+    };
+    let all =
+        json!({ "realname": "R N", "firstname": "F", "lastname": "L", "username": "u", "email": "e@x" });
+    assert_eq!(name(all), ("R N".into(), Some("R N".into())));
+    assert_eq!(name(json!({ "realname": "", "firstname": "F", "lastname": "L" })).0, "F L");
+    assert_eq!(name(json!({ "firstname": null, "lastname": "L", "username": "u" })).0, "L");
+    assert_eq!(name(json!({ "realname": " ", "username": "u", "email": "e@x" })), ("u".into(), None));
+    assert_eq!(name(json!({ "username": "", "email": "e@x" })).0, "e@x");
+    assert_eq!(name(json!({})).0, "DU1");
+}
+
+#[test]
+fn aliases_come_in_their_order_and_once() {
+    let aliases = |extra| identity(&page_of("users", &[user(extra)])).aliases.clone();
+    let new =
+        json!({ "aliases": { "alias10": "j", "alias2": "b", "alias1": "a", "alias3": "b", "alias4": null } });
+    assert_eq!(aliases(new), ["a", "b", "j"]);
+    assert_eq!(aliases(json!({ "alias1": "x", "alias2": "", "alias3": "y", "alias4": "x" })), ["x", "y"]);
+    assert_eq!(aliases(json!({ "aliases": {}, "alias1": "x" })), ["x"]);
+    assert_eq!(aliases(json!({ "aliases": { "alias1": "a" }, "alias1": "x" })), ["a"]);
+    assert_eq!(aliases(json!({ "aliases": [] })), [""; 0]);
+}
+
+#[test]
+fn each_group_of_a_user_is_a_relation_or_a_problem() {
+    let groups = json!([{ "group_id": "DG1" }, {}, 5, { "group_id": [] }, null, { "group_id": "DG2" }]);
+    let page = page_of("users", &[user(json!({ "groups": groups }))]);
+    let children: Vec<&str> =
+        page.relations.iter().map(|relation| relation.child.source_id.as_str()).collect();
+    assert_eq!(children, ["all-users", "DG1", "DG2"]);
+    assert!(
+        page.relations.iter().all(|relation| relation.parent.source_id == "DU1" && relation.privilege_value)
+    );
+    let messages: Vec<&str> = page.problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(
+        messages,
+        [
+            "`groups[1]` has no `group_id`; this relation was left out",
+            "`groups[2]` is a number; this relation was left out",
+            "`groups[3]` has a list as its `group_id`; this relation was left out",
+            "`groups[4]` is empty; this relation was left out",
+        ]
+    );
+    for problem in &page.problems {
+        assert_eq!((problem.source_id.as_deref(), problem.field.as_deref()), (Some("DU1"), Some("groups")));
+    }
+}
+
+#[test]
+fn every_status_of_a_group_keeps_its_meaning_and_its_word() {
+    for (word, status, mfa_state) in [
+        ("Active", Status::Active, None),
+        ("active", Status::Active, None),
+        ("Bypass", Status::Active, Some(MfaState::Bypassed)),
+        ("Disabled", Status::Disabled, None),
+        ("Hibernating", Status::Other, None),
+    ] {
+        let page = page_of("groups", &[json!({ "group_id": "DG1", "name": "g", "status": word })]);
+        assert_eq!((connection(&page).status, connection(&page).mfa_state), (status, mfa_state), "{word}");
+        assert_eq!(connection(&page).vendor_status.as_deref(), Some(word));
+    }
+}
+
+#[test]
+fn a_group_without_a_name_is_called_by_its_key() {
+    assert_eq!(page_of("groups", &[json!({ "group_id": "DG1", "name": "" })]).entities[0].name, "DG1");
+}
