@@ -4,7 +4,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
@@ -16,6 +16,8 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Longer than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often it is looked.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A browser with a profile of its own.
 pub(crate) struct Browser {
@@ -98,27 +100,42 @@ impl Browser {
         self.client.goto(url).await.unwrap();
     }
 
+    /// The first element that is there, once it is.
+    async fn element(&self, locator: Locator<'_>) -> Element {
+        let start = Instant::now();
+        loop {
+            match self.client.find(locator).await {
+                Ok(found) => return found,
+                Err(error) if start.elapsed() > PATIENCE => {
+                    panic!("no {locator:?}: {error}\n{}", self.text().await)
+                }
+                Err(_) => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
     /// The first element that a selector names.
     pub(crate) async fn find(&self, selector: &str) -> Element {
-        let found = self.client.find(Locator::Css(selector)).await;
-        match found {
-            Ok(found) => found,
-            Err(error) => panic!("no `{selector}`: {error}\n{}", self.text().await),
+        self.element(Locator::Css(selector)).await
+    }
+
+    /// Clicks an element, or the one in its place where the page is drawn anew meanwhile.
+    async fn click_on(&self, locator: Locator<'_>) {
+        let start = Instant::now();
+        while let Err(error) = self.element(locator).await.click().await {
+            assert!(start.elapsed() < PATIENCE, "{locator:?}: {error}\n{}", self.text().await);
+            tokio::time::sleep(LOOK).await;
         }
     }
 
     pub(crate) async fn click(&self, selector: &str) {
-        self.find(selector).await.click().await.unwrap();
+        self.click_on(Locator::Css(selector)).await;
     }
 
     /// Clicks the button that says this.
     pub(crate) async fn press(&self, label: &str) {
         let path = format!("//main//button[starts-with(normalize-space(.), '{label}')]");
-        let found = self.client.find(Locator::XPath(&path)).await;
-        match found {
-            Ok(found) => found.click().await.unwrap(),
-            Err(error) => panic!("no button `{label}`: {error}\n{}", self.text().await),
-        }
+        self.click_on(Locator::XPath(&path)).await;
     }
 
     pub(crate) async fn fill(&self, name: &str, value: &str) {
@@ -150,10 +167,10 @@ impl Browser {
 
     /// Waits until a person sees this, without loading the page again.
     pub(crate) async fn wait_for(&self, text: &str) {
-        let start = std::time::Instant::now();
+        let start = Instant::now();
         while !self.text().await.contains(text) {
             assert!(start.elapsed() < PATIENCE, "waited in vain for `{text}`:\n{}", self.text().await);
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK).await;
         }
     }
 

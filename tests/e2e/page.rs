@@ -277,7 +277,9 @@ async fn a_sync_is_followed_without_loading_the_page_again() {
     browser.wait_for("Sync now").await;
     browser.ask("window.stays = 1").await;
     page.daemon.run(&["run", "duo"]);
-    browser.wait_for("3,").await;
+    page.daemon.wait("the end", |daemon| daemon.integration("duo")["last_run"]["outcome"] == "complete");
+    let objects = page.daemon.integration("duo")["objects"].as_u64().unwrap();
+    browser.wait_for(&format!("{},{:03} objects", objects / 1000, objects % 1000)).await;
     browser.wait_for("Next run").await;
     assert_eq!(browser.ask("return window.stays").await, 1, "it was loaded again");
 

@@ -19,9 +19,13 @@ pub enum Schedule {
     Cron(Box<Cron>),
 }
 
+/// How often an integration runs that says nothing else.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 impl fmt::Display for Schedule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Interval(interval) if *interval == DAY => formatter.write_str("once a day"),
             Self::Interval(interval) => write!(formatter, "every {}", humantime::format_duration(*interval)),
             Self::Cron(cron) => write!(formatter, "at `{cron}`"),
         }
@@ -31,7 +35,7 @@ impl fmt::Display for Schedule {
 impl Default for Schedule {
     /// Once a day.
     fn default() -> Self {
-        Self::Interval(Duration::from_secs(24 * 60 * 60))
+        Self::Interval(DAY)
     }
 }
 

@@ -54,8 +54,13 @@ struct State {
 impl State {
     /// Whether there is data of it.
     fn has_data(&self) -> bool {
-        let arrives = |running: &Running| running.counter.objects.load(Ordering::Relaxed) > 0;
-        self.objects > 0 || self.running.as_ref().is_some_and(arrives)
+        self.objects() > 0
+    }
+
+    /// Objects that are there; while a first run reads, those that have come by now.
+    fn objects(&self) -> u64 {
+        let arrived = |running: &Running| running.counter.objects.load(Ordering::Relaxed);
+        if self.objects > 0 { self.objects } else { self.running.as_ref().map_or(0, arrived) }
     }
 }
 
@@ -259,7 +264,7 @@ impl Worker {
             connector_name: Some(manifest.name.clone()),
             message,
             hint,
-            objects: state.objects,
+            objects: state.objects(),
             progress: state.running.as_ref().map(|running| running.counter.progress(running.started_at)),
             last_run: state.last_run.clone(),
             next_run: state.next_run.filter(|_| does == IntegrationState::Idle),

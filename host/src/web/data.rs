@@ -115,7 +115,8 @@ async fn manifest(web: &Web, name: &str) -> Option<Manifest> {
     web.daemon.manifest(&integration.connector_name?).await.ok()
 }
 
-fn title_of(manifest: Option<&Manifest>, source_type: &str) -> String {
+/// What objects of a type are called.
+pub(super) fn title_of(manifest: Option<&Manifest>, source_type: &str) -> String {
     match manifest.map(|manifest| manifest.title_of(source_type)).filter(|title| *title != source_type) {
         Some(title) => title.to_owned(),
         None => page::words(source_type),

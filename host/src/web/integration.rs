@@ -8,6 +8,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
+use super::data::title_of;
 use super::integrations::find;
 use super::page::{self, Failure, Frame, Posted, filters};
 use super::{Signed, Web, live};
@@ -34,7 +35,7 @@ struct IntegrationPage {
     frame: Frame,
     integration: IntegrationStatus,
     streams: Vec<StreamAccess>,
-    types: Vec<TypeCount>,
+    types: Vec<(TypeCount, String)>,
     runs: Vec<RunRow>,
     /// The last run that ended, and what it found other than before.
     changed: Option<RunRow>,
@@ -178,7 +179,13 @@ async fn show(
     Ok(page::show(&IntegrationPage {
         frame: Frame::new(&session),
         streams: access(manifest.as_ref(), runs.first()),
-        types,
+        types: types
+            .into_iter()
+            .map(|one| {
+                let title = title_of(manifest.as_ref(), &one.source_type);
+                (one, title)
+            })
+            .collect(),
         changed: last_ended(&runs).cloned(),
         changes,
         runs,

@@ -235,11 +235,22 @@ pub(crate) mod filters {
     }
 }
 
-/// `first-line-manager` and `first_line_manager` as `First line manager`.
+/// Words that are written in their own way.
+const SPELLED: [(&str, &str); 5] =
+    [("mfa", "MFA"), ("webauthn", "WebAuthn"), ("u2f", "U2F"), ("id", "ID"), ("url", "URL")];
+
+/// `first-line-manager` and `first_line_manager` as `First line manager`, `mfa_state` as `MFA state`.
 pub(super) fn words(name: &str) -> String {
-    let text = name.replace(['-', '_'], " ");
-    let mut chars = text.chars();
-    chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+    let spelled = |word: &str| SPELLED.iter().find(|(known, _)| *known == word).map(|(_, spelled)| *spelled);
+    let words = name.split(['-', '_', ' ']).enumerate().map(|(place, word)| match spelled(word) {
+        Some(spelled) => spelled.to_owned(),
+        None if place > 0 => word.to_owned(),
+        None => {
+            let mut chars = word.chars();
+            chars.next().map_or(String::new(), |first| first.to_uppercase().chain(chars).collect())
+        }
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// Words of a connector as HTML: everything is escaped, but for `*emphasis*` and `` `code` ``, which become elements.
@@ -276,6 +287,13 @@ pub(super) fn readable_time(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_are_read_as_words() {
+        let read =
+            ["first-line-manager", "mfa_state", "webauthn-credential", "external_id", "", "a"].map(words);
+        assert_eq!(read, ["First line manager", "MFA state", "WebAuthn credential", "External ID", "", "A"]);
+    }
 
     #[test]
     fn only_marks_become_elements() {
