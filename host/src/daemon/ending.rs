@@ -72,7 +72,7 @@ impl Ending {
             "incomplete" => true,
             _ => false,
         });
-        let wanting: Vec<_> = wanting
+        let mut wanting: Vec<_> = wanting
             .map(|stream| Wanting {
                 stream: &stream.stream,
                 reason: stream.reason.as_deref().unwrap_or_default(),
@@ -80,6 +80,8 @@ impl Ending {
                 hint: stream.hint.as_deref(),
             })
             .collect();
+        // As the run itself told them.
+        wanting.sort_by_key(|one| manifest.streams.iter().position(|stream| stream.name == one.stream));
         let (message, hint) = in_words(None, &wanting);
         Self { last_run, message, hint }
     }
