@@ -144,9 +144,13 @@ impl Store {
     ///
     /// When SQLite fails.
     pub fn type_counts(&self, integration: &str) -> Result<Vec<TypeCount>, StoreError> {
+        // Counted in an index, which does not have the entity type: the first object of a source type tells it.
         let query = format!(
-            "SELECT entity_type, source_type, count(*) FROM entity
-             WHERE integration_id = {INTEGRATION} AND gone_run IS NULL GROUP BY source_type, entity_type"
+            "SELECT (SELECT e.entity_type FROM entity e
+                     WHERE e.integration_id = counted.integration_id AND e.source_type = counted.source_type
+                       AND e.gone_run IS NULL LIMIT 1), counted.source_type, counted.count
+             FROM (SELECT integration_id, source_type, count(*) AS count FROM entity
+                   WHERE integration_id = {INTEGRATION} AND gone_run IS NULL GROUP BY source_type) counted"
         );
         self.rows(&query, params![integration], |row| {
             let count: i64 = row.get(2)?;

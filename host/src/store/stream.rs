@@ -189,7 +189,8 @@ impl Store {
 
     /// Takes back what the connector with this digest read of `stream` in `run`, and makes the stream be read again from
     /// where it began. What it was the first to see is forgotten, what it saw again counts as not seen: unless the
-    /// reading again sees it, it is gone. Usages are what they were before the run. `false` where it read nothing that was not taken back already.
+    /// reading again sees it, it is gone. Usages are what they were before the run. `false` where it read nothing that was
+    /// not taken back already.
     ///
     /// # Errors
     ///

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
-use axum::extract::{FromRequestParts, State};
+use axum::extract::State;
+use axum::extract::rejection::JsonRejection;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -17,10 +17,11 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{IntoParams, Modify, OpenApi, ToSchema};
 use zeroize::Zeroizing;
 
-use crate::configuration::{Draft, FieldProblem};
+use super::refusal::{No, Path, Query, Wrong, missing, not_so};
+use crate::configuration::Draft;
 use crate::daemon::{Daemon, IntegrationStatus, Problem, Refused, Status};
 use crate::insights::Report;
-use crate::registry::{ConnectorStatus, Refusal, Swapped};
+use crate::registry::{ConnectorStatus, Swapped};
 use crate::store::{ChangeRow, Entities, Key, RunId, RunRow, Store, StoreError, Turn, TypeCount};
 use crate::sync::Checked;
 
@@ -60,113 +61,6 @@ impl Modify for Token {
     }
 }
 
-/// What went wrong.
-#[derive(Serialize, ToSchema)]
-struct Wrong {
-    /// What.
-    error: String,
-    /// What to do about it.
-    hint: Option<String>,
-    /// What is wrong with each field, where it is that.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    fields: Vec<FieldProblem>,
-}
-
-/// An answer that is no success.
-pub(crate) struct No(StatusCode, Wrong);
-
-/// What a program is told that gets nothing.
-pub(super) fn refused(status: StatusCode, error: &str) -> Response {
-    No(status, Wrong { error: error.to_owned(), hint: None, fields: Vec::new() }).into_response()
-}
-
-impl IntoResponse for No {
-    fn into_response(self) -> Response {
-        (self.0, Json(self.1)).into_response()
-    }
-}
-
-impl No {
-    pub(crate) fn new(status: StatusCode, problem: Problem) -> Self {
-        Self(status, Wrong { error: problem.error, hint: problem.hint, fields: Vec::new() })
-    }
-}
-
-impl From<Refused> for No {
-    fn from(refused: Refused) -> Self {
-        match refused {
-            Refused::Missing(problem) => Self::new(StatusCode::NOT_FOUND, problem),
-            Refused::Conflict(problem) => Self::new(StatusCode::CONFLICT, problem),
-            Refused::Fields(fields) => {
-                let error = "some fields are wrong".to_owned();
-                Self(StatusCode::UNPROCESSABLE_ENTITY, Wrong { error, hint: None, fields })
-            }
-        }
-    }
-}
-
-impl From<Refusal> for No {
-    fn from(refusal: Refusal) -> Self {
-        Self::new(StatusCode::CONFLICT, Problem { error: refusal.to_string(), hint: refusal.hint() })
-    }
-}
-
-impl From<StoreError> for No {
-    fn from(error: StoreError) -> Self {
-        let problem = Problem { error: error.to_string(), hint: error.hint() };
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
-    }
-}
-
-impl From<JsonRejection> for No {
-    /// Never what was sent, which may hold a secret.
-    fn from(rejection: JsonRejection) -> Self {
-        let error = match rejection {
-            JsonRejection::JsonDataError(_) => "the document lacks a field, or has one of another type",
-            JsonRejection::JsonSyntaxError(_) => "the document is not JSON",
-            JsonRejection::MissingJsonContentType(_) => "the document is not sent as `application/json`",
-            _ => "the document can't be read",
-        };
-        let hint = Some("`/api/v1/openapi.json` describes it".to_owned());
-        Self::new(rejection.status(), Problem { error: error.to_owned(), hint })
-    }
-}
-
-impl From<QueryRejection> for No {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, Problem { error: rejection.body_text(), hint: None })
-    }
-}
-
-impl From<PathRejection> for No {
-    fn from(rejection: PathRejection) -> Self {
-        Self::new(StatusCode::NOT_FOUND, Problem { error: rejection.body_text(), hint: None })
-    }
-}
-
-/// A part of the path; what is wrong with it is told as everything here is.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Path), rejection(No))]
-struct Path<T>(T);
-
-/// The parameters; what is wrong with them is told as everything here is.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(No))]
-struct Query<T>(T);
-
-/// What a program is told that asks in another way.
-async fn not_so() -> Response {
-    refused(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "the API has this path for another method; `/api/v1/openapi.json` describes it",
-    )
-}
-
-/// What a program is told that asks for something else.
-pub(super) async fn missing() -> Response {
-    refused(StatusCode::NOT_FOUND, "the API has no such path; `/api/v1/openapi.json` describes it")
-}
-
 /// The API, for whoever may ask.
 pub(crate) fn router() -> Router<Arc<Daemon>> {
     Router::new()
@@ -188,6 +82,7 @@ pub(crate) fn router() -> Router<Arc<Daemon>> {
         .route("/connectors/activate", post(activate))
         .route("/connectors/{name}/rollback", post(roll_back))
         .method_not_allowed_fallback(not_so)
+        .fallback(missing)
 }
 
 /// An integration to be made: a draft, and its secrets.

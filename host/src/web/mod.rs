@@ -1,11 +1,13 @@
 //! The Integrations page, and the API under it.
 //!
-//! `server` takes connections, `gate` says who may look, `page` what every page is made of. `integrations`, `integration`, `wizard` and `data` are the
-//! pages, `live` keeps them up to date, `api` and `metrics` are for programs. The pages work without scripts; with them, they
-//! follow what happens.
+//! `server` takes connections, `gate` says who may look, `page` what every page is made of. `integrations`, `integration`,
+//! `wizard` (what it is told lies in `drafts`), `data` and `insights` are the pages, `live` keeps them up to date, `api` and
+//! `metrics` are for programs, `refusal` is what these hear otherwise. The pages work without scripts; with them, they follow
+//! what happens.
 
 mod api;
 mod data;
+mod drafts;
 mod gate;
 mod insights;
 mod integration;
@@ -13,6 +15,7 @@ mod integrations;
 mod live;
 mod metrics;
 mod page;
+mod refusal;
 mod server;
 mod sign_in;
 mod wizard;
@@ -34,13 +37,14 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::daemon::Daemon;
+use drafts::Drafts;
 use gate::{Gate, Names};
 use page::Failure;
-use wizard::Drafts;
 
-pub(crate) use api::{ActivateRequest, No, router as api};
+pub(crate) use api::{ActivateRequest, router as api};
 pub use gate::{Proxy, new_token};
 pub(crate) use page::filters;
+pub(crate) use refusal::No;
 
 /// What nobody else's script, frame or picture gets into. Scripts and styles are files of ours.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -177,7 +181,7 @@ fn router(web: Arc<Web>) -> Router {
         .fallback(|| async { Failure::missing("there is no such page") })
         .layer(middleware::from_fn_with_state(Arc::clone(&web), signed_in));
     let programs = Router::new()
-        .nest("/api/v1", api::router().fallback(api::missing).with_state(Arc::clone(&web.daemon)))
+        .nest("/api/v1", api::router().with_state(Arc::clone(&web.daemon)))
         .merge(metrics::router().with_state(Arc::clone(&web.daemon)))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), bears_token));
     Router::new()
@@ -245,12 +249,12 @@ async fn bears_token(
         Ok(true) => next.run(request).await,
         Ok(false) if reads && web.gate.session(request.headers()).is_some() => next.run(request).await,
         Err(gate::NotIn::Slowly) => {
-            api::refused(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens: wait a minute")
+            refusal::refused(StatusCode::TOO_MANY_REQUESTS, "too many wrong tokens: wait a minute")
         }
         Ok(false) | Err(gate::NotIn::Wrong) => {
             let said =
                 "send the token as `Authorization: Bearer TOKEN`; `connector-host token` makes a new one";
-            let mut answer = api::refused(StatusCode::UNAUTHORIZED, said);
+            let mut answer = refusal::refused(StatusCode::UNAUTHORIZED, said);
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             answer
         }

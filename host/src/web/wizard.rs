@@ -1,20 +1,18 @@
 //! Setting up an integration, or changing one: step by step, drawn from the connector's manifest alone.
 //!
-//! What was filled in so far is a draft, which lies here and not in the browser. A secret is sealed as soon as it is sent,
-//! and never sent back.
+//! What was filled in so far lies in `drafts`, and not in the browser. A secret is sealed as soon as it is sent, and never
+//! sent back.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::drafts::{Filling, Options};
 use super::gate::Session;
 use super::page::{self, Failure, Frame, Posted, filters};
 use super::{Signed, Web};
@@ -22,93 +20,6 @@ use crate::configuration::{About, Draft, FieldProblem, MOST_REVIEWERS, Part, Rev
 use crate::daemon::{Original, Problem, Refused};
 use crate::manifest::{HostRule, Manifest, SettingKind, SettingSpec};
 use crate::sync::{Checked, CheckedStream};
-
-/// How long a draft waits for its next step.
-const WAITS: Duration = Duration::from_secs(60 * 60);
-/// Drafts at a time.
-const MOST_DRAFTS: usize = 200;
-
-/// The integrations that are being filled in.
-#[derive(Default)]
-pub(super) struct Drafts(Mutex<HashMap<String, Filling>>);
-
-/// An integration that is being filled in.
-#[derive(Clone)]
-struct Filling {
-    draft: Draft,
-    manifest: Arc<Manifest>,
-    /// The integration that is being changed; `None` for a new one.
-    original: Option<Original>,
-    /// What was typed of the options, as it was typed.
-    options: Options,
-    /// What may be read with it, as was found last.
-    checked: Option<Checked>,
-    /// Whose it is.
-    by: [u8; 32],
-    touched: Instant,
-}
-
-/// Options that a draft has no place for as long as they are wrong.
-#[derive(Clone, Default)]
-struct Options {
-    /// The streams that are selected, by name.
-    streams: Vec<String>,
-    reviewers: String,
-}
-
-impl Options {
-    fn of(draft: &Draft, manifest: &Manifest) -> Self {
-        let all = manifest.streams.iter().map(|stream| stream.name.clone());
-        Self {
-            streams: if draft.streams.is_empty() { all.collect() } else { draft.streams.clone() },
-            reviewers: draft.about.review.reviewers.map(|count| count.to_string()).unwrap_or_default(),
-        }
-    }
-}
-
-impl Drafts {
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, Filling>> {
-        // Each change of it is one insertion or removal.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn begin(&self, filling: Filling) -> Result<String, Failure> {
-        let mut bytes = [0; 16];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            Failure::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, &error.to_string())
-        })?;
-        let id = URL_SAFE_NO_PAD.encode(bytes);
-        let mut kept = self.kept();
-        kept.retain(|_, filling| filling.touched.elapsed() < WAITS);
-        if kept.len() >= MOST_DRAFTS {
-            let said = "too many integrations are being set up at once: finish or leave one, or wait an hour";
-            return Err(Failure::new(axum::http::StatusCode::TOO_MANY_REQUESTS, said));
-        }
-        kept.insert(id.clone(), filling);
-        Ok(id)
-    }
-
-    fn find(&self, id: &str, session: &Session) -> Result<Filling, Failure> {
-        let mut kept = self.kept();
-        let found =
-            kept.get_mut(id).filter(|filling| filling.by == session.id && filling.touched.elapsed() < WAITS);
-        let found = found.ok_or_else(|| {
-            Failure::missing(
-                "this set-up is over, or waited for more than an hour: begin again with *Add integration*",
-            )
-        })?;
-        found.touched = Instant::now();
-        Ok(found.clone())
-    }
-
-    fn keep(&self, id: &str, filling: Filling) {
-        self.kept().insert(id.to_owned(), filling);
-    }
-
-    fn end(&self, id: &str) {
-        self.kept().remove(id);
-    }
-}
 
 /// A step of the way.
 #[derive(Clone, Copy, PartialEq, Eq)]
