@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use connector_host::bundled;
+use connector_host::capability::nobody;
 use connector_host::configuration::Configuration;
 use connector_host::contract::api::Position;
 use connector_host::contract::http::Response;
@@ -88,7 +89,7 @@ fn one_page(criterion: &mut Criterion) {
     group.bench_function("sandbox", |bencher| {
         bencher.to_async(&runtime).iter(async || {
             let page = integration
-                .read(&users, None, &Position::Beginning, &Default::default(), &|_| {})
+                .read(&users, None, &Position::Beginning, &Default::default(), &nobody())
                 .await
                 .unwrap();
             assert_eq!(page.entities.len(), 301, "and everybody");
@@ -109,7 +110,7 @@ fn one_instance(criterion: &mut Criterion) {
         bencher.to_async(&runtime).iter(async || {
             black_box(
                 integration
-                    .read(&users, None, &Position::Beginning, &Default::default(), &|_| {})
+                    .read(&users, None, &Position::Beginning, &Default::default(), &nobody())
                     .await
                     .unwrap(),
             )

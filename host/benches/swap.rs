@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use connector_host::bundled;
+use connector_host::capability::nobody;
 use connector_host::configuration::Configuration;
 use connector_host::contract::api::Position;
 use connector_host::contract::http::Response;
@@ -61,7 +62,7 @@ async fn loading(options: &EngineOptions, times: u32) {
     let groups = integration.manifest().stream("groups").unwrap().clone();
     for _ in 0..times * 100 {
         let start = Instant::now();
-        integration.read(&groups, None, &Position::Beginning, &Arc::default(), &|_| {}).await.unwrap();
+        integration.read(&groups, None, &Position::Beginning, &Arc::default(), &nobody()).await.unwrap();
         instances.push(start.elapsed());
     }
     println!("cold compile, link, describe        {:>9.1} ms", median(&mut cold));

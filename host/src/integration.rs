@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
-use crate::capability::{Answer, Budget, Egress, EgressError, Grant, HttpClient, HttpSetupError};
+use crate::capability::{
+    Answer, Budget, Egress, EgressError, Grant, HttpClient, HttpSetupError, Waiting, nobody,
+};
 use crate::configuration::{Configuration, ConfigurationError};
 use crate::contract::api::{self, ErrorKind};
 use crate::limits::Limits;
@@ -252,7 +254,7 @@ impl Integration {
     pub async fn check(&self, requests: &Arc<AtomicU64>) -> Result<api::Report, CallError> {
         // The report covers all streams, so it counts against the budget that most of them share.
         let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
-        let lent = self.grant.lend("check", budget, requests, &|_| {}).await;
+        let lent = self.grant.lend("check", budget, requests, &nobody()).await;
         let context = CallContext { limits: self.limits, lent };
         let checked = self.connector.check(context, &self.settings).await;
         // It may have asked once for each other one, as for a permission; it does not wait for its turn there.
@@ -273,7 +275,7 @@ impl Integration {
         account: Option<&str>,
         position: &api::Position,
         requests: &Arc<AtomicU64>,
-        waiting: &(dyn Fn(Duration) + Sync),
+        waiting: &Waiting,
     ) -> Result<api::Page, CallError> {
         let lent = self.grant.lend(&stream.name, stream.budget.as_deref(), requests, waiting).await;
         let context = CallContext { limits: self.limits, lent };

@@ -102,7 +102,8 @@ async fn whatever_is_answered_the_component_lives() {
             for stream in &streams {
                 for position in [Position::Beginning, Position::At("v2:offset=0;list=summary".to_owned())] {
                     let requests = Arc::default();
-                    let read = integration.read(stream, None, &position, &requests, &|_| {});
+                    let nobody = connector_host::capability::nobody();
+                    let read = integration.read(stream, None, &position, &requests, &nobody);
                     if let Err(CallError::Fault(fault)) = runtime.block_on(read) {
                         return Err(TestCaseError::fail(format!("{}: {fault}", stream.name)));
                     }

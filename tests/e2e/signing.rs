@@ -133,7 +133,16 @@ async fn the_bundled_component_signs_as_the_official_client_does() {
         integration.stop_clock(moment);
         let users = integration.manifest().stream("users").unwrap().clone();
         let server = std::thread::spawn(move || serve_once(&listener));
-        integration.read(&users, None, &Position::Beginning, &Default::default(), &|_| {}).await.unwrap();
+        integration
+            .read(
+                &users,
+                None,
+                &Position::Beginning,
+                &Default::default(),
+                &connector_host::capability::nobody(),
+            )
+            .await
+            .unwrap();
         let head = server.join().unwrap();
         assert!(head.starts_with("GET /admin/v1/users?limit=300&offset=0 HTTP/1.1\r\n"), "{head}");
         let header = |name: &str| {

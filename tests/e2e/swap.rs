@@ -139,6 +139,25 @@ async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
     assert_eq!(read_by, "0.5.0");
 }
 
+/// It goes on with its own cursors after another took over, and is then the one whose pages are not to be trusted.
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_fails_after_another_took_over_does_not_fail_for_ever() {
+    let setup = Setup::new(tenant(3000)).await;
+    let tires = variant(&setup.path(""), "0.2.0", "tires", 1);
+    let other_cursors = variant(&setup.path(""), "0.5.0", "works", 2);
+    setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(1500)), 1000);
+    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup))]);
+    daemon.wait("a page of users", |_| pages_asked(&setup) >= 1);
+    assert_eq!(install(&daemon, &tires, &[]).code, 0);
+    assert_eq!(install(&daemon, &other_cursors, &[]).code, 0);
+    daemon.wait("a few pages more", |_| pages_asked(&setup) >= 8);
+    setup.simulator.heal();
+    let ended = daemon.wait_for_the_end("duo");
+    assert_eq!(ended["last_run"]["outcome"], "complete", "{ended} {}", daemon.log());
+    setup.sync(0);
+    assert_eq!(contents(&setup, "data/duo.db"), contents(&setup, "duo.db"), "exactly the tenant");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
     let setup = Setup::new(tenant(10)).await;

@@ -12,7 +12,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Certificate, Client};
 
 use super::logging::plain;
-use super::{Budget, Destination, Egress, EgressError, Lent, egress};
+use super::{Budget, Destination, Egress, EgressError, Lent, Waiting, egress};
 use crate::contract::http::{self, HttpError, HttpErrorKind, Request, Response};
 use crate::limits::{Limit, LimitReached};
 
@@ -318,6 +318,8 @@ pub(super) struct Loan {
     pub(super) budget: Option<Arc<Budget>>,
     /// Requests the budget was charged for before the call.
     pub(super) prepaid: u32,
+    /// Hears of waits for the budget.
+    pub(super) waiting: Waiting,
     /// Requests the call asked for.
     pub(super) asked: u32,
     pub(super) requests: Arc<AtomicU64>,
@@ -336,7 +338,7 @@ impl http::Host for Lent {
             return Err(LimitReached::new(Limit::Requests, &self.limits, 0).into());
         }
         match (&loan.budget, loan.prepaid) {
-            (Some(budget), 0) => self.time.hold(budget.spend(&|_| {})).await,
+            (Some(budget), 0) => self.time.hold(budget.spend(loan.waiting.as_ref())).await,
             (_, prepaid) => loan.prepaid = prepaid.saturating_sub(1),
         }
         loan.requests.fetch_add(1, Ordering::Relaxed);
@@ -393,6 +395,36 @@ mod tests {
         let client = client(Some(&format!("http://127.0.0.1:{port}")));
         let error = send(&client, "https://localhost/", &[]).await;
         assert_eq!(error.kind, HttpErrorKind::Unreachable, "{error:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_the_budget_are_heard_and_are_not_the_call_s_time() {
+        use std::sync::Mutex;
+        let minute = Duration::from_secs(60);
+        let client = client(None).answer_from_memory(Arc::new(|_| {
+            Ok(Response { status: 200, headers: Vec::new(), body: Vec::new() })
+        }));
+        let grant = crate::capability::Grant {
+            integration: "a".to_owned(),
+            http: client,
+            secrets: Arc::new(crate::capability::Secrets::none()),
+            budgets: [("all".to_owned(), Arc::new(Budget::new(1, minute)))].into(),
+            clock: None,
+        };
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let waiting: Waiting = {
+            let heard = Arc::clone(&heard);
+            Arc::new(move |wait| heard.lock().unwrap().push(wait))
+        };
+        let mut lent = grant.lend("users", Some("all"), &Arc::default(), &waiting).await;
+        let limits = crate::limits::Limits { call: minute / 2, ..crate::limits::Limits::default() };
+        let time = lent.start(&limits);
+        for _ in 0..3 {
+            let request = Request { url: "https://localhost/".to_owned(), headers: Vec::new() };
+            http::Host::send(&mut lent, request).await.unwrap().unwrap();
+        }
+        assert_eq!(*heard.lock().unwrap(), [minute, minute]);
+        assert_eq!(time.left(), minute / 2);
     }
 
     #[tokio::test]

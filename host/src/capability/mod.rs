@@ -30,6 +30,15 @@ pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
 pub use redact::Redactor;
 pub use secrets::Secrets;
 
+/// Hears of each wait for the vendor's rate limit, and how long it is.
+pub type Waiting = Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// For calls of whose waits nobody hears.
+#[must_use]
+pub fn nobody() -> Waiting {
+    Arc::new(|_| {})
+}
+
 /// What an integration may use; lends it call by call.
 pub struct Grant {
     /// Names the integration in logs.
@@ -48,18 +57,18 @@ impl Grant {
     /// Lends everything for one call. `stream` names the work in logs, `budget` is what its requests count
     /// against, `requests` counts them.
     ///
-    /// Waits until the first request is within the budget, and tells `waiting` for how long: time spent here is
-    /// not the call's.
+    /// Waits until the first request is within the budget, and tells `waiting` for how long, then and for each later
+    /// request: that time is not the call's.
     pub async fn lend(
         &self,
         stream: &str,
         budget: Option<&str>,
         requests: &Arc<AtomicU64>,
-        waiting: &(dyn Fn(Duration) + Sync),
+        waiting: &Waiting,
     ) -> Lent {
         let budget = budget.and_then(|name| self.budgets.get(name)).cloned();
         if let Some(budget) = &budget {
-            budget.spend(waiting).await;
+            budget.spend(waiting.as_ref()).await;
         }
         Lent {
             http: Some(http::Loan {
@@ -67,6 +76,7 @@ impl Grant {
                 prepaid: u32::from(budget.is_some()),
                 asked: 0,
                 budget,
+                waiting: Arc::clone(waiting),
                 requests: Arc::clone(requests),
             }),
             redactor: self.secrets.redactor(),

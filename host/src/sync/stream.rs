@@ -2,14 +2,14 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
 
 use super::summary::StreamWindow;
 use super::{Event, Keeper, Observer, StreamOutcome, StreamSummary, SyncError, retry};
-use crate::capability::plain;
+use crate::capability::{Waiting, plain};
 use crate::contract::api::{self, ErrorKind, Page, Position, Progress};
 use crate::contract::types::Relation;
 use crate::integration::{CallError, Integration};
@@ -31,10 +31,7 @@ pub(super) struct Reader {
     /// Who read the last one.
     pub(super) integration: Arc<Integration>,
     pub(super) stop: CancellationToken,
-    /// Until when it waits for the vendor's rate limit, or before it tries again.
-    pub(super) waits_until: Mutex<Option<Instant>>,
-    /// What it cost so far, beside its pages.
-    pub(super) effort: Mutex<Effort>,
+    pub(super) waits: Arc<Waits>,
     pub(super) store: Keeper,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) requests: Arc<AtomicU64>,
@@ -42,6 +39,32 @@ pub(super) struct Reader {
     /// What `check` said it is connected to.
     pub(super) account: Option<String>,
     pub(super) spec: StreamSpec,
+}
+
+/// How a stream waits: for the vendor's rate limit, or before it tries again.
+#[derive(Default)]
+pub(super) struct Waits {
+    /// Until when.
+    until: Mutex<Option<Instant>>,
+    /// What the stream cost so far, beside its pages.
+    effort: Mutex<Effort>,
+}
+
+impl Waits {
+    fn effort(&self) -> MutexGuard<'_, Effort> {
+        // A sum is never half done.
+        self.effort.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing is on its way for so long.
+    fn begin(&self, duration: Duration) {
+        self.effort().waited += duration;
+        *self.until() = Instant::now().checked_add(duration);
+    }
 }
 
 /// Where a walk is, and where it can start over.
@@ -87,7 +110,7 @@ impl Reader {
     pub(super) async fn read(mut self) -> Result<StreamSummary, SyncError> {
         let summary = self.walk().await;
         let (run, name) = (self.run, self.spec.name.clone());
-        let effort = std::mem::take(&mut *self.effort.lock().unwrap_or_else(PoisonError::into_inner));
+        let effort = std::mem::take(&mut *self.waits.effort());
         self.store.with(move |store| store.add_effort(run, &name, effort)).await?;
         summary
     }
@@ -289,17 +312,10 @@ impl Reader {
         })
     }
 
-    /// Nothing is on its way for so long.
-    fn waits(&self, duration: Duration) {
-        self.effort.lock().unwrap_or_else(PoisonError::into_inner).waited += duration;
-        *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner) =
-            Instant::now().checked_add(duration);
-    }
-
     /// Waits until the run is stopped, and then a little for the page in flight, if one is.
     async fn drained(&self) {
         self.stop.cancelled().await;
-        let waits_until = *self.waits_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits_until = *self.waits.until();
         if waits_until.is_none_or(|until| until <= Instant::now()) {
             tokio::time::sleep(DRAIN).await;
         }
@@ -307,15 +323,19 @@ impl Reader {
 
     /// One page, asked for until there is an answer.
     async fn page(&self, position: &Position) -> Result<Page, CallError> {
-        let throttled = |duration| {
-            self.waits(duration);
-            self.observer.event(Event::Throttled { stream: &self.spec.name, duration });
+        let throttled: Waiting = {
+            let (waits, observer) = (Arc::clone(&self.waits), Arc::clone(&self.observer));
+            let stream = self.spec.name.clone();
+            Arc::new(move |duration| {
+                waits.begin(duration);
+                observer.event(Event::Throttled { stream: &stream, duration });
+            })
         };
         retry::until_answered(
             self.integration.retry_in(&self.spec),
             |wait| {
-                self.effort.lock().unwrap_or_else(PoisonError::into_inner).retries += 1;
-                self.waits(wait.duration);
+                self.waits.effort().retries += 1;
+                self.waits.begin(wait.duration);
                 self.observer.event(Event::Waiting { stream: &self.spec.name, wait });
             },
             || {

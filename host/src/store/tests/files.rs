@@ -142,3 +142,24 @@ fn what_is_read_at_once_is_as_of_one_moment() {
     assert_eq!(read.unwrap(), [["one"], ["one"]]);
     assert_eq!(names(&reader), ["two"]);
 }
+
+/// The views, and their columns in order, as `docs/store.md` would have them.
+#[test]
+fn the_views_are_those_of_the_documentation() {
+    let documented = include_str!("../../../../docs/store.md");
+    let (_folder, store) = open();
+    let list = |query: &str| -> Vec<String> {
+        let mut query = store.connection.prepare(query).unwrap();
+        query.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    };
+    let views = list("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name");
+    for view in &views {
+        let columns = list(&format!("SELECT name FROM pragma_table_info('{view}')"));
+        let columns = columns.iter().map(|column| format!("`{column}`")).collect::<Vec<_>>().join(", ");
+        let (_, section) =
+            documented.split_once(&format!("### `{view}`\n")).unwrap_or_else(|| panic!("no {view}"));
+        let section = section.split("\n#").next().unwrap();
+        assert!(section.contains(&format!("\n\n{columns}\n")), "{view}: {columns}");
+    }
+    assert_eq!(documented.matches("### `").count(), views.len());
+}
