@@ -55,8 +55,8 @@ pub(super) async fn run(options: Options, engine: &EngineOptions, journal: Journ
     let tenant = TenantOptions {
         users: options.users,
         seed: options.seed,
-        // Two pages of the log, as many as a minute's budget lets through at once.
-        events: Some(u64::from(options.users).saturating_mul(3).min(2000)),
+        // A page of the log: with what `check` asks, as much as a minute's budget lets through at once.
+        events: Some(u64::from(options.users).saturating_mul(3).min(1000)),
         ..TenantOptions::default()
     };
     let simulator = Simulator::start(tenant).await.context("could not start the simulated tenant")?;
