@@ -1,5 +1,6 @@
 //! Tables, all of one look.
 
+pub(super) use crate::output::number;
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 
 use super::terminal;
@@ -22,29 +23,7 @@ pub(super) fn new(columns: &[&str]) -> Table {
     table
 }
 
-/// `12,345`
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 /// The beginning of a digest, as much as a person compares.
 pub(super) fn digest(digest: &str) -> String {
     digest.chars().take(12).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn numbers_are_grouped() {
-        let texts = [0, 999, 1000, 1_234_567].map(super::number);
-        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
-    }
 }

@@ -18,6 +18,7 @@ use crate::integration::Integration;
 use crate::manifest::{Manifest, SettingKind};
 use crate::plugin::{Digest, Provenance};
 use crate::seal::SealingKey;
+use crate::store::StoreError;
 use crate::sync::{self, Checked, Event, Observer, RetryPolicy};
 
 /// How long a run that is asked to end may take before its data is removed.
@@ -42,6 +43,14 @@ pub(crate) enum Refused {
     Conflict(Problem),
     /// Fields are wrong.
     Fields(Vec<FieldProblem>),
+    /// The store can't be read.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
 }
 
 fn conflict(error: impl ToString, hint: Option<String>) -> Refused {

@@ -28,6 +28,7 @@ use crate::journal::Journal;
 use crate::plugin::{Digest, Engine};
 use crate::registry::{InstalledError, Refusal, Registry, TRIAL};
 use crate::serving::RolledBack;
+use crate::store::{Store, StoreError};
 use crate::web::{self, WebError, WebOptions};
 use worker::{Bound, Stored, Worker};
 
@@ -390,6 +391,21 @@ impl Daemon {
         let message = plain(&format!("a connector was refused: {refusal}"));
         tracing::error!("{message}");
         *lock(&self.connector_message) = Some(message);
+    }
+
+    /// What the store of an integration says, off the runtime. One that was never read has an empty one.
+    pub(crate) async fn read<T: Default + Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let path = self.store_of(name)?;
+        let read = tokio::task::spawn_blocking(move || match Store::open_read_only(&path) {
+            Ok(store) => work(&store),
+            Err(StoreError::Missing(_)) => Ok(T::default()),
+            Err(error) => Err(error),
+        });
+        Ok(read.await.map_err(|error| StoreError::GivenUp(error.to_string()))??)
     }
 
     /// Where everything lies.

@@ -15,6 +15,19 @@ pub use report::report_page;
 
 use crate::store::{Store, StoreError};
 
+/// A number as people read it: `1,234`.
+pub(crate) fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A format to export to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
@@ -59,5 +72,14 @@ pub fn export(store: &Store, format: Format, out: &Path) -> Result<Vec<Written>,
     std::fs::create_dir_all(out).map_err(|error| ExportError::File { path: out.to_owned(), error })?;
     match format {
         Format::Ndjson => ndjson::export(store, out),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_grouped() {
+        let texts = [0, 999, 1000, 1_234_567].map(super::number);
+        assert_eq!(texts, ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -22,7 +22,7 @@ use crate::configuration::Draft;
 use crate::daemon::{Daemon, IntegrationStatus, Problem, Refused, Status};
 use crate::insights::Report;
 use crate::registry::{ConnectorStatus, Swapped};
-use crate::store::{ChangeRow, Entities, Key, RunId, RunRow, Store, StoreError, Turn, TypeCount};
+use crate::store::{ChangeRow, Entities, Key, RunId, RunRow, Turn, TypeCount};
 use crate::sync::Checked;
 
 /// Objects in an answer, where nothing else is asked for.
@@ -260,22 +260,6 @@ async fn resume(State(daemon): State<Arc<Daemon>>, Path(name): Path<String>) -> 
     Ok(Json(daemon.status()))
 }
 
-/// What a store says, off the runtime. An integration that was never read has an empty one.
-async fn read<T: Default + Send + 'static>(
-    daemon: &Daemon,
-    name: &str,
-    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, No> {
-    let path = daemon.store_of(name)?;
-    let read = tokio::task::spawn_blocking(move || match Store::open_read_only(&path) {
-        Ok(store) => work(&store),
-        Err(StoreError::Missing(_)) => Ok(T::default()),
-        Err(error) => Err(error),
-    });
-    let given_up = |error: tokio::task::JoinError| StoreError::GivenUp(error.to_string());
-    Ok(read.await.map_err(given_up)??)
-}
-
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Limit {
@@ -302,7 +286,7 @@ async fn runs(
     Query(limit): Query<Limit>,
 ) -> Result<Json<Vec<RunRow>>, No> {
     let asked = name.clone();
-    Ok(Json(read(&daemon, &name, move |store| store.runs(Some(&asked), limit.get())).await?))
+    Ok(Json(daemon.read(&name, move |store| store.runs(Some(&asked), limit.get())).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -327,7 +311,7 @@ async fn changes(
     Query(of): Query<OfRun>,
 ) -> Result<Json<Vec<ChangeRow>>, No> {
     let (asked, limit) = (name.clone(), Limit { limit: of.limit }.get());
-    Ok(Json(read(&daemon, &name, move |store| store.changes_of(&asked, RunId(of.run), limit)).await?))
+    Ok(Json(daemon.read(&name, move |store| store.changes_of(&asked, RunId(of.run), limit)).await?))
 }
 
 /// How many objects of each type there are.
@@ -342,7 +326,7 @@ async fn types(
     Path(name): Path<String>,
 ) -> Result<Json<Vec<TypeCount>>, No> {
     let asked = name.clone();
-    Ok(Json(read(&daemon, &name, move |store| store.type_counts(&asked)).await?))
+    Ok(Json(daemon.read(&name, move |store| store.type_counts(&asked)).await?))
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -397,7 +381,7 @@ async fn entities(
     Query(which): Query<Which>,
 ) -> Result<Json<EntityPage>, No> {
     let asked = name.clone();
-    let page = read(&daemon, &name, move |store| {
+    let page = daemon.read(&name, move |store| {
         let turn = match (which.after_name, which.after_id) {
             (Some(name), id) => Turn::After(Key { name, id: id.unwrap_or_default() }),
             (None, _) => Turn::First,
@@ -432,7 +416,7 @@ async fn report(
     Query(limit): Query<Limit>,
 ) -> Result<Json<Report>, No> {
     let asked = name.clone();
-    let report = read(&daemon, &name, move |store| {
+    let report = daemon.read(&name, move |store| {
         Ok(Some(Report::new(store, Some(&asked), chrono::Utc::now(), limit.get())?))
     });
     let nothing = || {

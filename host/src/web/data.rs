@@ -10,7 +10,6 @@ use axum::{Extension, Router};
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::integration::read;
 use super::page::{self, Failure, Frame, filters};
 use super::{Signed, Web};
 use crate::manifest::Manifest;
@@ -131,7 +130,7 @@ async fn first(
     query: Query<ListQuery>,
 ) -> Result<Response, Failure> {
     let asked = name.clone();
-    let types = read(&state, &name, move |store| store.type_counts(&asked)).await?;
+    let types = state.daemon.read(&name, move |store| store.type_counts(&asked)).await?;
     let first = types.iter().max_by_key(|one| (one.entity_type == "identity", one.count));
     let source_type = first.map_or_else(|| "user".to_owned(), |first| first.source_type.clone());
     list(state, session, Path((name, source_type)), query).await
@@ -151,7 +150,7 @@ async fn list(
         (None, None) => Turn::First,
     };
     let (asked, wanted, search) = (name.clone(), source_type.clone(), query.q.clone());
-    let found = read(&web, &name, move |store| {
+    let found = web.daemon.read(&name, move |store| {
         let which = Entities { source_type: &wanted, search: &search, turn, limit: ON_A_PAGE };
         Ok(Some((store.type_counts(&asked)?, store.browse(&asked, &which)?)))
     });
@@ -217,7 +216,7 @@ async fn show(
 ) -> Result<Response, Failure> {
     let manifest = manifest(&web, &name).await;
     let (asked, wanted, skip) = (name.clone(), source_type.clone(), query.skip);
-    let found = read(&web, &name, move |store| {
+    let found = web.daemon.read(&name, move |store| {
         let Some(object) = store.entity(&asked, &wanted, &query.id)? else { return Ok(None) };
         let looked = Looked::at(store, &object, skip)?;
         Ok(Some((object, looked)))

@@ -10,7 +10,6 @@ use axum::{Extension, Router};
 use chrono::Utc;
 use serde::Deserialize;
 
-use super::integration::read;
 use super::page::{self, Failure, Frame, filters};
 use super::{Signed, Web};
 use crate::insights::{self, Found, Report};
@@ -53,9 +52,9 @@ async fn list(State(web): State<Arc<Web>>, Extension(session): Signed) -> Result
             continue;
         }
         let asked = integration.name.clone();
-        let report = read(&web, &integration.name, move |store| {
-            Ok(Some(Report::new(store, Some(&asked), Utc::now(), 0)?))
-        });
+        let report = web
+            .daemon
+            .read(&integration.name, move |store| Ok(Some(Report::new(store, Some(&asked), Utc::now(), 0)?)));
         let report = report.await?.filter(|report| !report.sources.is_empty());
         reports.push((integration.name, report));
     }
@@ -70,7 +69,7 @@ async fn show(
 ) -> Result<Response, Failure> {
     let insight = insights::named(&rule).ok_or_else(|| Failure::missing("there is no such rule"))?;
     let asked = name.clone();
-    let found = read(&web, &name, move |store| {
+    let found = web.daemon.read(&name, move |store| {
         Ok(Some(insights::find(store, insight, Some(&asked), Utc::now(), ROWS, skip)?))
     });
     let found = found.await?.unwrap_or(Found { insight: *insight, count: None, rows: Vec::new() });

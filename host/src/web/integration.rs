@@ -16,7 +16,7 @@ use crate::daemon::IntegrationStatus;
 use crate::journal::Line;
 use crate::manifest::Manifest;
 use crate::registry::ConnectorStatus;
-use crate::store::{ChangeRow, RunId, RunRow, Store, StoreError, StoredProblem, TypeCount};
+use crate::store::{ChangeRow, RunId, RunRow, StoredProblem, TypeCount};
 
 /// Runs that are shown.
 const RUNS: u32 = 20;
@@ -88,21 +88,6 @@ pub(super) fn router() -> Router<Arc<Web>> {
         .route("/integrations/{name}/connector/activate", post(activate))
 }
 
-/// What a store says, off the runtime. An integration that was never read has an empty one.
-pub(super) async fn read<T: Default + Send + 'static>(
-    web: &Web,
-    name: &str,
-    work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
-) -> Result<T, Failure> {
-    let path = web.daemon.store_of(name)?;
-    let read = tokio::task::spawn_blocking(move || match Store::open_read_only(&path) {
-        Ok(store) => work(&store),
-        Err(StoreError::Missing(_)) => Ok(T::default()),
-        Err(error) => Err(error),
-    });
-    Ok(read.await??)
-}
-
 impl IntegrationPage {
     /// The part that follows what happens, as it is now.
     fn live(&self) -> IntegrationLive<'_> {
@@ -158,7 +143,7 @@ async fn show(
     let (types, runs, changes, problems) = match &integration.connector_name {
         Some(_) => {
             let asked = name.clone();
-            let stored = read(&web, &name, move |store| {
+            let stored = web.daemon.read(&name, move |store| {
                 let runs = store.runs(Some(&asked), RUNS)?;
                 let problems = match runs.first() {
                     Some(run) => store.problems(RunId(run.run), SHOWN)?,
@@ -220,7 +205,7 @@ async fn show_run(
     Path((name, run)): Path<(String, i64)>,
 ) -> Result<Response, Failure> {
     let asked = name.clone();
-    let found = read(&web, &name, move |store| {
+    let found = web.daemon.read(&name, move |store| {
         let Some(row) = store.run(&asked, RunId(run))? else { return Ok(None) };
         let changes = store.changes_of(&asked, RunId(run), SHOWN)?;
         Ok(Some((row, changes, store.problems(RunId(run), SHOWN)?)))

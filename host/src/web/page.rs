@@ -72,6 +72,7 @@ impl From<Refused> for Failure {
         match refused {
             Refused::Missing(problem) => Self { status: StatusCode::NOT_FOUND, problem },
             Refused::Conflict(problem) => Self { status: StatusCode::CONFLICT, problem },
+            Refused::Store(error) => error.into(),
             Refused::Fields(fields) => {
                 let reasons = fields.iter().map(|field| format!("`{}` {}", field.field, field.reason));
                 let error = reasons.collect::<Vec<_>>().join("; ");
@@ -89,13 +90,6 @@ impl From<StoreError> for Failure {
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self { status, problem: Problem { error: error.to_string(), hint: error.hint() } }
-    }
-}
-
-impl From<tokio::task::JoinError> for Failure {
-    fn from(error: tokio::task::JoinError) -> Self {
-        tracing::error!("a page was given up: {error}");
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "this page was given up; the log says why")
     }
 }
 
@@ -199,15 +193,7 @@ pub(crate) mod filters {
     /// `1,234`
     #[askama::filter_fn]
     pub(crate) fn number(value: &u64, _: &dyn Values) -> Result<String> {
-        let digits = value.to_string();
-        let mut text = String::new();
-        for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
-                text.push(',');
-            }
-            text.push(digit);
-        }
-        Ok(text)
+        Ok(crate::output::number(*value))
     }
 
     /// A time as people read it.

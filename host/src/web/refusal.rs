@@ -50,6 +50,7 @@ impl From<Refused> for No {
         match refused {
             Refused::Missing(problem) => Self::new(StatusCode::NOT_FOUND, problem),
             Refused::Conflict(problem) => Self::new(StatusCode::CONFLICT, problem),
+            Refused::Store(error) => error.into(),
             Refused::Fields(fields) => {
                 let error = "some fields are wrong".to_owned();
                 Self(StatusCode::UNPROCESSABLE_ENTITY, Wrong { error, hint: None, fields })

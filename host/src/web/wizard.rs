@@ -84,6 +84,9 @@ impl Way {
         match refused {
             Refused::Missing(problem) | Refused::Conflict(problem) => self.trouble = Some(problem),
             Refused::Fields(problems) => self.problems = problems,
+            Refused::Store(error) => {
+                self.trouble = Some(Problem { error: error.to_string(), hint: error.hint() });
+            }
         }
         self
     }
