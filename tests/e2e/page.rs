@@ -189,6 +189,8 @@ async fn everything_works_without_scripts() {
     page.sign_in(&browser).await;
     begin(&browser).await;
     connect(&browser, &setup, &setup.simulator.options().secret_key).await;
+    // The button of the page before has the same name.
+    browser.wait_for("Everything that is not optional can be read").await;
     browser.press("Next").await;
     browser.press("Save").await;
     page.daemon.wait_for_the_end("duo");
