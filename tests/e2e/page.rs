@@ -35,6 +35,7 @@ impl<'a> Page<'a> {
         assert!(browser.url().await.ends_with("/sign-in"));
         browser.fill("token", &self.token).await;
         browser.press("Sign in").await;
+        browser.wait_for("Sign out").await;
     }
 
     fn api(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -193,6 +194,8 @@ async fn everything_works_without_scripts() {
     browser.wait_for("Everything that is not optional can be read").await;
     browser.press("Next").await;
     browser.press("Save").await;
+    // A click returns before what it sent has arrived.
+    browser.wait_for("ann@example.com").await;
     page.daemon.wait_for_the_end("duo");
     browser.goto(&page.url).await;
     assert!(browser.text().await.contains("Data available"));
