@@ -2,7 +2,7 @@
 //! pass, except in CI, which installs it.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,29 @@ fn programs() -> Option<(PathBuf, PathBuf)> {
     found
 }
 
+/// Starts the driver, and returns its port. It takes a free port of one kind of address, and ends where somebody has the same
+/// one of the other kind: then another one is tried.
+fn start_driver(driver: &Path) -> (Child, String) {
+    for _ in 0..10 {
+        let mut command = Command::new(driver);
+        command.arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let port = lines.find_map(|line| {
+            let rest = line.strip_prefix("ChromeDriver was started successfully on port ")?;
+            rest.strip_suffix('.').map(str::to_owned)
+        });
+        if let Some(port) = port {
+            // Its pipe stays open as long as somebody reads.
+            std::thread::spawn(move || lines.for_each(drop));
+            return (process, port);
+        }
+        let _ = process.kill();
+        let _ = process.wait();
+    }
+    panic!("`{}` does not start", driver.display());
+}
+
 impl Browser {
     /// `None` where there is no browser, which is told.
     pub(crate) async fn start() -> Option<Self> {
@@ -58,20 +81,7 @@ impl Browser {
     async fn start_with(more: &[&str]) -> Option<Self> {
         let (browser, driver) = programs()?;
         let profile = tempfile::tempdir().unwrap();
-        let mut process = Command::new(driver)
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let port = lines.find_map(|line| {
-            line.strip_prefix("ChromeDriver was started successfully on port ")?
-                .strip_suffix('.')
-                .map(str::to_owned)
-        });
-        // Its pipe stays open as long as somebody reads.
-        std::thread::spawn(move || lines.for_each(drop));
+        let (process, port) = start_driver(&driver);
         let user_data = format!("--user-data-dir={}", profile.path().display());
         let usual = [
             "--headless=new",
@@ -92,7 +102,7 @@ impl Browser {
         let capabilities = json!({ "goog:chromeOptions": { "binary": browser, "args": arguments } });
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities.as_object().unwrap().clone());
-        let client = builder.connect(&format!("http://127.0.0.1:{}", port.unwrap())).await.unwrap();
+        let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap();
         Some(Self { client, process, _profile: profile })
     }
 
