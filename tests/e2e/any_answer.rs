@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use connector_host::configuration::Configuration;
-use connector_host::contract::api::Position;
-use connector_host::integration::{CallError, Integration};
-use connector_host::plugin::{Engine, EngineOptions};
+use connector_host::BUNDLED;
+use connector_sandbox::contract::api::Position;
+use connector_sandbox::{Engine, EngineOptions};
+use connector_sync::configuration::Configuration;
+use connector_sync::{CallError, Integration};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::{Value, json};
@@ -80,12 +81,12 @@ async fn whatever_is_answered_the_component_lives() {
     std::fs::write(folder.path().join("key"), "k".repeat(40)).unwrap();
     let configuration = Configuration::parse(&text, &folder.path().join("duo.toml"), folder.path()).unwrap();
     let engine = Engine::new(&EngineOptions::default()).unwrap();
-    let mut integration = Integration::open(&engine, &configuration).await.unwrap();
+    let mut integration = Integration::open(&engine, &configuration, BUNDLED).await.unwrap();
     let body = Arc::new(std::sync::Mutex::new(Vec::new()));
     let answered = Arc::clone(&body);
     integration.answer_from_memory(Arc::new(move |_| {
         let body = answered.lock().unwrap().clone();
-        Ok(connector_host::contract::http::Response { status: 200, headers: vec![], body })
+        Ok(connector_sandbox::contract::http::Response { status: 200, headers: vec![], body })
     }));
     let streams = integration.manifest().streams.clone();
     let runtime = tokio::runtime::Handle::current();
@@ -102,8 +103,8 @@ async fn whatever_is_answered_the_component_lives() {
             for stream in &streams {
                 for position in [Position::Beginning, Position::At("v2:offset=0;list=summary".to_owned())] {
                     let requests = Arc::default();
-                    let nobody = connector_host::capability::nobody();
-                    let read = integration.read(stream, None, &position, &requests, &nobody);
+                    let ignore_waits = connector_sandbox::capabilities::ignore_waits();
+                    let read = integration.read(stream, None, &position, &requests, &ignore_waits);
                     if let Err(CallError::Fault(fault)) = runtime.block_on(read) {
                         return Err(TestCaseError::fail(format!("{}: {fault}", stream.name)));
                     }

@@ -2,6 +2,7 @@
 //!
 //! The messages are snapshots in `snapshots/`: a change of words is a visible diff.
 
+use connector_host::BUNDLED;
 use duo_simulator::{Fault, TenantOptions};
 
 use crate::harness::{Ended, Setup, ended, tenant};
@@ -168,7 +169,7 @@ async fn a_connector_that_is_none() {
             (import "iga:connector/http@0.1.0" (instance (export "post" (func (param "url" string)))))
             (export "iga:connector/connector@0.1.0" (instance $empty)))"#,
     );
-    let truncated = connector_host::bundled::all()[0].bytes[..100_000].to_vec();
+    let truncated = BUNDLED[0].bytes[..100_000].to_vec();
     let no_connector = wat::parse_str("(component)").unwrap();
     let cases: [(&str, Option<Vec<u8>>); 9] = [
         ("connector-missing", None),
@@ -194,7 +195,7 @@ async fn a_connector_that_is_none() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_connector_that_is_not_the_one_that_was_pinned_or_signed() {
     let setup = setup().await;
-    let component = connector_host::bundled::all()[0].bytes;
+    let component = BUNDLED[0].bytes;
     std::fs::write(setup.path("connector.wasm"), component).unwrap();
     let keys = minisign::KeyPair::generate_unencrypted_keypair().unwrap();
     let configure = |provenance: &str| {
@@ -208,7 +209,7 @@ async fn a_connector_that_is_not_the_one_that_was_pinned_or_signed() {
     let ended = setup.with_config("sync", &[]);
     assert_eq!(ended.code, 2, "{ended:?}");
     assert!(ended.stderr.contains(&format!("but the configuration pins {}", "0".repeat(64))), "{ended:?}");
-    configure(&format!("sha256 = \"{}\"\n{signed}", connector_host::plugin::Digest::of(component)));
+    configure(&format!("sha256 = \"{}\"\n{signed}", connector_sandbox::Digest::of(component)));
     assert_message(&setup, "connector-unsigned", &setup.with_config("sync", &[]), 2);
 
     let sign = |bytes: &[u8]| {

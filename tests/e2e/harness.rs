@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The program under test.
-pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_connector-host");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_connector-host-under-test");
 
 /// Retries that do not make a test wait.
 const FAST_RETRY: &str = "[retry]\nattempts = 4\nfirst-seconds = 0.01\nlongest-seconds = 0.02\n";

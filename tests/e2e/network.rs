@@ -10,7 +10,7 @@ use crate::harness::{Setup, tenant};
 async fn tls_with_an_authority_of_one_s_own() {
     let setup = Setup::over_tls(tenant(20)).await;
     setup.sync(0);
-    // Without the authority nobody vouches for the server.
+    // Without the authority ignore_waits vouches for the server.
     setup.reconfigure("ca-file = \"ca.pem\"\n", "");
     let before = setup.simulator.requests();
     let ended = setup.with_config("check", &[]);
@@ -51,7 +51,7 @@ async fn an_answer_that_is_too_large_or_too_slow_is_cut_off() {
 async fn a_broken_answer_is_asked_for_again() {
     for fault in [Fault::TruncatedBody, Fault::Reset] {
         let setup = Setup::new(tenant(10)).await;
-        // Asked twice, `check` would use up what the log may be asked in a minute.
+        // QueryParams twice, `check` would use up what the log may be asked in a minute.
         setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
         setup.simulator.inject_at("/admin/v1/groups", fault, 1);
         setup.sync(0);

@@ -3,17 +3,17 @@
 
 use std::time::Duration;
 
-use duo_simulator::{Fault, Grant};
+use duo_simulator::{Capabilities, Fault};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::browser::Browser;
-use crate::daemon::Daemon;
 use crate::harness::{Setup, tenant};
+use crate::served::Served;
 
 /// A served page, and the token to sign in with.
 struct Page<'a> {
-    daemon: Daemon<'a>,
+    served: Served<'a>,
     url: String,
     token: String,
 }
@@ -23,11 +23,11 @@ impl<'a> Page<'a> {
     fn serve(setup: &'a Setup) -> Self {
         let tenant = setup.simulator.options();
         let route = format!("{}={}", tenant.host, setup.simulator.url());
-        let daemon = Daemon::start_with(setup, &["--connect-to", &route]);
-        let url = daemon.status()["page"].as_str().unwrap().to_owned();
-        let log = daemon.log();
+        let served = Served::start_with(setup, &["--connect-to", &route]);
+        let url = served.status()["page"].as_str().unwrap().to_owned();
+        let log = served.log();
         let token = log.lines().map(str::trim).find(|line| line.len() == 43 && !line.contains(' '));
-        Self { url, token: token.unwrap().to_owned(), daemon }
+        Self { url, token: token.unwrap().to_owned(), served }
     }
 
     async fn sign_in(&self, browser: &Browser) {
@@ -45,7 +45,7 @@ impl<'a> Page<'a> {
     /// An integration that was read, by the API.
     async fn create(&self, setup: &Setup) {
         self.begin(setup).await;
-        self.daemon.wait_for_the_end("duo");
+        self.served.wait_for_the_end("duo");
     }
 
     /// An integration that begins to be read, by the API.
@@ -130,7 +130,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
 
     connect(&browser, &setup, &secret).await;
     browser.wait_for("Everything that is not optional can be read").await;
-    assert!(browser.text().await.contains("Grant administrators - Read"));
+    assert!(browser.text().await.contains("Capabilities administrators - Read"));
     browser.press("Next").await;
     browser.fill("interval", "every now and then").await;
     browser.press("Save").await;
@@ -151,7 +151,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     let text = browser.text().await;
     assert!(text.contains("Connected") && text.contains("ann@example.com"), "{text}");
     assert!(!lies_in(&setup.path(""), &secret), "the secret lies in clear in a file");
-    assert!(!page.daemon.log().contains(&secret));
+    assert!(!page.served.log().contains(&secret));
 
     // Once more from its file: the secret is kept where none is typed, and stays with the host it was typed for.
     browser.press("Edit").await;
@@ -196,28 +196,29 @@ async fn everything_works_without_scripts() {
     browser.press("Save").await;
     // A click returns before what it sent has arrived.
     browser.wait_for("ann@example.com").await;
-    page.daemon.wait_for_the_end("duo");
+    page.served.wait_for_the_end("duo");
     browser.goto(&page.url).await;
     assert!(browser.text().await.contains("Data available"));
     browser.press("Pause").await;
     browser.wait_for("Paused").await;
-    assert_eq!(page.daemon.integration("duo")["state"], "paused");
-    let refused = page.daemon.run(&["run", "duo"]);
+    assert_eq!(page.served.integration("duo")["state"], "paused");
+    let refused = page.served.run(&["run", "duo"]);
     assert!(refused.code != 0 && refused.stderr.contains("is paused"), "{refused:?}");
     browser.press("Resume").await;
     browser.press("Sync now").await;
-    page.daemon.wait("a second run", |_| runs(&setup) == 2);
+    page.served.wait("a second run", |_| runs(&setup) == 2);
     browser.goto(&format!("{}/integrations/duo/remove", page.url)).await;
     browser.click("[name=data]").await;
     browser.press("Remove").await;
     browser.wait_for("No integration yet").await;
-    page.daemon.wait("the end of its data", |_| !setup.path("data/duo.db").exists());
+    page.served.wait("the end of its data", |_| !setup.path("data/duo.db").exists());
     browser.end().await;
 }
 
 /// Takes the log's grant away: at two requests a minute, a second run would wait.
 fn without_log(setup: &Setup) {
-    let grants = [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadInformation];
+    let grants =
+        [Capabilities::ResourceRead, Capabilities::AdministratorsRead, Capabilities::ReadInformation];
     setup.simulator.set_grants(grants.into_iter().collect());
 }
 
@@ -234,9 +235,11 @@ fn runs(setup: &Setup) -> i64 {
 async fn a_missing_grant_is_told_with_what_it_costs() {
     let setup = Setup::new(tenant(30)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
-    setup
-        .simulator
-        .set_grants([Grant::ResourceRead, Grant::ReadLog, Grant::ReadInformation].into_iter().collect());
+    setup.simulator.set_grants(
+        [Capabilities::ResourceRead, Capabilities::ReadLog, Capabilities::ReadInformation]
+            .into_iter()
+            .collect(),
+    );
     let page = Page::serve(&setup);
     let Some(browser) = Browser::start().await else { return };
     page.sign_in(&browser).await;
@@ -246,14 +249,14 @@ async fn a_missing_grant_is_told_with_what_it_costs() {
     assert!(browser.text().await.contains("permission missing"));
     browser.press("Next").await;
     browser.press("Save").await;
-    browser.wait_for("Grant administrators - Read is missing: 2 object types not read").await;
+    browser.wait_for("Capabilities administrators - Read is missing: 2 object types not read").await;
     // It is still told after a start.
-    page.daemon.wait_for_the_end("duo");
-    let message = page.daemon.integration("duo")["status_message"].clone();
-    let (daemon, url) = (page.daemon, page.url);
-    assert!(daemon.terminate().0.success());
-    let daemon = Daemon::again(&setup);
-    assert_eq!(daemon.integration("duo")["status_message"], message, "{url}");
+    page.served.wait_for_the_end("duo");
+    let message = page.served.integration("duo")["status_message"].clone();
+    let (served, url) = (page.served, page.url);
+    assert!(served.terminate().0.success());
+    let served = Served::again(&setup);
+    assert_eq!(served.integration("duo")["status_message"], message, "{url}");
     browser.end().await;
 }
 
@@ -276,20 +279,20 @@ async fn a_sync_is_followed_without_loading_the_page_again() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     browser.press("Stop").await;
-    page.daemon.wait_for_the_end("duo");
-    assert_eq!(page.daemon.integration("duo")["last_run"]["outcome"], "stopped");
+    page.served.wait_for_the_end("duo");
+    assert_eq!(page.served.integration("duo")["last_run"]["outcome"], "stopped");
     setup.simulator.heal();
     browser.wait_for("Sync now").await;
     browser.ask("window.stays = 1").await;
-    page.daemon.run(&["run", "duo"]);
-    page.daemon.wait("the end", |daemon| daemon.integration("duo")["last_run"]["outcome"] == "complete");
-    let objects = page.daemon.integration("duo")["objects"].as_u64().unwrap();
+    page.served.run(&["run", "duo"]);
+    page.served.wait("the end", |served| served.integration("duo")["last_run"]["outcome"] == "complete");
+    let objects = page.served.integration("duo")["objects"].as_u64().unwrap();
     browser.wait_for(&format!("{},{:03} objects", objects / 1000, objects % 1000)).await;
     browser.wait_for("Next run").await;
     assert_eq!(browser.ask("return window.stays").await, 1, "it was loaded again");
 
     // Another token ends the session, and with it what follows.
-    page.daemon.run(&["token"]);
+    page.served.run(&["token"]);
     browser.wait_for("You are signed out").await;
     assert!(!browser.text().await.contains("Sync now"));
     browser.end().await;
@@ -345,7 +348,7 @@ async fn hostile_names_stay_names_in_every_view() {
         ),
     )
     .unwrap();
-    page.daemon.wait("the other owner", |daemon| daemon.integration("duo")["owner"] == HOSTILE);
+    page.served.wait("the other owner", |served| served.integration("duo")["owner"] == HOSTILE);
 
     let Some(browser) = Browser::start().await else { return };
     page.sign_in(&browser).await;
@@ -382,14 +385,14 @@ async fn hostile_names_stay_names_in_every_view() {
     browser.end().await;
 
     let report = setup.path("report.html");
-    let ended = page.daemon.run(&["report", "--store", "data/duo.db", "--html", "report.html"]);
+    let ended = page.served.run(&["report", "--store", "data/duo.db", "--html", "report.html"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     let html = std::fs::read_to_string(&report).unwrap();
     assert!(
         html.contains("window.hacked=1") && !html.contains("<script") && !html.contains("<img"),
         "{html}"
     );
-    let ended = page.daemon.run(&["report", "--store", "data/duo.db"]);
+    let ended = page.served.run(&["report", "--store", "data/duo.db"]);
     assert!(
         ended.stdout.contains("window.hacked=1") && !ended.stdout.contains('\u{202e}'),
         "{}",
@@ -398,7 +401,7 @@ async fn hostile_names_stay_names_in_every_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_comes_in_without_the_token_or_from_another_site() {
+async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
     let setup = Setup::new(tenant(10)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
@@ -449,9 +452,9 @@ async fn nobody_comes_in_without_the_token_or_from_another_site() {
     // The API changes nothing for a cookie, which a browser sends by itself.
     let by_cookie = client.post(format!("{url}/api/v1/integrations/duo/pause")).header("cookie", &cookie);
     assert_eq!(by_cookie.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(page.daemon.integration("duo")["state"], "idle");
+    assert_eq!(page.served.integration("duo")["state"], "idle");
     assert_eq!(post(&csrf).send().await.unwrap().status(), StatusCode::SEE_OTHER);
-    assert_eq!(page.daemon.integration("duo")["state"], "paused");
+    assert_eq!(page.served.integration("duo")["state"], "paused");
 
     let sign_in = |token: &str| form(client.post(format!("{url}/sign-in")), &[("token", token)]).send();
     let mut last = StatusCode::OK;
@@ -462,10 +465,10 @@ async fn nobody_comes_in_without_the_token_or_from_another_site() {
     assert_eq!(
         sign_in(&page.token).await.unwrap().status(),
         StatusCode::SEE_OTHER,
-        "nobody keeps its owner out"
+        "ignore_waits keeps its owner out"
     );
     // Another token ends all sessions.
-    let token = page.daemon.run(&["token"]).stdout;
+    let token = page.served.run(&["token"]).stdout;
     assert_eq!(token.trim().len(), 43);
     let list = get("/integrations").header("cookie", &cookie).send().await.unwrap();
     assert_eq!(list.status(), StatusCode::SEE_OTHER);
@@ -502,9 +505,9 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
         page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("is taken by another integration"), "{text}");
 
-    // A name is no path: what nobody installed is not run.
+    // A name is no path: what ignore_waits installed is not run.
     let lies = setup.path("planted.wasm");
-    std::fs::copy(crate::daemon::variant(&setup.path(""), "0.3.0", "works", 1), &lies).unwrap();
+    std::fs::copy(crate::served::variant(&setup.path(""), "0.3.0", "works", 1), &lies).unwrap();
     for name in [lies.with_extension("").to_str().unwrap(), "../planted", "/etc/passwd", "none"] {
         let mut planted = again.clone();
         planted["name"] = json!("planted");
@@ -520,11 +523,11 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
     // All pages of the list, each object once.
     let (mut ids, mut next) = (std::collections::BTreeSet::new(), serde_json::Value::Null);
     loop {
-        let mut query = vec![("type", "user".to_owned()), ("limit", "70".to_owned())];
+        let mut query = vec![("source_type", "user".to_owned()), ("limit", "70".to_owned())];
         if let Some(name) = next["name"].as_str() {
             query.extend([
                 ("after_name", name.to_owned()),
-                ("after_id", next["id"].as_str().unwrap().to_owned()),
+                ("after_source_id", next["source_id"].as_str().unwrap().to_owned()),
             ]);
         }
         let query: String =
@@ -534,7 +537,11 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
         let answer: serde_json::Value = answer.json().await.unwrap();
         assert_eq!(answer["total"], 300);
         ids.extend(
-            answer["entities"].as_array().unwrap().iter().map(|one| one["id"].as_str().unwrap().to_owned()),
+            answer["entities"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|one| one["source_id"].as_str().unwrap().to_owned()),
         );
         next = answer["next"].clone();
         if next.is_null() {

@@ -1,4 +1,4 @@
-//! What the daemon does to connectors, without the daemon: in an order, and at moments, that no daemon can be made to
+//! What `serve` does to connectors, without `serve`: in an order, and at moments, that no served can be made to
 //! keep.
 
 use std::path::Path;
@@ -6,17 +6,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use connector_host::configuration::Configuration;
-use connector_host::plugin::{Artifact, Digest, Engine, EngineOptions, Source};
-use connector_host::registry::{Consent, Refusal, Registry};
-use connector_host::serving::RolledBack;
-use connector_host::sync::{self, Event, Observer, StreamOutcome, Summary};
+use connector_host::BUNDLED;
+use connector_sandbox::{Artifact, Digest, Engine, EngineOptions, Source};
+use connector_server::registry::{Consent, Refusal, Registry};
+use connector_sync::configuration::Configuration;
+use connector_sync::probation::RolledBack;
+use connector_sync::{Event, Observer, StreamOutcome, Summary};
 use duo_simulator::Fault;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
-use crate::daemon::variant;
 use crate::harness::{Setup, tenant};
+use crate::served::variant;
 
 const BY_HAND: Consent = Consent { explicit: true, new_access: false };
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ fn engine(setup: &Setup) -> Engine {
 
 fn registry(setup: &Setup, trial: Duration) -> (Registry, UnboundedReceiver<RolledBack>) {
     let (sender, receiver) = unbounded_channel();
-    (Registry::open(engine(setup), &setup.path("connectors"), trial, sender).unwrap(), receiver)
+    (Registry::open(engine(setup), BUNDLED, &setup.path("connectors"), trial, sender).unwrap(), receiver)
 }
 
 fn configuration(setup: &Setup) -> Configuration {
@@ -68,10 +69,10 @@ impl Observer for Pages {
 
 /// Runs the integration, until so many pages of users were kept.
 async fn run(registry: &Registry, setup: &Setup, pages: u64) -> Summary {
-    let serving = registry.seat(&configuration(setup)).await.unwrap();
+    let serving = registry.attach(&configuration(setup)).await.unwrap();
     let observer = Pages::until(pages);
     let stop = observer.stop.clone();
-    sync::run(serving, setup.path("duo.db"), observer, stop).await.unwrap()
+    connector_sync::run(serving, setup.path("duo.db"), observer, stop).await.unwrap()
 }
 
 fn users(setup: &Setup) -> (i64, i64) {
@@ -85,7 +86,7 @@ fn users(setup: &Setup) -> (i64, i64) {
 async fn what_failed_is_refused_also_where_another_took_over_before_that_was_settled() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, mut failed) = registry(&setup, PATIENCE);
-    registry.seat(&configuration(&setup)).await.unwrap();
+    registry.attach(&configuration(&setup)).await.unwrap();
     let first = registry.list()[0].digest.clone();
     let broken = candidate(&setup, "0.3.0", "traps");
     registry.swap("duo", broken.clone(), BY_HAND).await.unwrap();
@@ -102,7 +103,10 @@ async fn what_failed_is_refused_also_where_another_took_over_before_that_was_set
         Some(first.as_str()),
         "the one that failed is none to go back to"
     );
-    assert!(registry.settle(&failure).await.unwrap().is_none(), "there is nothing to roll back any more");
+    assert!(
+        registry.finish_rollback(&failure).await.unwrap().is_none(),
+        "there is nothing to roll back any more"
+    );
     let state = |version: &str| {
         let rows = registry.list();
         rows.iter().find(|row| row.version == version).map(|row| row.state.clone())
@@ -112,7 +116,7 @@ async fn what_failed_is_refused_also_where_another_took_over_before_that_was_set
 
     // Somebody insists: what it did before does not count against it.
     registry.activate(&broken.digest.to_string(), false).await.unwrap();
-    assert!(registry.settle(&failure).await.unwrap().is_none());
+    assert!(registry.finish_rollback(&failure).await.unwrap().is_none());
     assert_eq!(state("0.3.0").as_deref(), Some("active"));
 }
 
@@ -120,7 +124,7 @@ async fn what_failed_is_refused_also_where_another_took_over_before_that_was_set
 async fn a_trial_that_the_vendor_makes_wait_ends() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, _failed) = registry(&setup, Duration::from_secs(1));
-    registry.seat(&configuration(&setup)).await.unwrap();
+    registry.attach(&configuration(&setup)).await.unwrap();
     setup.simulator.inject_at("/admin/v1/groups", Fault::Slow(Duration::from_secs(20)), 100);
     let start = Instant::now();
     let refused = registry.swap("duo", candidate(&setup, "0.2.0", "works"), BY_HAND).await.unwrap_err();
@@ -183,7 +187,7 @@ async fn a_run_that_goes_on_gives_no_cursor_to_a_connector_of_another_cursor_ver
 async fn a_stream_that_only_the_rolled_back_connector_has_ends() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, _failed) = registry(&setup, PATIENCE);
-    registry.seat(&configuration(&setup)).await.unwrap();
+    registry.attach(&configuration(&setup)).await.unwrap();
     registry.swap("duo", candidate(&setup, "0.6.0", "extends"), BY_HAND).await.unwrap();
     let ended = tokio::time::timeout(PATIENCE, run(&registry, &setup, u64::MAX)).await.unwrap();
     for stream in &ended.streams {
@@ -202,7 +206,7 @@ async fn a_stream_that_only_the_rolled_back_connector_has_ends() {
 async fn a_secret_that_is_no_longer_called_one_is_new_access() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, _failed) = registry(&setup, PATIENCE);
-    registry.seat(&configuration(&setup)).await.unwrap();
+    registry.attach(&configuration(&setup)).await.unwrap();
     let relabels = candidate(&setup, "0.7.0", "relabels");
     let refused = registry.swap("duo", relabels, BY_HAND).await.unwrap_err();
     assert!(matches!(refused, Refusal::NewAccess(_)), "{refused}");
@@ -220,7 +224,7 @@ async fn a_candidate_is_held_against_the_one_that_would_serve_before_anybody_is_
     let checks = candidate(&setup, "0.8.0", "checks");
     let mut pinned = configuration(&setup);
     pinned.provenance.sha256 = Some(checks.digest);
-    let Err(error) = registry.seat(&pinned).await else { panic!("it trusts another one") };
+    let Err(error) = registry.attach(&pinned).await else { panic!("it trusts another one") };
     assert!(error.is_distrust(), "{error}");
     let refused = registry.swap("duo", checks, BY_HAND).await.unwrap_err();
     assert!(matches!(refused, Refusal::Check { .. }), "{refused}");
@@ -228,9 +232,9 @@ async fn a_candidate_is_held_against_the_one_that_would_serve_before_anybody_is_
     let works = candidate(&setup, "0.2.0", "works");
     let digest = works.digest;
     let swapped = registry.swap("duo", works, BY_HAND).await.unwrap();
-    let bundled = Digest::of(connector_host::bundled::all()[0].bytes);
+    let bundled = Digest::of(BUNDLED[0].bytes);
     assert_eq!(swapped.previous, Some(bundled.to_string()), "there is one to go back to");
-    assert!(registry.seat(&pinned).await.is_err(), "it trusts only what it pins");
+    assert!(registry.attach(&pinned).await.is_err(), "it trusts only what it pins");
     pinned.provenance.sha256 = Some(digest);
-    registry.seat(&pinned).await.unwrap();
+    registry.attach(&pinned).await.unwrap();
 }

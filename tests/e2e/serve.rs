@@ -1,12 +1,12 @@
-//! The daemon: schedules, several integrations, changed files, signals.
+//! The served: schedules, several integrations, changed files, signals.
 
 use std::time::Duration;
 
 use duo_simulator::Fault;
 use nix::sys::signal::Signal;
 
-use crate::daemon::Daemon;
 use crate::harness::{Setup, tenant};
+use crate::served::Served;
 
 fn configuration(setup: &Setup, name: &str, more: &str) -> String {
     let configuration = setup.configuration().replace("name = \"duo\"", &format!("name = \"{name}\""));
@@ -24,14 +24,14 @@ async fn integrations_run_side_by_side_on_their_own_schedules() {
     let often = configuration(&setup, "often", "[schedule]\ninterval = \"1s\"\n");
     let nightly = configuration(&setup, "nightly", "[schedule]\ncron = \"0 3 1 1 *\"\n");
     let daily = configuration(&setup, "daily", "");
-    let daemon = Daemon::start(&setup, &[("often", often), ("nightly", nightly), ("daily", daily)]);
-    daemon.wait("three runs of the one", |_| runs(&setup, "often") >= 3);
-    daemon.wait("one run of the other", |_| runs(&setup, "daily") == 1);
+    let served = Served::start(&setup, &[("often", often), ("nightly", nightly), ("daily", daily)]);
+    served.wait("three runs of the one", |_| runs(&setup, "often") >= 3);
+    served.wait("one run of the other", |_| runs(&setup, "daily") == 1);
     assert_eq!(runs(&setup, "nightly"), 0, "its time has not come");
-    assert!(daemon.integration("nightly")["next_run"].as_str().unwrap().contains("-01-01T"));
-    assert_eq!(daemon.run(&["run", "nightly"]).code, 0);
-    assert_eq!(daemon.wait_for_the_end("nightly")["last_run"]["outcome"], "complete");
-    let ended = daemon.run(&["run", "never"]);
+    assert!(served.integration("nightly")["next_run"].as_str().unwrap().contains("-01-01T"));
+    assert_eq!(served.run(&["run", "nightly"]).code, 0);
+    assert_eq!(served.wait_for_the_end("nightly")["last_run"]["outcome"], "complete");
+    let ended = served.run(&["run", "never"]);
     assert_eq!(ended.code, 2);
     assert!(ended.stderr.contains("there is no integration `never`"), "{ended:?}");
 }
@@ -39,47 +39,47 @@ async fn integrations_run_side_by_side_on_their_own_schedules() {
 #[tokio::test(flavor = "multi_thread")]
 async fn changed_files_take_effect_and_a_broken_one_is_shown() {
     let setup = Setup::new(tenant(10)).await;
-    let daemon = Daemon::start(&setup, &[("one", configuration(&setup, "one", ""))]);
-    daemon.wait_for_the_end("one");
+    let served = Served::start(&setup, &[("one", configuration(&setup, "one", ""))]);
+    served.wait_for_the_end("one");
     let file = |name: &str| setup.path("integrations").join(name);
 
     std::fs::write(file("two.toml"), configuration(&setup, "two", "")).unwrap();
-    daemon.wait("the new one", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 2);
+    served.wait("the new one", |served| served.status()["integrations"].as_array().unwrap().len() == 2);
     std::fs::write(file("one.toml"), "name = \"one\"\nconnector = ").unwrap();
-    daemon.wait("the complaint", |daemon| !daemon.integration("one")["message"].is_null());
-    assert_eq!(daemon.integration("one")["state"], "idle", "what was read before goes on");
+    served.wait("the complaint", |served| !served.integration("one")["message"].is_null());
+    assert_eq!(served.integration("one")["state"], "idle", "what was read before goes on");
     // Under another name, and as it was: nothing is wrong any more, and nothing runs for it.
     std::fs::remove_file(file("one.toml")).unwrap();
     std::fs::write(file("uno.toml"), configuration(&setup, "one", "")).unwrap();
-    daemon.wait("no complaint", |daemon| daemon.integration("one")["message"].is_null());
+    served.wait("no complaint", |served| served.integration("one")["message"].is_null());
     assert_eq!(runs(&setup, "one"), 1);
     std::fs::remove_file(file("uno.toml")).unwrap();
     std::fs::write(file("one.toml"), configuration(&setup, "one", "")).unwrap();
     std::fs::write(file("three.toml"), "name = \"three\"\nconnector = \"none\"\n").unwrap();
-    daemon.wait("the unusable one", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 3);
-    assert_eq!(daemon.integration("three")["state"], "unusable");
-    assert_eq!(daemon.integration("three")["message"], "there is no connector `none`");
+    served.wait("the unusable one", |served| served.status()["integrations"].as_array().unwrap().len() == 3);
+    assert_eq!(served.integration("three")["state"], "unusable");
+    assert_eq!(served.integration("three")["message"], "there is no connector `none`");
     std::fs::remove_file(file("two.toml")).unwrap();
     std::fs::remove_file(file("three.toml")).unwrap();
-    daemon.wait("the end of two", |daemon| daemon.status()["integrations"].as_array().unwrap().len() == 1);
+    served.wait("the end of two", |served| served.status()["integrations"].as_array().unwrap().len() == 1);
 
     // SIGHUP reads everything again; a good file takes the complaint away with its next run.
     std::fs::write(file("one.toml"), configuration(&setup, "one", "[schedule]\ninterval = \"1s\"\n"))
         .unwrap();
-    daemon.signal(Signal::SIGHUP);
-    daemon.wait("runs by the new schedule", |_| runs(&setup, "one") >= 3);
-    assert!(daemon.integration("one")["message"].is_null());
+    served.signal(Signal::SIGHUP);
+    served.wait("runs by the new schedule", |_| runs(&setup, "one") >= 3);
+    assert!(served.integration("one")["message"].is_null());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
     let setup = Setup::new(tenant(3000)).await;
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(400)), 1000);
-    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
     // The first request is `check`'s.
     let pages = || setup.simulator.recorded().iter().filter(|one| one.query.contains("limit=300")).count();
-    daemon.wait("a page on its way", |_| pages() >= 3);
-    let (status, took) = daemon.terminate();
+    served.wait("a page on its way", |_| pages() >= 3);
+    let (status, took) = served.terminate();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
     let asked = pages();
@@ -92,22 +92,22 @@ async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
     };
     assert_eq!(kept(&store), (asked as i64, false), "every page that was asked for was kept");
 
-    let daemon = Daemon::again(&setup);
+    let served = Served::again(&setup);
     // Until then it tells of the run that was stopped.
-    daemon
-        .wait("the end of the run", |daemon| daemon.integration("duo")["last_run"]["outcome"] == "complete");
+    served
+        .wait("the end of the run", |served| served.integration("duo")["last_run"]["outcome"] == "complete");
     assert_eq!(kept(&store), (11, true), "the same run went on");
     assert_eq!(pages(), 11, "and asked for nothing twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_daemon_a_folder_and_nobody_else_may_talk_to_it() {
+async fn one_daemon_a_folder_and_ignore_waits_else_may_talk_to_it() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new(tenant(10)).await;
     let before = setup.run(&["status"]);
     assert_eq!(before.code, 1);
     assert!(before.stderr.contains("no `serve` answers at"), "{before:?}");
-    let daemon = Daemon::start(&setup, &[]);
+    let served = Served::start(&setup, &[]);
     for path in ["data", "data/control.sock"] {
         let mode = std::fs::metadata(setup.path(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode & 0o077, 0, "{path} {mode:o}");
@@ -115,17 +115,17 @@ async fn one_daemon_a_folder_and_nobody_else_may_talk_to_it() {
     let second = setup.run(&["serve"]);
     assert_eq!(second.code, 1);
     assert!(second.stderr.contains("another `serve` is at work"), "{second:?}");
-    assert!(daemon.run(&["status"]).stdout.contains("No integration"));
+    assert!(served.run(&["status"]).stdout.contains("No integration"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_is_in_the_log_or_the_folder_of_the_daemon() {
     let setup = Setup::new(tenant(50)).await;
-    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
-    daemon.wait_for_the_end("duo");
+    let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    served.wait_for_the_end("duo");
     let secret = &setup.simulator.options().secret_key;
-    assert!(!daemon.log().contains(secret.as_str()));
-    assert!(!daemon.status().to_string().contains(secret.as_str()));
+    assert!(!served.log().contains(secret.as_str()));
+    assert!(!served.status().to_string().contains(secret.as_str()));
     for file in ["data/duo.db", "connectors/installed/duo.json"] {
         let bytes = std::fs::read(setup.path(file)).unwrap_or_default();
         assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()), "{file}");
@@ -141,26 +141,26 @@ async fn a_hostile_integration_harms_no_other() {
                    key = { env = \"TEST_SECRET_KEY\" }\n[limits]\ncall-seconds = 2\ncompute-seconds = 0.5\n\
                    memory-mib = 64\npages = 50\n";
     let daily = configuration(&setup, "duo", "[schedule]\ninterval = \"1s\"\n");
-    let daemon = Daemon::start(&setup, &[("hostile", hostile.to_owned()), ("duo", daily)]);
-    let ended = daemon.wait_for_the_end("hostile");
+    let served = Served::start(&setup, &[("hostile", hostile.to_owned()), ("duo", daily)]);
+    let ended = served.wait_for_the_end("hostile");
     assert_eq!(ended["last_run"]["outcome"], "partial", "{ended}");
-    daemon.wait("runs of the other one", |_| runs(&setup, "duo") >= 2);
-    assert_eq!(daemon.integration("duo")["message"], serde_json::Value::Null);
-    assert!(!daemon.log().contains(&setup.simulator.options().secret_key));
+    served.wait("runs of the other one", |_| runs(&setup, "duo") >= 2);
+    assert_eq!(served.integration("duo")["message"], serde_json::Value::Null);
+    assert!(!served.log().contains(&setup.simulator.options().secret_key));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_for_the_vendor_is_shown_and_does_not_hold_up_the_end() {
     let setup = Setup::new(tenant(10)).await;
     setup.simulator.inject_at("/admin/v1/phones", Fault::TooManyRequests { retry_after: Some(600) }, 1);
-    let daemon = Daemon::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
-    daemon.wait("the wait", |daemon| !daemon.integration("duo")["progress"]["waits_until"].is_null());
-    let shown = daemon.run(&["status"]).stdout;
+    let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    served.wait("the wait", |served| !served.integration("duo")["progress"]["waits_until"].is_null());
+    let shown = served.run(&["status"]).stdout;
     assert!(shown.contains("waiting for the vendor") && shown.contains("goes on "), "{shown}");
     // All other streams are read by then, and none of them is held up either.
-    let pages = |daemon: &Daemon<'_>| daemon.integration("duo")["progress"]["pages"].as_u64().unwrap();
-    daemon.wait("the other streams", |daemon| pages(daemon) >= 12);
-    let (status, took) = daemon.terminate();
+    let pages = |served: &Served<'_>| served.integration("duo")["progress"]["pages"].as_u64().unwrap();
+    served.wait("the other streams", |served| pages(served) >= 12);
+    let (status, took) = served.terminate();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(4), "it waited for {took:?}, as long as for a page in flight");
 }

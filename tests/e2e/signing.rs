@@ -4,10 +4,11 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, SystemTime};
 
-use connector_host::configuration::Configuration;
-use connector_host::contract::api::Position;
-use connector_host::integration::Integration;
-use connector_host::plugin::{Engine, EngineOptions};
+use connector_host::BUNDLED;
+use connector_sandbox::contract::api::Position;
+use connector_sandbox::{Engine, EngineOptions};
+use connector_sync::configuration::Configuration;
+use connector_sync::integration::Integration;
 use serde::Deserialize;
 use wasmtime::component::{Component, Linker, ResourceTable};
 use wasmtime::{Config, Store};
@@ -129,7 +130,7 @@ async fn the_bundled_component_signs_as_the_official_client_does() {
         );
         let path = folder.path().join("duo.toml");
         let configuration = Configuration::parse(&text, &path, folder.path()).unwrap();
-        let mut integration = Integration::open(&engine, &configuration).await.unwrap();
+        let mut integration = Integration::open(&engine, &configuration, BUNDLED).await.unwrap();
         integration.stop_clock(moment);
         let users = integration.manifest().stream("users").unwrap().clone();
         let server = std::thread::spawn(move || serve_once(&listener));
@@ -139,7 +140,7 @@ async fn the_bundled_component_signs_as_the_official_client_does() {
                 None,
                 &Position::Beginning,
                 &Default::default(),
-                &connector_host::capability::nobody(),
+                &connector_sandbox::capabilities::ignore_waits(),
             )
             .await
             .unwrap();

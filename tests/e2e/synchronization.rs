@@ -66,7 +66,7 @@ async fn a_second_sync_tells_what_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_can_t_be_understood_is_named_and_its_neighbours_arrive() {
     let extra_users = vec![
-        json!({ "username": "nobody", "status": "active" }),
+        json!({ "username": "ignore_waits", "status": "active" }),
         json!("not an object"),
         json!({ "user_id": "DUODD00000000000001", "username": "odd", "status": "on holiday", "email": { "work": "x" }, "groups": [{ "name": "keyless" }] }),
         json!({ "user_id": "DUODD00000000000002", "username": "fine", "status": "active" }),

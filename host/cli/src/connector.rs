@@ -1,0 +1,155 @@
+//! `connector-host connector`: which connectors serve, told to and asked of the daemon.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Subcommand;
+use console::style;
+
+use crate::exit::{Exit, Failure};
+use crate::options::DirOption;
+use crate::{table, terminal};
+use connector_sandbox::text::plain;
+use connector_server::api_types::{ConnectorStatus, Swapped};
+use connector_server::client::Client;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show which connectors serve, which could, and which were refused and why
+    List {
+        #[command(flatten)]
+        dir: DirOption,
+        /// Print one JSON document
+        #[arg(long)]
+        json: bool,
+    },
+    /// Try a component beside the connector that serves, and let it take over
+    ///
+    /// It is held against what the integrations trust, compiled, compared with the contract and with their settings,
+    /// and asked to check each of them. If it passes, it reads the next page of whatever is running; if not, nothing
+    /// changes.
+    Install {
+        /// The component, a .wasm file; its signature, if any, lies beside it as FILE.minisig
+        file: PathBuf,
+        /// The name to serve under [default: the file's name]
+        #[arg(long)]
+        name: Option<String>,
+        #[command(flatten)]
+        access: AccessOption,
+        #[command(flatten)]
+        dir: DirOption,
+    },
+    /// Let an installed connector take over
+    Activate {
+        /// The beginning of its SHA-256
+        digest: String,
+        #[command(flatten)]
+        access: AccessOption,
+        #[command(flatten)]
+        dir: DirOption,
+    },
+    /// Let the connector that served before take over again
+    Rollback {
+        /// Name of the connector; needed where there are several
+        name: Option<String>,
+        #[command(flatten)]
+        dir: DirOption,
+    },
+}
+
+#[derive(clap::Args)]
+struct AccessOption {
+    /// Accept hosts and secrets that the connector which serves does not ask for
+    #[arg(long)]
+    accept_new_access: bool,
+}
+
+pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
+    let swapped = match options.command {
+        Command::List { dir, json } => {
+            let connectors = Client::new(&dir.folders())?.status().await?.connectors;
+            if json {
+                terminal::json(&connectors)?;
+            } else {
+                terminal::data(&text(&connectors))?;
+            }
+            return Ok(Exit::Complete);
+        }
+        Command::Install { file, name, access, dir } => {
+            let path = file.canonicalize().with_context(|| format!("could not find `{}`", file.display()))?;
+            let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            let client = Client::new(&dir.folders())?;
+            client.install(path, name.unwrap_or(stem), access.accept_new_access).await?
+        }
+        Command::Activate { digest, access, dir } => {
+            Client::new(&dir.folders())?.activate(digest, access.accept_new_access).await?
+        }
+        Command::Rollback { name, dir } => {
+            let client = Client::new(&dir.folders())?;
+            let name = match name {
+                Some(name) => name,
+                None => only_one(&client.status().await?.connectors)?,
+            };
+            client.roll_back(&name).await?
+        }
+    };
+    terminal::data(&told(&swapped))?;
+    Ok(Exit::Complete)
+}
+
+/// The name of the connector, where there is but one.
+fn only_one(connectors: &[ConnectorStatus]) -> Result<String, Failure> {
+    let mut names: Vec<_> = connectors.iter().map(|connector| connector.connector.clone()).collect();
+    names.dedup();
+    match names.as_slice() {
+        [name] => Ok(name.clone()),
+        _ => Err(Failure::new(
+            Exit::Usage,
+            anyhow::anyhow!("name the connector to roll back: there are {} of them", names.len()),
+        )),
+    }
+}
+
+fn told(swapped: &Swapped) -> String {
+    let before = swapped.previous.as_deref().map(|before| format!(", in place of {}", table::digest(before)));
+    let integrations = match swapped.integrations.as_slice() {
+        [] => "no integration uses it".to_owned(),
+        some => format!("it serves `{}`", some.join("`, `")),
+    };
+    format!(
+        "{} `{}` {} ({}) took over{}; {integrations}\n",
+        style("==>").cyan().bold(),
+        swapped.connector,
+        plain(&swapped.version),
+        table::digest(&swapped.digest),
+        before.unwrap_or_default(),
+    )
+}
+
+fn text(connectors: &[ConnectorStatus]) -> String {
+    if connectors.is_empty() {
+        return "No connector serves: no integration uses one\n".to_owned();
+    }
+    let mut rows = table::new(&["Connector", "Version", "State", "SHA-256", "Why"]);
+    for connector in connectors {
+        let state = match connector.state.as_str() {
+            "active" => style("active").green().to_string(),
+            "refused" => style("refused").red().to_string(),
+            other => other.to_owned(),
+        };
+        rows.add_row([
+            connector.connector.clone(),
+            plain(&connector.version),
+            state,
+            table::digest(&connector.digest),
+            plain(connector.reason.as_deref().unwrap_or_default()),
+        ]);
+    }
+    format!("{rows}\n")
+}

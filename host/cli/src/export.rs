@@ -1,0 +1,38 @@
+//! `connector-host export`
+
+use std::path::PathBuf;
+
+use crate::exit::{Exit, Failure};
+use crate::{table, terminal};
+use connector_report::export::{Format, export};
+use connector_store::Reader;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The store that `sync` wrote
+    #[arg(long, value_name = "FILE")]
+    store: PathBuf,
+    /// What to write
+    #[arg(long, value_parser = format, default_value = "ndjson")]
+    format: Format,
+    /// The folder to write to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// The format of that name.
+fn format(name: &str) -> Result<Format, String> {
+    let found = Format::ALL.into_iter().find(|format| format.name() == name);
+    found.ok_or_else(|| format!("the formats are `{}`", Format::ALL.map(Format::name).join("`, `")))
+}
+
+pub(crate) fn run(options: &Options) -> Result<Exit, Failure> {
+    let store = Reader::open(&options.store)?;
+    let written = export(&store, options.format, &options.out)?;
+    let mut rows = table::new(&["File", "#Records"]);
+    for file in written {
+        rows.add_row([file.path.display().to_string(), table::number(file.records)]);
+    }
+    terminal::data(&format!("{rows}\n"))?;
+    Ok(Exit::Complete)
+}

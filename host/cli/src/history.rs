@@ -1,0 +1,186 @@
+//! `connector-host runs` and `connector-host changes`: what a store knows of its past.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Local, Utc};
+use console::style;
+use serde_json::Value;
+
+use crate::exit::{Exit, Failure};
+use crate::options::StoreOption;
+use crate::{table, terminal};
+use connector_sandbox::text::plain;
+use connector_store::{ChangeRow, Reader, RunId, RunOutcome, RunRow, StreamState};
+
+/// The longest value that is shown of a field, in characters; `--json` has all of it.
+const LONGEST_VALUE: usize = 60;
+
+#[derive(clap::Args)]
+pub(crate) struct RunsOptions {
+    #[command(flatten)]
+    store: StoreOption,
+    /// How many, the latest first
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    limit: u32,
+    /// Print one JSON document, with the streams of each run
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(crate) struct ChangesOptions {
+    #[command(flatten)]
+    store: StoreOption,
+    /// What was found after this run (default: the last one that finished before the latest). To follow a store, remember
+    /// only finished runs: one that was interrupted may be gone on with, and find more
+    #[arg(long, value_name = "RUN")]
+    since: Option<i64>,
+    /// Print a JSON document for each change, one a line
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn runs(options: &RunsOptions) -> Result<Exit, Failure> {
+    let store = Reader::open(&options.store.store)?;
+    let runs = store.runs(options.store.integration.as_deref(), options.limit)?;
+    if options.json {
+        terminal::json(&runs)?;
+        return Ok(Exit::Complete);
+    }
+    if runs.is_empty() {
+        terminal::tell("No run yet.\n");
+        return Ok(Exit::Complete);
+    }
+    let columns = [
+        "#Run",
+        "Integration",
+        "Began",
+        "Took",
+        "Outcome",
+        "#Requests",
+        "#Retries",
+        "Waited",
+        "#Problems",
+        "#Changes",
+    ];
+    let mut rows = table::new(&columns);
+    for run in &runs {
+        rows.add_row([
+            run.run.to_string(),
+            plain(&run.integration),
+            local(&run.started_at),
+            took(run),
+            outcome(run.outcome),
+            table::number(run.requests),
+            table::number(run.retries),
+            seconds(run.waited_seconds),
+            table::number(run.problems),
+            table::number(run.changes),
+        ]);
+    }
+    let mut text = format!("{rows}\n");
+    for run in &runs {
+        let incomplete = run.streams.iter().filter(|stream| stream.state != StreamState::Complete);
+        for stream in incomplete {
+            let reason = stream.reason.as_deref().map(plain).unwrap_or_default();
+            let pages = table::number(stream.pages);
+            let far = if stream.pages > 0 { format!(" after {pages} pages") } else { String::new() };
+            let _ =
+                writeln!(text, "run {}: `{}` {}{far}: {reason}", run.run, stream.stream, stream.state.word());
+        }
+    }
+    terminal::data(&text)?;
+    Ok(Exit::Complete)
+}
+
+pub(crate) fn changes(options: &ChangesOptions) -> Result<Exit, Failure> {
+    let store = Reader::open(&options.store.store)?;
+    let integration = options.store.integration.as_deref();
+    let since = match options.since {
+        Some(run) => RunId(run),
+        None => store.before_latest(integration)?,
+    };
+    let (mut run, mut found) = (None, 0_u64);
+    store.changes(since, integration, |change| {
+        found += 1;
+        if options.json {
+            let line = serde_json::to_string(&change).map_err(anyhow::Error::from)?;
+            return terminal::data(&format!("{line}\n"));
+        }
+        if run != Some(change.run) {
+            run = Some(change.run);
+            let title =
+                format!("Run {} of {}, {}", change.run, change.integration, local(&change.run_started_at));
+            let title = style(plain(&title)).bold();
+            let unfinished = match change.run_finished_at {
+                Some(_) => String::new(),
+                None => format!(", {}", outcome(None)),
+            };
+            terminal::data(&format!("{title}{unfinished}\n"))?;
+        }
+        terminal::data(&line(&change))
+    })?;
+    if found == 0 {
+        terminal::tell("Nothing changed.\n");
+    }
+    Ok(Exit::Complete)
+}
+
+/// A change, for a person: a line, and one for each field.
+fn line(change: &ChangeRow) -> String {
+    let what = format!("{} {}", change.source_type, change.name);
+    let what = plain(&what);
+    let what = match change.kind.as_str() {
+        "added" => style(format!("+ {what}")).green(),
+        "removed" => style(format!("- {what}")).red(),
+        _ => style(format!("~ {what}")).yellow(),
+    };
+    let mut text = format!("  {what}\n");
+    for field in &change.fields {
+        let (from, to) = (value(&field.from), value(&field.to));
+        let _ = writeln!(text, "      {}: {from} -> {to}", plain(&field.field));
+    }
+    text
+}
+
+fn value(value: &Value) -> String {
+    let text = match value {
+        Value::Null => "nothing".to_owned(),
+        Value::String(text) => format!("\"{text}\""),
+        other => other.to_string(),
+    };
+    let mut short: String = text.chars().take(LONGEST_VALUE).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    plain(&short)
+}
+
+fn outcome(outcome: Option<RunOutcome>) -> String {
+    match outcome {
+        Some(RunOutcome::Complete) => style("complete").green().to_string(),
+        Some(RunOutcome::Partial) => style("partial").yellow().to_string(),
+        None => style("not finished").yellow().to_string(),
+    }
+}
+
+fn time(text: &str) -> Option<DateTime<Utc>> {
+    text.parse().ok()
+}
+
+fn local(text: &str) -> String {
+    let shown = |time: DateTime<Utc>| time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string();
+    time(text).map_or_else(|| text.to_owned(), shown)
+}
+
+fn took(run: &RunRow) -> String {
+    let end = run.finished_at.as_deref().and_then(time);
+    match end.zip(time(&run.started_at)) {
+        Some((end, start)) => seconds((end - start).as_seconds_f64()),
+        None => String::new(),
+    }
+}
+
+fn seconds(seconds: f64) -> String {
+    if seconds < 100.0 { format!("{seconds:.1} s") } else { format!("{:.1} min", seconds / 60.0) }
+}

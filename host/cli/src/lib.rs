@@ -1,0 +1,206 @@
+//! The command line. One file a command.
+//!
+//! Data goes to standard output, everything else to standard error. The only place where errors become text.
+
+mod advice;
+mod bundled;
+mod check;
+mod completions;
+mod connector;
+#[cfg(feature = "demo")]
+mod demo;
+mod exit;
+mod export;
+mod history;
+mod inspect;
+mod options;
+mod progress;
+mod report;
+mod serve;
+mod status;
+mod sync;
+mod table;
+mod terminal;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
+
+use connector_sandbox::EngineOptions;
+use connector_server::recent_log::RecentLog;
+use exit::{Exit, Failure};
+
+pub use bundled::BUNDLED;
+
+/// Reads who has access to what from a vendor, through a connector in a sandbox.
+///
+/// A connector is a WebAssembly component. It gets no files, no network and no environment: only HTTPS to the
+/// hosts its manifest names, and the secrets its manifest declares.
+#[derive(Parser)]
+#[command(name = "connector-host", version, propagate_version = true, max_term_width = 100)]
+#[command(after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Log more: -v what happens, -vv each request, -vvv everything
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+    /// The stack a connector gets, in KiB
+    #[arg(long, value_name = "KIB", global = true, default_value_t = 512,
+          value_parser = clap::value_parser!(u32).range(16..=16_384))]
+    stack_kib: u32,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  every selected stream is complete (optional ones may be skipped)
+  1  anything else went wrong: the vendor can't be reached, the disk is full
+  2  the command line, the configuration or the connector can't be used
+  3  partial: a stream is incomplete, or was skipped for want of a permission
+  4  the vendor refused the credentials";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Show the whole thing at work, on a simulated tenant
+    ///
+    /// Starts a simulated vendor on this machine, loads the connector into the sandbox, checks the
+    /// permissions, syncs, and prints what came. Nothing leaves the machine.
+    #[cfg(feature = "demo")]
+    Demo(demo::Options),
+    /// Show what a connector is and what it asks for
+    ///
+    /// Compiles the connector and lets it describe itself. Nothing is lent to it.
+    Inspect(inspect::Options),
+    /// Try the credentials, and show what may be read
+    ///
+    /// Asks the vendor with the fewest and cheapest requests. Prints a row for each stream: the permission it
+    /// needs and whether it is granted. Reads no data and writes none.
+    Check(check::Options),
+    /// Read all that may be read into a store
+    ///
+    /// Checks first, then reads the streams side by side. Each page is kept as it comes: an interrupted run
+    /// goes on where it was.
+    Sync(sync::Options),
+    /// Run a folder of integrations, each on its schedule
+    ///
+    /// Reads `integrations/*.toml`, keeps the data in `data/NAME.db`, and serves connectors from `connectors/*.wasm`
+    /// beside the bundled ones. Changed files take effect by themselves, also in the middle of a run. SIGTERM ends it
+    /// once the pages in flight are kept, SIGHUP makes it read everything anew.
+    Serve(serve::Options),
+    /// Make a token to sign in with at the Integrations page; the one before opens nothing any more
+    Token(serve::TokenOptions),
+    /// Show what `serve` is doing
+    Status(status::Options),
+    /// Make `serve` run an integration now
+    Run(status::RunOptions),
+    /// Show, install, activate and roll back the connectors of `serve`
+    Connector(connector::Options),
+    /// Show the runs of a store: how each ended, what it cost, which streams are wanting
+    Runs(history::RunsOptions),
+    /// Show what a run found other than the run before: added, changed (from what to what), removed
+    ///
+    /// The first complete run of a stream has no changes: there is nothing to be other than.
+    Changes(history::ChangesOptions),
+    /// Show what a reviewer looks at first: users without MFA, bypass codes, idle administrators, and the like
+    Report(report::Options),
+    /// Write a store's contents in a format others read
+    Export(export::Options),
+    /// Print completions for a shell
+    ///
+    /// For bash: `connector-host completions bash > /etc/bash_completion.d/connector-host`
+    Completions(completions::Options),
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    // Secrets are in memory from here on: no core dump, and no debugger of the same user.
+    harden();
+    let cli = Cli::parse();
+    // Nobody watches a daemon but its log.
+    let verbose = if matches!(cli.command, Command::Serve(_)) { cli.verbose.max(1) } else { cli.verbose };
+    let recent_log = RecentLog::default();
+    start_log(verbose, &recent_log);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Failure::new(Exit::Failed, error.into()).report(),
+    };
+    let engine = EngineOptions { stack: (cli.stack_kib as usize) << 10, cache: code_cache() };
+    let ended = runtime.block_on(async {
+        match cli.command {
+            #[cfg(feature = "demo")]
+            Command::Demo(options) => demo::run(options, &engine, recent_log).await,
+            Command::Inspect(options) => inspect::run(options, &engine).await,
+            Command::Check(options) => check::run(options, &engine).await,
+            Command::Sync(options) => sync::run(options, &engine).await,
+            Command::Serve(options) => serve::run(options, &engine, recent_log).await,
+            Command::Token(options) => serve::token(&options),
+            Command::Status(options) => status::run(options).await,
+            Command::Run(options) => status::run_now(options).await,
+            Command::Connector(options) => connector::run(options).await,
+            Command::Runs(options) => history::runs(&options),
+            Command::Changes(options) => history::changes(&options),
+            Command::Report(options) => report::run(&options),
+            Command::Export(options) => export::run(&options),
+            Command::Completions(options) => completions::run(&options),
+        }
+    });
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Where compiled connectors are kept: in the user's cache folder, where there is one.
+fn code_cache() -> Option<PathBuf> {
+    use etcetera::BaseStrategy as _;
+    let base = etcetera::choose_base_strategy().ok()?;
+    Some(base.cache_dir().join("connector-host/code"))
+}
+
+fn harden() {
+    use nix::sys::resource::{Resource, setrlimit};
+    // Where the system refuses, there is nothing else to try, and nobody to tell before the log exists.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    #[cfg(target_os = "linux")]
+    let _ = nix::sys::prctl::set_dumpable(false);
+}
+
+fn start_log(verbose: u8, recent_log: &RecentLog) {
+    let default = match verbose {
+        0 => "warn",
+        1 => "connector_host=info,connector=info,warn",
+        2 => "connector_host=debug,connector=debug,info",
+        _ => "trace",
+    };
+    // `RUST_LOG` is not read: at its highest levels libraries log headers, and headers hold signatures.
+    let filter = if verbose > 2 {
+        // What is ours logs no secret; of the libraries only what does not see one.
+        EnvFilter::new("connector_host=trace,connector=trace,wasmtime=debug,info")
+    } else {
+        EnvFilter::new(default)
+    };
+    let printed = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal() && console::colors_enabled_stderr());
+    tracing_subscriber::registry()
+        .with(printed.with_filter(filter))
+        .with(recent_log.clone().with_filter(LevelFilter::INFO))
+        .init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,37 @@
+//! Writing to the terminal.
+
+use std::io::{ErrorKind, Write};
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+/// The width that tables have where there is no terminal, in columns.
+const WIDTH: u16 = 110;
+
+/// Writes data to standard output. A reader that has seen enough (`| head`) is no failure.
+pub(crate) fn data(text: &str) -> anyhow::Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("could not write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes data as one JSON document.
+pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    data(&format!("{text}\n"))
+}
+
+/// Tells the person something, on standard error.
+pub(crate) fn tell(text: &str) {
+    // Where standard error is closed, nobody is left to tell.
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// The width of standard output, in columns.
+pub(crate) fn width() -> u16 {
+    console::Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.max(60))
+}

@@ -1,0 +1,71 @@
+//! The documentation of a connector as Markdown, from its manifest alone: the template is `documentation.md`.
+
+use askama::Template;
+
+use connector_sandbox::manifest::Manifest;
+
+#[derive(Template)]
+#[template(path = "documentation.md", escape = "none")]
+struct Documentation<'a> {
+    manifest: &'a Manifest,
+}
+
+/// The page for the connector of this manifest.
+///
+/// # Errors
+///
+/// When the template fails, which no manifest makes it do.
+pub fn documentation(manifest: &Manifest) -> Result<String, askama::Error> {
+    let page = Documentation { manifest }.render()?;
+    Ok(format!("{}\n", page.trim_end()))
+}
+
+#[expect(unreachable_pub, reason = "askama's macro makes them public, in a private module")]
+mod filters {
+    use askama::{Result, Values};
+
+    use connector_sandbox::manifest::{HostRule, SettingKind, SettingSpec};
+
+    /// Text within a cell of a table: on one line, and without what would end the cell.
+    #[askama::filter_fn]
+    pub(super) fn cell(text: &str, _: &dyn Values) -> Result<String> {
+        Ok(text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|"))
+    }
+
+    /// A value as code, where there is one.
+    #[askama::filter_fn]
+    pub(super) fn optional_code(value: &Option<String>, _: &dyn Values) -> Result<String> {
+        Ok(value.as_ref().map(|value| format!("`{value}`")).unwrap_or_default())
+    }
+
+    /// What a setting takes.
+    #[askama::filter_fn]
+    pub(super) fn kind(setting: &SettingSpec, _: &dyn Values) -> Result<String> {
+        Ok(match setting.kind {
+            SettingKind::Text => "text".to_owned(),
+            SettingKind::Secret => "secret".to_owned(),
+            SettingKind::Boolean => "true or false".to_owned(),
+            SettingKind::Integer => "number".to_owned(),
+            SettingKind::Choice => format!("one of `{}`", setting.choices.join("`, `")),
+        })
+    }
+
+    /// Where the connector may go.
+    #[askama::filter_fn]
+    pub(super) fn hosts(hosts: &[HostRule], _: &dyn Values) -> Result<String> {
+        let hosts = hosts.iter().map(|host| match host {
+            HostRule::Name(name) => format!("`{name}`"),
+            HostRule::Setting(name) => format!("the value of `{name}`"),
+        });
+        Ok(hosts.collect::<Vec<_>>().join(", "))
+    }
+
+    /// What must be granted; any one of them is enough.
+    #[askama::filter_fn]
+    pub(super) fn permissions(names: &[String], _: &dyn Values) -> Result<String> {
+        if names.is_empty() {
+            return Ok("nothing".to_owned());
+        }
+        Ok(names.iter().map(|name| format!("*{name}*")).collect::<Vec<_>>().join(" or "))
+    }
+}

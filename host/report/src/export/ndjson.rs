@@ -1,0 +1,218 @@
+//! Newline-delimited JSON: an object a line, written as rows come, so that memory stays flat.
+
+use std::collections::BTreeMap;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+use tempfile::NamedTempFile;
+
+use super::{ExportError, Written};
+use connector_store::{EntityRow, Reader, RelationRow, UsageRow};
+
+#[derive(Serialize)]
+struct EntityLine<'a> {
+    integration: &'a str,
+    entity_type: &'a str,
+    source_type: &'a str,
+    source_id: &'a str,
+    name: &'a str,
+    #[serde(flatten)]
+    normal: BTreeMap<String, Value>,
+    attributes: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct Reference<'a> {
+    entity_type: &'a str,
+    source_type: &'a str,
+    source_id: &'a str,
+}
+
+#[derive(Serialize)]
+struct RelationLine<'a> {
+    integration: &'a str,
+    parent: Reference<'a>,
+    privilege: &'a str,
+    privilege_value: bool,
+    child: Reference<'a>,
+    attributes: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct UsageLine<'a> {
+    integration: &'a str,
+    identity: Option<Reference<'a>>,
+    identity_name: Option<&'a str>,
+    resource: Reference<'a>,
+    resource_name: Option<&'a str>,
+    last_success: Option<&'a str>,
+    last_attempt: Option<&'a str>,
+    last_attempt_result: Option<&'a str>,
+    last_attempt_vendor: Option<&'a str>,
+    /// What is not on record did not happen between these two times. Before, nobody knows.
+    window_from: Option<&'a str>,
+    window_to: Option<&'a str>,
+}
+
+pub(super) fn export(store: &Reader, out: &Path) -> Result<Vec<Written>, ExportError> {
+    // As of one moment, so that what one file names is in the other.
+    store.snapshot(|| {
+        Ok(vec![
+            file(out, "entities.ndjson", |lines| store.entities(|row| lines.entity(&row)))?,
+            file(out, "relations.ndjson", |lines| store.relations(|row| lines.relation(&row)))?,
+            file(out, "usages.ndjson", |lines| store.usages(|row| lines.usage(&row)))?,
+        ])
+    })
+}
+
+/// Writes beside the file and then renames: who reads it meanwhile sees the old one, whole.
+fn file(
+    out: &Path,
+    name: &str,
+    write: impl FnOnce(&mut Lines) -> Result<(), ExportError>,
+) -> Result<Written, ExportError> {
+    let path = out.join(name);
+    let failed = |error| ExportError::File { path: path.clone(), error };
+    let mut lines = Lines {
+        writer: BufWriter::new(NamedTempFile::new_in(out).map_err(failed)?),
+        records: 0,
+        path: &path,
+    };
+    write(&mut lines)?;
+    let Lines { writer, records, .. } = lines;
+    let temporary = writer.into_inner().map_err(|error| failed(error.into_error()))?;
+    // A name that survives a power failure must not lead to an empty file.
+    temporary.as_file().sync_all().map_err(failed)?;
+    temporary.persist(&path).map_err(|error| failed(error.error))?;
+    Ok(Written { path, records })
+}
+
+struct Lines<'a> {
+    writer: BufWriter<NamedTempFile>,
+    records: u64,
+    path: &'a Path,
+}
+
+impl Lines<'_> {
+    fn entity(&mut self, row: &EntityRow) -> Result<(), ExportError> {
+        self.line(&EntityLine {
+            integration: &row.integration,
+            entity_type: &row.entity_type,
+            source_type: &row.source_type,
+            source_id: &row.source_id,
+            name: &row.name,
+            normal: serde_json::from_str(&row.normal).map_err(ExportError::Row)?,
+            attributes: RawValue::from_string(row.attributes.clone()).map_err(ExportError::Row)?,
+        })
+    }
+
+    fn relation(&mut self, row: &RelationRow) -> Result<(), ExportError> {
+        self.line(&RelationLine {
+            integration: &row.integration,
+            parent: Reference::new(&row.parent),
+            privilege: &row.privilege,
+            privilege_value: row.privilege_value,
+            child: Reference::new(&row.child),
+            attributes: RawValue::from_string(row.attributes.clone()).map_err(ExportError::Row)?,
+        })
+    }
+
+    fn usage(&mut self, row: &UsageRow) -> Result<(), ExportError> {
+        self.line(&UsageLine {
+            integration: &row.integration,
+            identity: row.identity.as_ref().map(|[source_type, source_id]| Reference {
+                entity_type: "identity",
+                source_type,
+                source_id,
+            }),
+            identity_name: row.identity_name.as_deref(),
+            resource_name: row.resource_name.as_deref(),
+            resource: Reference {
+                entity_type: "resource",
+                source_type: &row.resource[0],
+                source_id: &row.resource[1],
+            },
+            last_success: row.last_success.as_deref(),
+            last_attempt: row.last_attempt.as_deref(),
+            last_attempt_result: row.last_attempt_result.as_deref(),
+            last_attempt_vendor: row.last_attempt_vendor.as_deref(),
+            window_from: row.window.as_ref().map(|[from, _]| from.as_str()),
+            window_to: row.window.as_ref().map(|[_, to]| to.as_str()),
+        })
+    }
+
+    fn line(&mut self, line: &impl Serialize) -> Result<(), ExportError> {
+        let failed = |error| ExportError::File { path: self.path.to_owned(), error };
+        serde_json::to_writer(&mut self.writer, line).map_err(|error| failed(error.into()))?;
+        self.writer.write_all(b"\n").map_err(failed)?;
+        self.records += 1;
+        Ok(())
+    }
+}
+
+impl<'a> Reference<'a> {
+    fn new([entity_type, source_type, source_id]: &'a [String; 3]) -> Self {
+        Self { entity_type, source_type, source_id }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use connector_store::Writer;
+    use rusqlite::Connection;
+
+    use super::*;
+
+    #[test]
+    fn what_one_file_names_is_in_the_other_whatever_is_written_meanwhile() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        drop(Writer::open(&path).unwrap());
+        let writer = Connection::open(&path).unwrap();
+        writer
+            .execute_batch(
+                "INSERT INTO integration VALUES (1, 'acme', 'acme', 'Acme', 'api.example.com');
+                 INSERT INTO run (id, integration_id, started_at, scope, connector_version, connector_digest)
+                 VALUES (1, 1, '', '', '', '');
+                 INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');
+                 PRAGMA synchronous = OFF;",
+            )
+            .unwrap();
+        let over = AtomicBool::new(false);
+        let count = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap().lines().count();
+        std::thread::scope(|scope| {
+            let over = &over;
+            scope.spawn(move || {
+                for id in 0..100_000 {
+                    let both = "BEGIN;
+                         INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal,
+                             attributes, stream, connector_id, first_seen_run, search)
+                         VALUES (1, 'connection', 'group', ID, 'g', '{}', '{}', 's', 1, 1, '');
+                         INSERT INTO relation (integration_id, parent_entity_type, parent_source_type,
+                             parent_source_id, privilege, child_entity_type, child_source_type, child_source_id,
+                             privilege_value, attributes, stream, connector_id, first_seen_run, search)
+                         VALUES (1, 'connection', 'group', ID, 'access', 'resource', 'application', 'vpn', 1, '{}', 's',
+                             1, 1);
+                         COMMIT;";
+                    writer.execute_batch(&both.replace("ID", &format!("'{id}'"))).unwrap();
+                    if over.load(Ordering::Relaxed) {
+                        break;
+                    }
+                }
+            });
+            let mut pairs = Vec::new();
+            for _ in 0..20 {
+                let store = Reader::open(&path).unwrap();
+                export(&store, folder.path()).unwrap();
+                pairs.push((count("entities.ndjson"), count("relations.ndjson")));
+            }
+            over.store(true, Ordering::Relaxed);
+            assert!(pairs.iter().all(|(groups, accesses)| groups == accesses), "{pairs:?}");
+        });
+    }
+}

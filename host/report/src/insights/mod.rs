@@ -1,0 +1,229 @@
+//! What a reviewer looks at first: findings that are derived from the data, each with its rule and the rows behind it.
+//!
+//! `rules` has all of them, as SQL over the views. Nothing here is kept.
+
+mod report;
+mod rules;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use serde::Serialize;
+
+use connector_store::{Cell, QueryParams, Reader, StoreError};
+
+pub use report::{Report, Source};
+pub use rules::INSIGHTS;
+
+/// After so many days without use somebody is idle.
+pub const IDLE_DAYS: i64 = 90;
+
+/// A rule.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Insight {
+    /// Names it: `users-in-bypass`.
+    pub name: &'static str,
+    /// As it is shown.
+    pub title: &'static str,
+    /// What counts, and why it matters.
+    pub rule: &'static str,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What the rows say of an object, after what it is.
+    pub columns: &'static [&'static str],
+    /// What it looks at: where any of that was not read, nothing is known.
+    #[serde(skip)]
+    needs: &'static [Needs],
+    /// Its rows: integration, source type, key, name, and then the columns.
+    #[serde(skip)]
+    select: &'static str,
+}
+
+/// What a rule looks at.
+#[derive(Clone, Copy, Debug)]
+enum Needs {
+    /// Objects of this source type.
+    Type(&'static str),
+    /// A log of who used what.
+    Log,
+}
+
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Severity {
+    High,
+    Medium,
+    Low,
+}
+
+impl Severity {
+    /// As it is shown.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// What a rule found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Found {
+    /// The rule.
+    #[serde(flatten)]
+    pub insight: Insight,
+    /// How many objects it found; `None` where what it looks at was not read, so that nobody knows.
+    pub count: Option<u64>,
+    /// The first of them.
+    pub rows: Vec<Finding>,
+}
+
+/// An object that a rule found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The integration.
+    pub integration: String,
+    /// The source type.
+    pub source_type: String,
+    /// Its key.
+    pub source_id: String,
+    /// Its name.
+    pub name: String,
+    /// What the rule says of it, in the order of the rule's columns.
+    pub cells: Vec<Cell>,
+}
+
+/// A part of a whole, for a chart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Slice {
+    /// What is counted.
+    pub label: String,
+    /// How many.
+    pub count: u64,
+}
+
+/// A whole in its parts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Chart {
+    /// As it is shown.
+    pub title: &'static str,
+    /// The parts, the largest first.
+    pub slices: Vec<Slice>,
+}
+
+impl Chart {
+    /// All parts.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.slices.iter().map(|slice| slice.count).sum()
+    }
+}
+
+/// When, and of which integration.
+struct Question<'a> {
+    integration: Option<&'a str>,
+    now: String,
+    idle_since: String,
+}
+
+impl<'a> Question<'a> {
+    fn new(integration: Option<&'a str>, now: DateTime<Utc>) -> Self {
+        let text = |time: DateTime<Utc>| time.to_rfc3339_opts(SecondsFormat::Secs, true);
+        Self { integration, now: text(now), idle_since: text(now - TimeDelta::days(IDLE_DAYS)) }
+    }
+
+    fn page(&self, limit: u32, offset: u64) -> QueryParams<'_> {
+        let (integration, now, idle_since) = (self.integration, self.now.as_str(), self.idle_since.as_str());
+        QueryParams { integration, now, idle_since, limit, offset }
+    }
+}
+
+/// What all rules find, with the first `rows` objects of each, as of `now`.
+///
+/// # Errors
+///
+/// When the store can't be read.
+pub fn all(
+    store: &Reader,
+    integration: Option<&str>,
+    now: DateTime<Utc>,
+    rows: u32,
+) -> Result<Vec<Found>, StoreError> {
+    INSIGHTS.iter().map(|insight| find(store, insight, integration, now, rows, 0)).collect()
+}
+
+/// What one rule finds, with `rows` objects after `skip`.
+///
+/// # Errors
+///
+/// When the store can't be read.
+pub fn find(
+    store: &Reader,
+    insight: &Insight,
+    integration: Option<&str>,
+    now: DateTime<Utc>,
+    rows: u32,
+    skip: u64,
+) -> Result<Found, StoreError> {
+    let question = Question::new(integration, now);
+    if !is_known(store, insight.needs, integration)? {
+        return Ok(Found { insight: *insight, count: None, rows: Vec::new() });
+    }
+    let count = store.count(insight.select, question.page(1, 0))?;
+    let found = if rows == 0 { Vec::new() } else { store.ask(insight.select, question.page(rows, skip))? };
+    let rows = found.into_iter().map(|row| {
+        let mut cells = row.into_iter();
+        let mut next = || cells.next().flatten().unwrap_or_default();
+        let (integration, source_type, source_id, name) = (next(), next(), next(), next());
+        Finding { integration, source_type, source_id, name, cells: cells.collect() }
+    });
+    Ok(Found { insight: *insight, count: Some(count), rows: rows.collect() })
+}
+
+/// Whether all that a rule looks at was read.
+fn is_known(store: &Reader, needs: &[Needs], integration: Option<&str>) -> Result<bool, StoreError> {
+    for need in needs {
+        let known = match need {
+            Needs::Log => store.knows_usages(integration)?,
+            Needs::Type(source_type) => store.knows(integration, source_type)?,
+        };
+        if !known {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// The data at a glance.
+///
+/// # Errors
+///
+/// When the store can't be read.
+pub fn charts(
+    store: &Reader,
+    integration: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Vec<Chart>, StoreError> {
+    let question = Question::new(integration, now);
+    let charts = rules::CHARTS.iter().map(|(title, select)| {
+        let rows = store.ask(select, question.page(20, 0))?;
+        let slices = rows.into_iter().filter_map(|row| {
+            let mut cells = row.into_iter().flatten();
+            Some(Slice { label: cells.next()?, count: cells.next()?.parse().ok()? })
+        });
+        Ok(Chart { title, slices: slices.collect() })
+    });
+    let charts: Result<Vec<Chart>, StoreError> = charts.collect();
+    Ok(charts?.into_iter().filter(|chart| chart.total() > 0).collect())
+}
+
+/// The rule called `name`.
+#[must_use]
+pub fn named(name: &str) -> Option<&'static Insight> {
+    INSIGHTS.iter().find(|insight| insight.name == name)
+}
+
+#[cfg(test)]
+mod tests;

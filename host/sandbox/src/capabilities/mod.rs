@@ -1,0 +1,157 @@
+//! Everything a connector can reach. A call is lent capabilities and nothing else.
+//!
+//! `egress` decides where a request may go (no I/O), `http` sends it, `budget` keeps to the vendor's rate
+//! limit, `clock` counts the time of a call, `secrets` and `logging` serve the imports of the same names, `redact` is the one exit through which
+//! a guest's words leave.
+
+mod budget;
+mod clock;
+mod egress;
+mod http;
+mod logging;
+mod redact;
+mod secrets;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use wasmtime_wasi::HostWallClock;
+
+use crate::limits::Limits;
+
+pub use budget::Budget;
+pub(crate) use clock::CallClock;
+pub use egress::{Destination, Egress, EgressError};
+pub(crate) use logging::LINE as LOG_LINE;
+
+pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
+pub use redact::Redactor;
+pub use secrets::Secrets;
+
+/// Hears of each wait for the vendor's rate limit, and how long it is.
+pub type WaitListener = Arc<dyn Fn(Duration) + Send + Sync>;
+
+/// For calls of whose waits nobody hears.
+#[must_use]
+pub fn ignore_waits() -> WaitListener {
+    Arc::new(|_| {})
+}
+
+/// What an integration may use; lends it call by call.
+pub struct Capabilities {
+    /// Names the integration in logs.
+    pub integration: String,
+    /// Sends its requests.
+    pub http: HttpClient,
+    /// Its secrets.
+    pub secrets: Arc<Secrets>,
+    /// The vendor's rate limits, by name.
+    pub budgets: BTreeMap<String, Arc<Budget>>,
+    /// The time guests see; `None` is the machine's.
+    pub clock: Option<SystemTime>,
+}
+
+impl Capabilities {
+    /// Lends everything for one call. `stream` names the work in logs, `budget` is what its requests count
+    /// against, `requests` counts them.
+    ///
+    /// Waits until the first request is within the budget, and tells `waiting` for how long, then and for each later
+    /// request: that time is not the call's.
+    pub async fn for_call(
+        &self,
+        stream: &str,
+        budget: Option<&str>,
+        requests: &Arc<AtomicU64>,
+        waiting: &WaitListener,
+    ) -> CallCapabilities {
+        let budget = budget.and_then(|name| self.budgets.get(name)).cloned();
+        if let Some(budget) = &budget {
+            budget.spend(waiting.as_ref()).await;
+        }
+        CallCapabilities {
+            http: Some(http::HttpCapability {
+                client: self.http.clone(),
+                prepaid: u32::from(budget.is_some()),
+                asked: 0,
+                budget,
+                waiting: Arc::clone(waiting),
+                requests: Arc::clone(requests),
+            }),
+            redactor: self.secrets.redactor(),
+            secrets: Arc::clone(&self.secrets),
+            clock: self.clock,
+            log: logging::Context::new(&self.integration, stream),
+            asked_for_more: false,
+            limits: Limits::default(),
+            time: CallClock::default(),
+        }
+    }
+}
+
+/// What one call may use.
+pub struct CallCapabilities {
+    http: Option<http::HttpCapability>,
+    secrets: Arc<Secrets>,
+    redactor: Redactor,
+    clock: Option<SystemTime>,
+    log: logging::Context,
+    /// Whether it asked for a secret that it is not lent.
+    asked_for_more: bool,
+    limits: Limits,
+    time: CallClock,
+}
+
+impl CallCapabilities {
+    /// Nothing at all: for reading a manifest.
+    #[must_use]
+    pub fn none() -> Self {
+        Self {
+            http: None,
+            secrets: Arc::new(Secrets::none()),
+            redactor: Redactor::default(),
+            clock: None,
+            log: logging::Context::new("-", "describe"),
+            asked_for_more: false,
+            limits: Limits::default(),
+            time: CallClock::default(),
+        }
+    }
+
+    /// Blanks out the secrets of the integration.
+    #[must_use]
+    pub fn redactor(&self) -> Redactor {
+        self.redactor.clone()
+    }
+
+    /// The call begins, under `limits`. Returns the time it has.
+    pub(crate) fn start(&mut self, limits: &Limits) -> CallClock {
+        self.limits = *limits;
+        self.time.start(limits.call);
+        self.time.clone()
+    }
+
+    pub(crate) fn clock(&self) -> Option<FixedClock> {
+        self.clock.map(FixedClock)
+    }
+}
+
+/// A clock that stands still, for tests of signatures.
+pub(crate) struct FixedClock(SystemTime);
+
+impl HostWallClock for FixedClock {
+    fn resolution(&self) -> Duration {
+        Duration::from_secs(1)
+    }
+
+    fn now(&self) -> Duration {
+        self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+    }
+}
+
+/// Reads the counter that [`Capabilities::for_call`] was given.
+#[must_use]
+pub fn requests_sent(requests: &AtomicU64) -> u64 {
+    requests.load(Ordering::Relaxed)
+}

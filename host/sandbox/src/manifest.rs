@@ -1,0 +1,558 @@
+//! What a connector says of itself, parsed once: whoever holds a [`Manifest`] need not doubt it.
+
+use std::collections::BTreeSet;
+
+use regex::{Regex, RegexBuilder};
+use serde::Serialize;
+
+use crate::contract::api;
+use crate::contract::types::EntityType;
+
+/// A validated manifest. Documented item by item in `wit/connector.wit`; serializes for `inspect --json`.
+#[derive(Clone, Debug, Default, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct Manifest {
+    pub name: String,
+    pub title: String,
+    pub version: String,
+    pub description: String,
+    pub setup: Vec<String>,
+    pub settings: Vec<SettingSpec>,
+    pub hosts: Vec<HostRule>,
+    pub budgets: Vec<RequestBudget>,
+    pub streams: Vec<StreamSpec>,
+}
+
+/// A setting the operator fills in.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct SettingSpec {
+    pub name: String,
+    pub title: String,
+    pub help: String,
+    pub kind: SettingKind,
+    pub required: bool,
+    #[serde(serialize_with = "pattern_source")]
+    pub pattern: Option<Regex>,
+    pub default: Option<String>,
+    pub example: Option<String>,
+    pub choices: Vec<String>,
+}
+
+/// What kind of value a setting takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the cases are the contract's")]
+pub enum SettingKind {
+    Text,
+    Secret,
+    Boolean,
+    Integer,
+    Choice,
+}
+
+/// A host the connector may reach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostRule {
+    /// This name.
+    Name(String),
+    /// The value of this setting.
+    Setting(String),
+}
+
+/// The longest time a budget spans, in seconds: vendors count by the second, the minute, the hour or the day.
+pub const LONGEST_BUDGET: u32 = 24 * 60 * 60;
+
+/// At most `requests` in any `per_seconds`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct RequestBudget {
+    pub name: String,
+    pub requests: u32,
+    pub per_seconds: u32,
+}
+
+/// A walk through one list of the vendor.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct StreamSpec {
+    pub name: String,
+    pub title: String,
+    pub entities: Vec<EntitySpec>,
+    pub relations: Vec<RelationSpec>,
+    pub usages: bool,
+    pub permissions: Vec<String>,
+    pub optional: bool,
+    pub budget: Option<String>,
+    pub incremental: bool,
+    pub cursor_version: u32,
+}
+
+/// A kind of entity a stream yields.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct EntitySpec {
+    pub entity_type: &'static str,
+    pub source_type: String,
+    pub title: String,
+    pub fields: Vec<FieldSpec>,
+    pub attributes: Vec<FieldSpec>,
+}
+
+/// A field or attribute.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct FieldSpec {
+    pub name: String,
+    pub description: String,
+}
+
+/// A kind of relation a stream yields.
+#[derive(Clone, Debug, Serialize)]
+#[expect(missing_docs, reason = "the fields are the contract's")]
+pub struct RelationSpec {
+    pub parent: String,
+    pub privilege: String,
+    pub child: String,
+    pub description: String,
+}
+
+/// The privilege of a [`RelationSpec`] whose relations pass on the vendor's own words.
+pub const ANY_PRIVILEGE: &str = "*";
+
+/// What is wrong with a manifest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ManifestError {
+    /// A name is blank, or not in kebab case.
+    #[error("{what} is called `{name}`, which is not kebab case")]
+    Name {
+        /// What is named.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Two things share a name.
+    #[error("two {what} are called `{name}`")]
+    Twice {
+        /// What is named, in plural.
+        what: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// Something refers to what is not there.
+    #[error("{what} names `{name}`, which the manifest does not have")]
+    Unknown {
+        /// What refers.
+        what: &'static str,
+        /// What it refers to.
+        name: String,
+    },
+    /// A setting contradicts itself.
+    #[error("setting `{name}`: {reason}")]
+    Setting {
+        /// The setting.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// A rate limit that would keep a run waiting for ever.
+    #[error("budget `{0}` spans more than a day")]
+    Budget(String),
+    /// One source type is said to be two kinds of entity.
+    #[error("source type `{0}` is declared with two entity types")]
+    Contradiction(String),
+    /// The version is not a semantic one.
+    #[error("version `{0}` is not a semantic version")]
+    Version(String),
+}
+
+impl Manifest {
+    /// Parses what a connector answered to `describe`.
+    ///
+    /// # Errors
+    ///
+    /// [`ManifestError`] names the first thing that makes no sense.
+    pub fn parse(raw: api::Manifest) -> Result<Self, ManifestError> {
+        kebab("the connector", &raw.name)?;
+        if semver::Version::parse(&raw.version).is_err() {
+            return Err(ManifestError::Version(raw.version));
+        }
+        distinct("settings", raw.settings.iter().map(|setting| &setting.name))?;
+        distinct("budgets", raw.budgets.iter().map(|budget| &budget.name))?;
+        distinct("streams", raw.streams.iter().map(|stream| &stream.name))?;
+        let entities: Vec<_> = raw.streams.iter().flat_map(|stream| &stream.entities).collect();
+        let contradicted = entities.iter().find(|entity| {
+            let same = |other: &&&api::EntitySpec| other.source_type == entity.source_type;
+            entities.iter().filter(same).any(|other| other.entity_type != entity.entity_type)
+        });
+        if let Some(entity) = contradicted {
+            return Err(ManifestError::Contradiction(entity.source_type.clone()));
+        }
+
+        if let Some(budget) = raw.budgets.iter().find(|budget| budget.per_seconds > LONGEST_BUDGET) {
+            return Err(ManifestError::Budget(budget.name.clone()));
+        }
+
+        let settings: Vec<_> = raw.settings.into_iter().map(SettingSpec::parse).collect::<Result<_, _>>()?;
+        let hosts = raw.hosts.into_iter().map(|host| HostRule::parse(host, &settings));
+        let hosts = hosts.collect::<Result<_, _>>()?;
+        let budgets = raw.budgets.into_iter().map(|budget| RequestBudget {
+            name: budget.name,
+            requests: budget.requests.max(1),
+            per_seconds: budget.per_seconds.max(1),
+        });
+        let budgets: Vec<_> = budgets.collect();
+        let streams = raw.streams.into_iter().map(|stream| StreamSpec::parse(stream, &budgets));
+        let streams = streams.collect::<Result<_, _>>()?;
+        Ok(Self {
+            name: raw.name,
+            title: raw.title,
+            version: raw.version,
+            description: raw.description,
+            setup: raw.setup,
+            settings,
+            hosts,
+            budgets,
+            streams,
+        })
+    }
+
+    /// The setting called `name`.
+    #[must_use]
+    pub fn setting(&self, name: &str) -> Option<&SettingSpec> {
+        self.settings.iter().find(|setting| setting.name == name)
+    }
+
+    /// The stream called `name`.
+    #[must_use]
+    pub fn stream(&self, name: &str) -> Option<&StreamSpec> {
+        self.streams.iter().find(|stream| stream.name == name)
+    }
+
+    /// Each stream with each source type that it yields.
+    #[must_use]
+    pub fn yields(&self) -> Vec<(&str, &str)> {
+        let yields = self.streams.iter().flat_map(|stream| {
+            stream.entities.iter().map(|entity| (stream.name.as_str(), entity.source_type.as_str()))
+        });
+        yields.collect()
+    }
+
+    /// The title of a source type, for a table's heading: `Users`.
+    #[must_use]
+    pub fn title_of<'a>(&'a self, source_type: &'a str) -> &'a str {
+        let mut entities = self.streams.iter().flat_map(|stream| &stream.entities);
+        entities.find(|entity| entity.source_type == source_type).map_or(source_type, |entity| &entity.title)
+    }
+}
+
+impl SettingSpec {
+    fn parse(raw: api::SettingSpec) -> Result<Self, ManifestError> {
+        kebab("a setting", &raw.name)?;
+        let invalid =
+            |reason: &str| ManifestError::Setting { name: raw.name.clone(), reason: reason.to_owned() };
+        let pattern = raw.pattern.as_deref().map(whole_value).transpose().map_err(|error| invalid(&error))?;
+        let kind = match raw.kind {
+            api::SettingKind::Text => SettingKind::Text,
+            api::SettingKind::Secret => SettingKind::Secret,
+            api::SettingKind::Boolean => SettingKind::Boolean,
+            api::SettingKind::Integer => SettingKind::Integer,
+            api::SettingKind::Choice => SettingKind::Choice,
+        };
+        if kind == SettingKind::Secret && raw.default.is_some() {
+            return Err(invalid("a secret has no default"));
+        }
+        if (kind == SettingKind::Choice) == raw.choices.is_empty() {
+            return Err(invalid("choices belong to the kind `choice`, and it needs them"));
+        }
+        let spec = Self {
+            name: raw.name,
+            title: raw.title,
+            help: raw.help,
+            kind,
+            required: raw.required,
+            pattern,
+            default: raw.default,
+            example: raw.example,
+            choices: raw.choices,
+        };
+        if let Some(reason) = spec.default.as_deref().and_then(|default| spec.objection(default)) {
+            return Err(ManifestError::Setting { name: spec.name, reason: format!("its default {reason}") });
+        }
+        Ok(spec)
+    }
+
+    /// What is wrong with `value`, for the end of a sentence. `None` where it is fine. Never repeats the value.
+    #[must_use]
+    pub fn objection(&self, value: &str) -> Option<String> {
+        let fits = match self.kind {
+            SettingKind::Boolean => matches!(value, "true" | "false"),
+            SettingKind::Integer => value.parse::<i64>().is_ok(),
+            SettingKind::Choice => self.choices.iter().any(|choice| choice == value),
+            SettingKind::Text | SettingKind::Secret => true,
+        };
+        if !fits {
+            return Some(match self.kind {
+                SettingKind::Boolean => "must be `true` or `false`".to_owned(),
+                SettingKind::Integer => "must be a whole number".to_owned(),
+                _ => format!("must be one of `{}`", self.choices.join("`, `")),
+            });
+        }
+        if value.trim().is_empty() {
+            return Some("is blank".to_owned());
+        }
+        if value.trim() != value {
+            return Some("begins or ends with white space, perhaps copied with it".to_owned());
+        }
+        let matches = self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value));
+        (!matches).then(|| match &self.example {
+            Some(example) => format!("does not look like `{example}`"),
+            None => "does not have the form it should have".to_owned(),
+        })
+    }
+}
+
+impl HostRule {
+    fn parse(raw: String, settings: &[SettingSpec]) -> Result<Self, ManifestError> {
+        let Some(name) = raw.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+            let is_name = raw.contains('.')
+                && raw.chars().all(|char| matches!(char, 'a'..='z' | '0'..='9' | '.' | '-'))
+                && !raw.starts_with('.')
+                && !raw.ends_with('.');
+            return if is_name {
+                Ok(Self::Name(raw))
+            } else {
+                Err(ManifestError::Name { what: "a host", name: raw })
+            };
+        };
+        let setting = settings.iter().find(|setting| setting.name == name);
+        let setting =
+            setting.ok_or_else(|| ManifestError::Unknown { what: "a host", name: name.to_owned() })?;
+        // Without a pattern the operator's typo, or an attacker's value, would decide where secrets go.
+        if setting.pattern.is_none() || setting.kind == SettingKind::Secret {
+            return Err(ManifestError::Setting {
+                name: name.to_owned(),
+                reason: "it names a host, so it needs a pattern and can't be a secret".to_owned(),
+            });
+        }
+        Ok(Self::Setting(name.to_owned()))
+    }
+}
+
+impl StreamSpec {
+    fn parse(raw: api::StreamSpec, budgets: &[RequestBudget]) -> Result<Self, ManifestError> {
+        kebab("a stream", &raw.name)?;
+        if let Some(name) = &raw.budget
+            && !budgets.iter().any(|budget| budget.name == *name)
+        {
+            return Err(ManifestError::Unknown { what: "a stream's budget", name: name.clone() });
+        }
+        let entities = raw.entities.into_iter().map(EntitySpec::parse).collect::<Result<_, _>>()?;
+        let relations = raw.relations.into_iter().map(|relation| RelationSpec {
+            parent: relation.parent,
+            privilege: relation.privilege,
+            child: relation.child,
+            description: relation.description,
+        });
+        Ok(Self {
+            name: raw.name,
+            title: raw.title,
+            entities,
+            relations: relations.collect(),
+            usages: raw.usages,
+            permissions: raw.permissions,
+            optional: raw.optional,
+            budget: raw.budget,
+            incremental: raw.incremental,
+            cursor_version: raw.cursor_version,
+        })
+    }
+}
+
+impl EntitySpec {
+    fn parse(raw: api::EntitySpec) -> Result<Self, ManifestError> {
+        kebab("a source type", &raw.source_type)?;
+        let fields = |specs: Vec<api::FieldSpec>| {
+            let specs = specs.into_iter();
+            specs.map(|spec| FieldSpec { name: spec.name, description: spec.description }).collect()
+        };
+        Ok(Self {
+            entity_type: entity_type_word(raw.entity_type),
+            source_type: raw.source_type,
+            title: raw.title,
+            fields: fields(raw.fields),
+            attributes: fields(raw.attributes),
+        })
+    }
+}
+
+/// The word for an entity type, as the consuming product writes it.
+#[must_use]
+pub fn entity_type_word(entity_type: EntityType) -> &'static str {
+    match entity_type {
+        EntityType::Identity => "identity",
+        EntityType::Connection => "connection",
+        EntityType::Resource => "resource",
+    }
+}
+
+/// A pattern that must match the whole value. Bounded, because it comes from a guest.
+fn whole_value(pattern: &str) -> Result<Regex, String> {
+    let pattern = format!("^(?:{pattern})$");
+    let regex = RegexBuilder::new(&pattern).size_limit(1 << 20).build();
+    regex.map_err(|_| "its pattern is not a regular expression, or too large a one".to_owned())
+}
+
+fn pattern_source<S: serde::Serializer>(pattern: &Option<Regex>, serializer: S) -> Result<S::Ok, S::Error> {
+    let source = pattern.as_ref().map(|pattern| {
+        let source = pattern.as_str();
+        source.strip_prefix("^(?:").and_then(|rest| rest.strip_suffix(")$")).unwrap_or(source)
+    });
+    source.serialize(serializer)
+}
+
+fn kebab(what: &'static str, name: &str) -> Result<(), ManifestError> {
+    let word = |word: &str| {
+        !word.is_empty() && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit())
+    };
+    if name.len() <= 64 && name.split('-').all(word) {
+        Ok(())
+    } else {
+        Err(ManifestError::Name { what, name: name.chars().take(64).collect() })
+    }
+}
+
+fn distinct<'a>(what: &'static str, names: impl Iterator<Item = &'a String>) -> Result<(), ManifestError> {
+    let mut seen = BTreeSet::new();
+    for name in names {
+        if !seen.insert(name) {
+            return Err(ManifestError::Twice { what, name: name.clone() });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn setting(kind: api::SettingKind) -> api::SettingSpec {
+        api::SettingSpec {
+            name: "api-hostname".to_owned(),
+            title: "API hostname".to_owned(),
+            help: String::new(),
+            kind,
+            required: true,
+            pattern: Some(r"api-[a-z0-9]+\.example\.com".to_owned()),
+            default: None,
+            example: Some("api-xxxxxxxx.example.com".to_owned()),
+            choices: vec![],
+        }
+    }
+
+    fn stream(name: &str, source_type: &str) -> api::StreamSpec {
+        api::StreamSpec {
+            name: name.to_owned(),
+            title: name.to_owned(),
+            entities: vec![api::EntitySpec {
+                entity_type: EntityType::Identity,
+                source_type: source_type.to_owned(),
+                title: "Users".to_owned(),
+                fields: vec![],
+                attributes: vec![],
+            }],
+            relations: vec![],
+            usages: false,
+            permissions: vec![],
+            optional: false,
+            budget: None,
+            incremental: false,
+            cursor_version: 1,
+        }
+    }
+
+    fn manifest() -> api::Manifest {
+        api::Manifest {
+            name: "acme".to_owned(),
+            title: "Acme".to_owned(),
+            version: "1.2.3".to_owned(),
+            description: String::new(),
+            setup: vec![],
+            settings: vec![setting(api::SettingKind::Text)],
+            hosts: vec!["{api-hostname}".to_owned()],
+            budgets: vec![],
+            streams: vec![stream("users", "user")],
+        }
+    }
+
+    #[test]
+    fn a_sound_manifest_parses() {
+        let manifest = Manifest::parse(manifest()).unwrap();
+        assert_eq!(manifest.hosts, [HostRule::Setting("api-hostname".to_owned())]);
+        assert_eq!(manifest.title_of("user"), "Users");
+    }
+
+    #[test]
+    fn a_host_from_a_setting_without_a_pattern_is_refused() {
+        let mut raw = manifest();
+        raw.settings[0].pattern = None;
+        assert!(matches!(Manifest::parse(raw), Err(ManifestError::Setting { .. })));
+    }
+
+    #[test]
+    fn hosts_with_wildcards_ports_or_paths_are_refused() {
+        for host in
+            ["*.example.com", "example.com:8443", "example.com/x", "", "localhost", "EXAMPLE.com", "a.b."]
+        {
+            let mut raw = manifest();
+            raw.hosts = vec![host.to_owned()];
+            assert!(matches!(Manifest::parse(raw), Err(ManifestError::Name { .. })), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_source_type_is_one_kind_of_entity_in_all_streams() {
+        let mut raw = manifest();
+        raw.streams.push(stream("people", "user"));
+        Manifest::parse(raw.clone()).unwrap();
+        raw.streams[1].entities[0].entity_type = EntityType::Resource;
+        let error = Manifest::parse(raw).unwrap_err();
+        assert_eq!(error, ManifestError::Contradiction("user".to_owned()));
+    }
+
+    #[test]
+    fn an_unknown_budget_is_refused() {
+        let mut raw = manifest();
+        raw.streams[0].budget = Some("objects".to_owned());
+        assert!(matches!(Manifest::parse(raw), Err(ManifestError::Unknown { .. })));
+    }
+
+    #[test]
+    fn a_budget_of_centuries_is_refused() {
+        let mut raw = manifest();
+        let budget =
+            |per_seconds| api::RequestBudget { name: "objects".to_owned(), requests: 1, per_seconds };
+        raw.budgets = vec![budget(24 * 60 * 60)];
+        Manifest::parse(raw.clone()).unwrap();
+        raw.budgets = vec![budget(u32::MAX)];
+        assert_eq!(Manifest::parse(raw).unwrap_err(), ManifestError::Budget("objects".to_owned()));
+    }
+
+    #[test]
+    fn a_pattern_matches_the_whole_value() {
+        let spec = SettingSpec::parse(setting(api::SettingKind::Text)).unwrap();
+        assert_eq!(spec.objection("api-1a2b.example.com"), None);
+        for value in
+            ["api-1a2b.example.com.evil.org", "x api-1a.example.com", " api-1a.example.com", "", "\n"]
+        {
+            assert!(spec.objection(value).is_some(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn an_objection_never_repeats_the_value() {
+        let spec = SettingSpec::parse(setting(api::SettingKind::Secret)).unwrap();
+        assert!(!spec.objection("hunter2-hunter2").unwrap().contains("hunter2"));
+    }
+}

@@ -1,0 +1,84 @@
+//! Files that only their owner may read, written whole or not at all.
+
+use std::fs::{DirBuilder, File};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+/// Replaces the file at `path`, or makes it. A crash, or a power failure, leaves the old content or the new one.
+///
+/// # Errors
+///
+/// When its folder can't be written.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    written(path, content)?.persist(path)?;
+    sync_folder(path)
+}
+
+/// Makes the file at `path`. `false` where it is there already: another thread or program was faster, and its content stays.
+///
+/// # Errors
+///
+/// When its folder can't be written.
+pub fn create(path: &Path, content: &[u8]) -> io::Result<bool> {
+    match written(path, content)?.persist_noclobber(path) {
+        Ok(_) => sync_folder(path).map(|()| true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
+/// Makes the folder at `path` and those above it, where they are not there; only their owner may open them.
+///
+/// # Errors
+///
+/// When one of them can't be made.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A file beside `path` with this content. Temporary files are their owner's only.
+fn written(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new_in(folder(path))?;
+    file.write_all(content)?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+/// Makes the name of a file last.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    File::open(folder(path))?.sync_all()
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_and_is_its_owners_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        std::fs::write(&path, "old").unwrap();
+        replace(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn the_first_one_to_create_a_file_decides_its_content() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert!(create(&path, b"first").unwrap());
+        assert!(!create(&path, b"second").unwrap());
+        assert_eq!(std::fs::read(&path).unwrap(), b"first");
+    }
+}

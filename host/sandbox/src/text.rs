@@ -1,0 +1,66 @@
+//! Text that others wrote, made safe to show: it can't forge a line of a log and can't steer a terminal.
+
+/// The longest line that [`plain`] keeps, in bytes; the rest is cut.
+const LONGEST: usize = 4096;
+
+/// `text` on one line, without control characters and without characters that change the direction of text or end a line
+/// (each becomes a space), cut at 4 KiB.
+///
+/// Whatever a connector or a vendor wrote passes here before a log or a terminal shows it.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let end = text.floor_char_boundary(LONGEST);
+    let (kept, cut) = text.split_at(end);
+    let mut line: String = kept.chars().map(|char| if is_unsafe(char) { ' ' } else { char }).collect();
+    if !cut.is_empty() {
+        line.push('…');
+    }
+    line
+}
+
+/// Each line of `text`, as [`plain`] makes it.
+#[must_use]
+pub fn plain_lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// Control characters, line and paragraph separators, bidirectional controls (Unicode Bidirectional Algorithm, UAX #9),
+/// interlinear annotations and tags.
+fn is_unsafe(char: char) -> bool {
+    char.is_control()
+        || matches!(
+            char,
+            '\u{61c}'
+                | '\u{200e}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2066}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_can_not_be_forged_and_has_a_bounded_length() {
+        assert_eq!(plain("a\nERROR forged\x1b[31m"), "a ERROR forged [31m");
+        assert_eq!(plain("a\u{2028}ERROR forged"), "a ERROR forged");
+        assert_eq!(plain(&"ü".repeat(LONGEST)).chars().count(), LONGEST / 2 + 1);
+    }
+
+    #[test]
+    fn text_can_not_change_its_direction() {
+        for char in ['\u{202e}', '\u{2066}', '\u{200f}', '\u{61c}', '\u{206f}', '\u{e0041}'] {
+            assert_eq!(plain(&format!("a{char}b")), "a b", "{:x}", u32::from(char));
+        }
+        assert_eq!(plain("ünï çødé 名前"), "ünï çødé 名前");
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert_eq!(plain_lines("a\x1b[2J\nb\u{202e}c"), "a [2J\nb c");
+    }
+}

@@ -1,0 +1,142 @@
+//! An integration that is to be made or tried.
+
+use std::collections::BTreeMap;
+
+use connector_sync::check::Checked;
+use connector_sync::configuration::{About, Draft, Review, Reviewer};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use zeroize::Zeroizing;
+
+/// An integration that is to be made or tried.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct NewIntegration {
+    /// Its name: letters, digits, `-` and `_`.
+    pub name: String,
+    /// The name of its connector.
+    pub connector: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Who is responsible for it: a name or an e-mail address.
+    #[serde(default)]
+    pub owner: String,
+    /// Who else is responsible for it.
+    #[serde(default)]
+    pub secondary_owners: Vec<String>,
+    /// Who reviews the access that it shows.
+    #[serde(default)]
+    pub review: ReviewOptions,
+    /// Whether scheduled runs are disabled.
+    #[serde(default)]
+    pub paused: bool,
+    /// The values of settings that are not secret; a setting that is left out has its default.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// The values of secrets, by the name of the setting. They are encrypted, and never sent back.
+    #[serde(default)]
+    #[schema(value_type = BTreeMap<String, String>)]
+    pub secrets: BTreeMap<String, Zeroizing<String>>,
+    /// The streams to read; all of them where none is named.
+    #[serde(default)]
+    pub streams: Vec<String>,
+    /// The time between two runs: `6h`.
+    #[serde(default)]
+    pub interval: String,
+    /// The times of runs, as cron writes them. Excludes `interval`.
+    #[serde(default)]
+    pub cron: String,
+}
+
+/// Who reviews the access that an integration shows.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReviewOptions {
+    /// Who is asked: the first of these that exists.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub precedence: Vec<Reviewer>,
+    /// How many are asked, 1 to 10.
+    #[serde(default)]
+    pub reviewers: Option<u32>,
+}
+
+impl NewIntegration {
+    /// The draft, without the secrets: these are sealed into it one by one.
+    #[must_use]
+    pub fn into_draft(self) -> (Draft, BTreeMap<String, Zeroizing<String>>) {
+        let draft = Draft {
+            name: self.name,
+            connector: self.connector,
+            about: About {
+                description: self.description,
+                owner: self.owner,
+                secondary_owners: self.secondary_owners,
+                review: Review { precedence: self.review.precedence, reviewers: self.review.reviewers },
+            },
+            paused: self.paused,
+            settings: self.settings,
+            streams: self.streams,
+            interval: self.interval,
+            cron: self.cron,
+            ..Draft::default()
+        };
+        (draft, self.secrets)
+    }
+}
+
+/// What may be read with an integration.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CheckResult {
+    /// Name of the integration.
+    pub integration: String,
+    /// What it is connected to.
+    pub account: Option<String>,
+    /// Whether every stream that is not optional may be read.
+    pub readable: bool,
+    /// Requests sent to find out.
+    pub requests: u64,
+    /// Each selected stream, in the manifest's order.
+    pub streams: Vec<CheckedStream>,
+}
+
+/// Whether a stream may be read.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct CheckedStream {
+    /// Its name.
+    pub stream: String,
+    /// Its title.
+    pub title: String,
+    /// The permissions that open it; any one of them is enough.
+    pub permissions: Vec<String>,
+    /// Whether a run is complete without it.
+    pub optional: bool,
+    /// `readable`, or why not: `permission missing`, `not in this edition`, `rate limited`, `unavailable`, `refused`.
+    pub access: &'static str,
+    /// Why it may not be read.
+    pub reason: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl From<Checked> for CheckResult {
+    fn from(checked: Checked) -> Self {
+        let streams = checked.streams.into_iter().map(|row| CheckedStream {
+            stream: row.stream,
+            title: row.title,
+            permissions: row.permissions,
+            optional: row.optional,
+            access: row.access,
+            reason: row.reason,
+            hint: row.hint,
+        });
+        Self {
+            integration: checked.integration,
+            account: checked.account,
+            readable: checked.readable,
+            requests: checked.requests,
+            streams: streams.collect(),
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The list of integrations, and what its buttons do.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+
+use connector_report::filters;
+
+use super::page::{self, Frame, PageError, Posted};
+use super::{Signed, Web, live};
+use crate::api_types::{Health, IntegrationState, IntegrationStatus, Status};
+
+#[derive(Template)]
+#[template(path = "integrations.html")]
+struct ListPage {
+    frame: Frame,
+    status: Status,
+}
+
+/// The part of the list that follows what happens.
+#[derive(Template)]
+#[template(path = "integrations-live.html")]
+struct ListLive<'a> {
+    csrf: &'a str,
+    status: &'a Status,
+    /// Where a button leads back to.
+    here: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "remove.html")]
+struct RemovePage {
+    frame: Frame,
+    integration: IntegrationStatus,
+}
+
+pub(super) fn router() -> Router<Arc<Web>> {
+    Router::new()
+        .route("/integrations", get(list))
+        .route("/events", get(events))
+        .route("/integrations/{name}/sync", post(sync))
+        .route("/integrations/{name}/stop", post(stop))
+        .route("/integrations/{name}/pause", post(pause))
+        .route("/integrations/{name}/resume", post(resume))
+        .route("/integrations/{name}/remove", get(ask_to_remove).post(remove))
+}
+
+impl ListPage {
+    /// The part that follows what happens, as it is now.
+    fn live(&self) -> ListLive<'_> {
+        ListLive { csrf: &self.frame.csrf, status: &self.status, here: "" }
+    }
+}
+
+async fn list(State(web): State<Arc<Web>>, Extension(session): Signed) -> Response {
+    page::show(&ListPage { frame: Frame::new(&session), status: web.supervisor.status() })
+}
+
+async fn events(State(web): State<Arc<Web>>, Extension(session): Signed) -> Response {
+    let supervisor = Arc::clone(&web.supervisor);
+    let csrf = session.csrf.clone();
+    live::follow(&web, session, move || {
+        ListLive { csrf: &csrf, status: &supervisor.status(), here: "" }.render().unwrap_or_default()
+    })
+}
+
+/// Where a button was: there it leads back to.
+fn back(posted: &Posted, name: &str) -> Response {
+    let to = if posted.field("back") == super::integration::HERE {
+        format!("/integrations/{name}")
+    } else {
+        "/integrations".to_owned()
+    };
+    Redirect::to(&to).into_response()
+}
+
+async fn sync(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    web.supervisor.sync_now(&name)?;
+    Ok(back(&posted, &name))
+}
+
+async fn stop(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    web.supervisor.stop_run(&name)?;
+    Ok(back(&posted, &name))
+}
+
+async fn pause(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    web.supervisor.pause(&name, true).await?;
+    Ok(back(&posted, &name))
+}
+
+async fn resume(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    web.supervisor.pause(&name, false).await?;
+    Ok(back(&posted, &name))
+}
+
+/// The integration called `name`.
+pub(super) fn find(web: &Web, name: &str) -> Result<IntegrationStatus, PageError> {
+    let found = web.supervisor.status().integrations.into_iter().find(|integration| integration.name == name);
+    found.ok_or_else(|| PageError::missing("there is no integration of that name"))
+}
+
+async fn ask_to_remove(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Path(name): Path<String>,
+) -> Result<Response, PageError> {
+    let integration = find(&web, &name)?;
+    Ok(page::show(&RemovePage { frame: Frame::new(&session), integration }))
+}
+
+async fn remove(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    posted: Posted,
+) -> Result<Response, PageError> {
+    web.supervisor.remove(&name, posted.has("data")).await?;
+    Ok(Redirect::to("/integrations").into_response())
+}
+
+/// The class of a badge.
+pub(super) fn tone(integration: &IntegrationStatus) -> &'static str {
+    match integration.status {
+        Health::Connected if integration.message.is_none() => "good",
+        Health::Connected | Health::Paused => "warn",
+        Health::Waiting => "calm",
+        Health::Failed | Health::NotUsable => "bad",
+    }
+}
+
+/// Whether a run is under way.
+pub(super) fn is_running(integration: &IntegrationStatus) -> bool {
+    integration.state == IntegrationState::Running
+}
+
+/// Whether somebody paused it.
+pub(super) fn is_paused(integration: &IntegrationStatus) -> bool {
+    integration.state == IntegrationState::Paused
+}

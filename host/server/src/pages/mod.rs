@@ -1,0 +1,268 @@
+//! The Integrations page, and the API under it.
+//!
+//! `server` takes connections, `gate` says who may look, `page` what every page is made of. `integrations`, `integration`,
+//! `wizard` (what it is told lies in `drafts`), `data` and `insights` are the pages, `live` keeps them up to date, `api` and
+//! `metrics` are for programs, `refusal` is what these hear otherwise. The pages work without scripts; with them, they follow
+//! what happens.
+
+mod body;
+mod data;
+mod drafts;
+mod insights;
+mod integration;
+mod integrations;
+mod live;
+mod page;
+mod sign_in;
+mod wizard;
+
+#[cfg(test)]
+pub(crate) use body::{LARGEST_BODY, with_body};
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::routing::get;
+use axum::{Extension, Router};
+use connector_sandbox::Hint;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::api::{self, ApiError};
+use crate::api_types::ErrorBody;
+use crate::authentication::{AuthenticationError, Gate, Names, NotIn, Proxy, Session};
+use crate::supervisor::Supervisor;
+use crate::{connections, metrics};
+use drafts::Drafts;
+use page::PageError;
+
+/// What nobody else's script, frame or picture gets into. Scripts and styles are files of ours.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
+/// Where the pages are served, and to whom.
+#[derive(Debug)]
+pub struct PagesOptions {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// How people call it, where a proxy stands before it.
+    pub public_url: Option<Url>,
+    /// Who signs people in, if not this program.
+    pub proxy: Option<Proxy>,
+}
+
+/// The pages can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum PagesError {
+    /// The address is not usable.
+    #[error("could not listen at {address} for the Integrations page: {error}")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// People can't be signed in.
+    #[error(transparent)]
+    Authentication(#[from] AuthenticationError),
+}
+
+impl Hint for PagesError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Listen { .. } => {
+                Some("name another address with `--listen`, or serve no page with `--no-page`".to_owned())
+            }
+            Self::Authentication(_) => None,
+        }
+    }
+}
+
+/// What all pages share.
+pub(crate) struct Web {
+    supervisor: Arc<Supervisor>,
+    gate: Gate,
+    drafts: Drafts,
+    /// Places for those who follow a page.
+    followers: Arc<Semaphore>,
+    /// The program ends: pages that follow what happens end, too.
+    stop: CancellationToken,
+}
+
+/// Serves the pages until the task is aborted. The second is where they are.
+pub(crate) async fn listen(
+    supervisor: &Arc<Supervisor>,
+    options: PagesOptions,
+    token_file: &Path,
+    stop: CancellationToken,
+) -> Result<(JoinHandle<()>, String), PagesError> {
+    let failed = |error| PagesError::Listen { address: options.listen, error };
+    let listener = TcpListener::bind(options.listen).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let url = match &options.public_url {
+        Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+        None => format!("http://{address}"),
+    };
+    let is_https = options.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
+    let names = Names { hosts: hosts(address, options.public_url.as_ref()), is_https, port: address.port() };
+    let (gate, token) = Gate::open(token_file.to_owned(), options.proxy, names)?;
+    if !address.ip().is_loopback() && !is_https {
+        tracing::warn!(
+            "the Integrations page can be reached from other machines, and not over https: passwords and keys that are \
+             typed there can be read on the way"
+        );
+    }
+    tracing::info!("the Integrations page is at {url}");
+    if let Some(token) = token
+        && !gate.is_behind_proxy()
+    {
+        // To a person, once. The log of a service manager is no place for it, but there is no other.
+        announce(&format!(
+            "\n  Sign in at {url} with this token. It is shown only this once; `connector-host token` makes another.\n\n  \
+             {token}\n\n"
+        ));
+    }
+    let followers = Arc::new(Semaphore::new(live::MOST));
+    let web = Arc::new(Web {
+        supervisor: Arc::clone(supervisor),
+        gate,
+        drafts: Drafts::default(),
+        followers,
+        stop,
+    });
+    let task = tokio::spawn(connections::serve(listener, router(web)));
+    Ok((task, url))
+}
+
+#[expect(clippy::print_stderr, reason = "for whoever started the program")]
+fn announce(text: &str) {
+    eprint!("{text}");
+}
+
+/// The names a browser may call this server by.
+fn hosts(address: SocketAddr, public_url: Option<&Url>) -> Vec<String> {
+    let port = address.port();
+    let mut hosts = vec![address.to_string()];
+    if address.ip().is_loopback() || address.ip().is_unspecified() {
+        hosts.extend([format!("localhost:{port}"), format!("127.0.0.1:{port}"), format!("[::1]:{port}")]);
+    }
+    if let Some(host) = public_url.and_then(Url::host_str) {
+        hosts.push(match public_url.and_then(Url::port) {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        });
+    }
+    hosts
+}
+
+fn router(web: Arc<Web>) -> Router {
+    let pages = Router::new()
+        .route("/", get(|| async { Redirect::to("/integrations") }))
+        .merge(integrations::router())
+        .merge(integration::router())
+        .merge(wizard::router())
+        .merge(data::router())
+        .merge(insights::router())
+        .merge(sign_in::leaving())
+        .fallback(|| async { PageError::missing("there is no such page") })
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), signed_in));
+    let programs = Router::new()
+        .nest("/api/v1", api::router().with_state(Arc::clone(&web.supervisor)))
+        .merge(metrics::router().with_state(Arc::clone(&web.supervisor)))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), bears_token));
+    Router::new()
+        .merge(sign_in::entering())
+        .merge(page::assets())
+        .merge(programs)
+        .merge(pages)
+        .layer(middleware::from_fn(body::with_body))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), guarded))
+        .with_state(web)
+}
+
+/// What holds for everything: the right name, one of our pages, and what a browser is told of the answer.
+async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    let (headers, method) = (request.headers(), request.method());
+    let mut answer = if !web.gate.knows_host(headers, request.uri()) {
+        let said = "this server does not go by that name; `--public-url` tells it another one";
+        PageError::new(StatusCode::MISDIRECTED_REQUEST, said).into_response()
+    } else if !web.gate.is_ours(method, headers) {
+        PageError::new(StatusCode::FORBIDDEN, "this request comes from another site").into_response()
+    } else {
+        next.run(request).await
+    };
+    let headers = answer.headers_mut();
+    let set = [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        // Not `no-referrer`: browsers would send `Origin: null` with our own forms.
+        (header::REFERRER_POLICY, "same-origin"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    for (name, value) in set {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Pages are for people who signed in.
+async fn signed_in(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Response {
+    match web.gate.session(request.headers()) {
+        Some(session) => {
+            request.extensions_mut().insert(session);
+            next.run(request).await
+        }
+        None if live::is_wanted(request.headers()) => live::signed_out(),
+        None if web.gate.is_behind_proxy() => {
+            PageError::new(StatusCode::UNAUTHORIZED, "the proxy did not say who you are").into_response()
+        }
+        None => Redirect::to("/sign-in").into_response(),
+    }
+}
+
+/// Programs bear the token. Somebody who signed in may read with a browser what programs read.
+async fn bears_token(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let reads = request.method().is_safe();
+    match web.gate.bears_token(request.headers(), from.ip()) {
+        Ok(true) => next.run(request).await,
+        Ok(false) if reads && web.gate.session(request.headers()).is_some() => next.run(request).await,
+        Err(NotIn::Slowly) => {
+            let body = ErrorBody::new("too many wrong tokens: wait a minute");
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, body).into_response()
+        }
+        Ok(false) | Err(NotIn::ErrorBody) => {
+            let said =
+                "send the token as `Authorization: Bearer TOKEN`; `connector-host token` makes a new one";
+            let mut answer = ApiError::new(StatusCode::UNAUTHORIZED, ErrorBody::new(said)).into_response();
+            answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            answer
+        }
+    }
+}
+
+/// Whoever signed in.
+type Signed = Extension<Session>;
+
+/// The address a request comes from.
+type ClientAddress = ConnectInfo<SocketAddr>;
+
+/// That of a connection, where it matters.
+fn address(from: &ClientAddress) -> IpAddr {
+    from.0.ip()
+}

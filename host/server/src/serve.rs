@@ -1,0 +1,160 @@
+//! Composes the registry, the supervisor, the API and the pages, and runs them until it is stopped.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use connector_sandbox::{BundledConnector, Engine, Hint, private_file};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::control;
+use crate::folders::Folders;
+use crate::pages::{self, PagesError, PagesOptions};
+use crate::recent_log::RecentLog;
+use crate::registry::{InstalledError, Registry, TRIAL};
+use crate::supervisor::Supervisor;
+use crate::watch::{WatchError, watch};
+
+/// Files that an editor or a copy writes in several steps are read after this time without a change.
+const SETTLED: Duration = Duration::from_millis(300);
+
+/// What `serve` works with.
+#[derive(Debug)]
+pub struct ServeOptions {
+    /// Where everything lies.
+    pub folders: Folders,
+    /// The connectors inside this program.
+    pub bundled: &'static [BundledConnector],
+    /// Where connections of all integrations go instead, by host, where an integration does not say so itself.
+    pub connect_to: BTreeMap<String, String>,
+    /// The log of each integration, for people to look at.
+    pub recent_log: RecentLog,
+    /// The Integrations page; `None` for none.
+    pub pages: Option<PagesOptions>,
+}
+
+/// `serve` could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// A folder or file is not usable.
+    #[error("could not {what} `{path}`: {error}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Another one runs.
+    #[error("another `serve` uses `{0}`")]
+    Busy(PathBuf),
+    /// The folder of connectors is not usable.
+    #[error(transparent)]
+    Registry(#[from] InstalledError),
+    /// The pages can't be served.
+    #[error(transparent)]
+    Pages(#[from] PagesError),
+    /// Changes can't be watched.
+    #[error(transparent)]
+    Watch(#[from] WatchError),
+}
+
+impl Hint for ServeError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Pages(error) => error.hint(),
+            Self::Busy(_) => Some("stop the other one first, or name another folder with `--dir`".to_owned()),
+            Self::File { .. } | Self::Registry(_) | Self::Watch(_) => None,
+        }
+    }
+}
+
+/// Runs until `stop` is cancelled, and then until the pages in flight are kept. `reload` makes it read its folders again.
+///
+/// # Errors
+///
+/// [`ServeError`] when it can't begin. An integration that can't be used is shown, and the others run.
+pub async fn serve(
+    engine: Engine,
+    options: ServeOptions,
+    stop: CancellationToken,
+    mut reload: mpsc::Receiver<()>,
+) -> Result<(), ServeError> {
+    let ServeOptions { folders, bundled, connect_to, recent_log, pages } = options;
+    for folder in [folders.integrations(), folders.connectors(), folders.data()] {
+        private_file::create_folder(&folder).map_err(|error| ServeError::File {
+            what: "make",
+            path: folder.clone(),
+            error,
+        })?;
+    }
+    let _lock = lock(&folders)?;
+    let (failed_sender, mut failed) = mpsc::unbounded_channel();
+    let registry = Registry::open(engine, bundled, &folders.connectors(), TRIAL, failed_sender)?;
+    let supervisor = Supervisor::new(folders.clone(), registry, connect_to, recent_log, stop.clone());
+    let (_watcher, mut changed) = watch(&[folders.integrations(), folders.connectors()])?;
+    tracing::info!("serving `{}`", folders.root().display());
+    supervisor.read_integrations(false).await;
+    let socket = folders.socket();
+    let control = control::listen(&supervisor, &socket).map_err(|error| ServeError::File {
+        what: "listen at",
+        path: socket.clone(),
+        error,
+    })?;
+    let pages = match pages {
+        Some(options) => {
+            let (task, url) = pages::listen(&supervisor, options, &folders.token(), stop.clone()).await?;
+            supervisor.page_is_at(url);
+            Some(task)
+        }
+        None => None,
+    };
+    let mut next = Some(false);
+    loop {
+        // What takes its time, a candidate's `check` for one, does not keep the program from ending.
+        if let Some(anew) = next.take() {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                () = supervisor.reload(anew) => {}
+            }
+        }
+        tokio::select! {
+            () = stop.cancelled() => break,
+            // Secrets may have changed where the configuration did not.
+            Some(()) = reload.recv() => next = Some(true),
+            Some(()) = changed.recv() => {
+                tokio::time::sleep(SETTLED).await;
+                while changed.try_recv().is_ok() {}
+                next = Some(false);
+            }
+            Some(rolled_back) = failed.recv() => tokio::select! {
+                () = stop.cancelled() => break,
+                () = supervisor.finish_rollback(&rolled_back) => {}
+            },
+        }
+    }
+    tracing::info!("stopping: the pages in flight are kept");
+    supervisor.ended().await;
+    control.abort();
+    if let Some(pages) = pages {
+        pages.abort();
+    }
+    // The next `serve` makes it anew.
+    let _ = std::fs::remove_file(socket);
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The lock that one `serve` holds as long as it runs.
+fn lock(folders: &Folders) -> Result<File, ServeError> {
+    let path = folders.lock();
+    let opened = File::options().write(true).create(true).truncate(false).open(&path);
+    let file = opened.map_err(|error| ServeError::File { what: "open", path, error })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(ServeError::Busy(folders.data())),
+    }
+}

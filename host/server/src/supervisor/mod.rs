@@ -1,0 +1,305 @@
+//! The integrations: each with its schedule and runs, and what people change of them.
+//!
+//! `worker` cares for one integration, `outcome` says in words how a run ended, `edit` changes the files that configure
+//! integrations.
+
+mod edit;
+mod outcome;
+mod worker;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use connector_sandbox::Digest;
+use connector_sandbox::text::plain;
+use connector_store::{Reader, StoreError};
+use connector_sync::configuration::Configuration;
+use connector_sync::probation::RolledBack;
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::api_types::{ErrorBody, Health, IntegrationState, IntegrationStatus, Status};
+use crate::folders::Folders;
+use crate::recent_log::RecentLog;
+use crate::registry::{Refusal, Registry};
+use worker::{Bound, Stored, Worker};
+
+pub(crate) use edit::{ActionError, Original};
+
+/// The integrations of a folder, at work.
+pub(crate) struct Supervisor {
+    folders: Folders,
+    /// Where connections of all integrations go instead, by host, where an integration does not say so itself.
+    connect_to: BTreeMap<String, String>,
+    pub(crate) recent_log: RecentLog,
+    /// Where the Integrations page is.
+    page: OnceLock<String>,
+    pub(crate) registry: Registry,
+    workers: Mutex<BTreeMap<String, Arc<Worker>>>,
+    /// Configurations that can't be used, and why.
+    unusable: Mutex<BTreeMap<PathBuf, ErrorBody>>,
+    connector_message: Mutex<Option<String>>,
+    tasks: Mutex<JoinSet<()>>,
+    /// Held while a configuration is changed, one at a time.
+    editing: tokio::sync::Mutex<()>,
+    /// Held while the configurations are read, one at a time.
+    reloading: tokio::sync::Mutex<()>,
+    stop: CancellationToken,
+}
+
+impl Supervisor {
+    /// The integrations of `folders`, none of which is read yet. Once `stop` is cancelled, they end when their pages in flight
+    /// are kept.
+    pub(crate) fn new(
+        folders: Folders,
+        registry: Registry,
+        connect_to: BTreeMap<String, String>,
+        recent_log: RecentLog,
+        stop: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            folders,
+            connect_to,
+            recent_log,
+            page: OnceLock::new(),
+            registry,
+            workers: Mutex::default(),
+            unusable: Mutex::default(),
+            connector_message: Mutex::default(),
+            tasks: Mutex::default(),
+            editing: tokio::sync::Mutex::default(),
+            reloading: tokio::sync::Mutex::default(),
+            stop,
+        })
+    }
+
+    /// The Integrations page is at `url`.
+    pub(crate) fn page_is_at(&self, url: String) {
+        // It is set once, before anything reads it.
+        let _ = self.page.set(url);
+    }
+
+    /// Waits until no integration runs any more.
+    pub(crate) async fn ended(&self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.lock());
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Reads the configurations, and tries the connectors that lie in their folder. `anew` also sets up integrations whose
+    /// configuration did not change: a secret may have.
+    pub(crate) async fn reload(self: &Arc<Self>, anew: bool) {
+        self.read_integrations(anew).await;
+        for tried in self.registry.try_dropped().await {
+            match tried {
+                Ok(_) => self.swapped().await,
+                Err(refusal) => self.tell_refusal(&refusal),
+            }
+        }
+    }
+
+    /// A connector took over: integrations that waited for it begin.
+    pub(crate) async fn swapped(self: &Arc<Self>) {
+        *self.connector_message.lock() = None;
+        self.read_integrations(false).await;
+    }
+
+    /// New integrations begin, changed ones are changed, removed ones end. `anew` sets up those whose text is the same,
+    /// too.
+    pub(crate) async fn read_integrations(self: &Arc<Self>, anew: bool) {
+        let _one_at_a_time = self.reloading.lock().await;
+        let mut unusable = BTreeMap::new();
+        let mut seen = BTreeMap::new();
+        let paths = match configurations(&self.folders.integrations()) {
+            Ok(paths) => paths,
+            Err(error) => {
+                tracing::error!("the integrations can't be read, and go on as they are: {error}");
+                return;
+            }
+        };
+        for path in paths {
+            // Read once: the digest is of the text that is applied.
+            let loaded = Configuration::read(&path).and_then(|text| {
+                let configuration = Configuration::parse(&text, &path, &self.folders.integrations())?;
+                Ok((configuration, Digest::of(text.as_bytes())))
+            });
+            let (configuration, text) = match loaded {
+                Ok(loaded) => loaded,
+                Err(error) => {
+                    unusable.insert(path, ErrorBody::of(&error));
+                    continue;
+                }
+            };
+            let name = configuration.name.clone();
+            if let Some(other) = seen.get(&name) {
+                let other: &PathBuf = other;
+                let error = format!("the name `{name}` is taken by `{}`", other.display());
+                unusable.insert(path, ErrorBody::new(error).hint("give it another `name`"));
+                continue;
+            }
+            seen.insert(name, path.clone());
+            if let Err(problem) = self.apply(configuration, &path, text, anew).await {
+                unusable.insert(path, problem);
+            }
+        }
+        // An integration whose file can't be read goes on as it was; one whose file is gone ends.
+        self.workers.lock().retain(|name, worker| {
+            let keep = seen.contains_key(name) || unusable.contains_key(&worker.file());
+            if !keep {
+                tracing::info!(integration = name, "its file is gone: no more runs");
+                worker.stop();
+                self.registry.detach(name);
+            }
+            keep
+        });
+        for (path, problem) in &unusable {
+            let known = self.unusable.lock().get(path).is_some_and(|known| known.error == problem.error);
+            if !known {
+                tracing::error!("`{}` can't be used: {}", path.display(), plain(&problem.error));
+            }
+            for worker in self.workers.lock().values().filter(|worker| worker.file() == *path) {
+                worker.complain(problem.clone());
+            }
+        }
+        *self.unusable.lock() = unusable;
+    }
+
+    /// Begins an integration, or changes it.
+    async fn apply(
+        self: &Arc<Self>,
+        configuration: Configuration,
+        file: &Path,
+        text: Digest,
+        anew: bool,
+    ) -> Result<(), ErrorBody> {
+        let mut configuration = configuration;
+        self.route(&mut configuration);
+        let name = configuration.name.clone();
+        let known = self.workers.lock().get(&name).cloned();
+        if !anew && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
+            return Ok(());
+        }
+        let serving = match self.registry.attach(&configuration).await {
+            Ok(serving) => serving,
+            Err(error) => {
+                let problem = ErrorBody::of(&error);
+                // What is not trusted does not go on, whatever it was trusted for before.
+                if error.is_distrust()
+                    && let Some(worker) = known
+                {
+                    worker.halt(problem.clone());
+                }
+                return Err(problem);
+            }
+        };
+        let bound = Bound { configuration, serving, file: file.to_owned(), text };
+        if let Some(worker) = known {
+            tracing::info!(integration = name, "configured anew");
+            worker.reconfigure(bound);
+            return Ok(());
+        }
+        let store = self.folders.store(&name);
+        let stored = Stored::read(&store, &name).await;
+        let worker = Arc::new(Worker::new(bound, store, stored, self.stop.child_token()));
+        tracing::info!(integration = name, "set up");
+        self.workers.lock().insert(name, Arc::clone(&worker));
+        self.tasks.lock().spawn(worker.work());
+        Ok(())
+    }
+
+    /// Where connections go instead that all integrations make.
+    fn route(&self, configuration: &mut Configuration) {
+        for (host, url) in &self.connect_to {
+            configuration.connect_to.entry(host.clone()).or_insert_with(|| url.clone());
+        }
+    }
+
+    /// A connector failed its probation.
+    pub(crate) async fn finish_rollback(self: &Arc<Self>, rolled_back: &RolledBack) {
+        let RolledBack { connector, digest, reason } = rolled_back;
+        let message = match self.registry.finish_rollback(rolled_back).await {
+            Ok(None) => return,
+            Ok(Some(swapped)) => {
+                self.read_integrations(false).await;
+                let before: String = swapped.digest.chars().take(12).collect();
+                format!("`{connector}` {digest:#} failed and was rolled back to {before}: {reason}")
+            }
+            Err(error) => format!("`{connector}` {digest:#} failed, and could not be rolled back: {error}"),
+        };
+        let message = plain(&message);
+        tracing::error!("{message}");
+        *self.connector_message.lock() = Some(message);
+    }
+
+    fn tell_refusal(&self, refusal: &Refusal) {
+        let message = plain(&format!("a connector was refused: {refusal}"));
+        tracing::error!("{message}");
+        *self.connector_message.lock() = Some(message);
+    }
+
+    /// What the store of an integration says, off the runtime. One that was never read has an empty one.
+    pub(crate) async fn read<T: Default + Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ActionError> {
+        let path = self.store_of(name)?;
+        let read = tokio::task::spawn_blocking(move || match Reader::open(&path) {
+            Ok(store) => work(&store),
+            Err(StoreError::Missing(_)) => Ok(T::default()),
+            Err(error) => Err(error),
+        });
+        Ok(read.await.map_err(|error| StoreError::GivenUp(error.to_string()))??)
+    }
+
+    /// What there is, and what it does.
+    pub(crate) fn status(&self) -> Status {
+        let mut integrations: Vec<_> = self.workers.lock().values().map(|worker| worker.status()).collect();
+        for (path, problem) in self.unusable.lock().iter() {
+            let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+            if !self.workers.lock().values().any(|worker| worker.file() == *path) {
+                integrations.push(IntegrationStatus {
+                    name,
+                    state: IntegrationState::Unusable,
+                    status: Health::NotUsable,
+                    status_message: problem.error.clone(),
+                    title: String::new(),
+                    owner: String::new(),
+                    secondary_owners: Vec::new(),
+                    description: String::new(),
+                    schedule: String::new(),
+                    connector: None,
+                    connector_name: None,
+                    objects: 0,
+                    message: Some(problem.error.clone()),
+                    hint: problem.hint.clone(),
+                    progress: None,
+                    last_run: None,
+                    next_run: None,
+                });
+            }
+        }
+        integrations.sort_by(|a, b| a.name.cmp(&b.name));
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            page: self.page.get().cloned(),
+            integrations,
+            connectors: self.registry.list(),
+            connector_message: self.connector_message.lock().clone(),
+        }
+    }
+}
+
+/// The configurations in a folder, in the order of their names.
+fn configurations(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    Ok(paths)
+}

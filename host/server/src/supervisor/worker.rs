@@ -1,0 +1,414 @@
+//! One integration: waits for its time, runs, and tells how it went.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use connector_sandbox::Digest;
+use connector_sandbox::text::plain;
+use connector_store::{Reader, RunRow};
+use connector_sync::active::ActiveIntegration;
+use connector_sync::configuration::Configuration;
+use connector_sync::{Event, Observer};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::outcome::{Ending, describe_outcome};
+use crate::api_types::{
+    ErrorBody, Health, IntegrationState, IntegrationStatus, LastRun, Progress, RunOutcome,
+};
+
+/// A run that failed altogether is tried again after so long, if it is not due before.
+const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
+
+/// An integration under the daemon's care.
+pub(super) struct Worker {
+    name: String,
+    store: PathBuf,
+    state: Mutex<State>,
+    /// Somebody wants it to run now, or changed when it is due.
+    wake: Notify,
+    stop: CancellationToken,
+    /// Nothing writes to its store any more.
+    ended: CancellationToken,
+}
+
+struct State {
+    bound: Bound,
+    run_now: bool,
+    running: Option<Running>,
+    /// Why nothing runs until it is configured anew.
+    halted: Option<ErrorBody>,
+    /// The beginning of the last run, from which the next one is counted.
+    last_begun: Option<DateTime<Utc>>,
+    last_run: Option<LastRun>,
+    next_run: Option<DateTime<Utc>>,
+    /// What its store has.
+    objects: u64,
+    message: Option<String>,
+    hint: Option<String>,
+    /// What is wrong with its configuration by now; it runs with the one that was read before.
+    complaint: Option<ErrorBody>,
+}
+
+impl State {
+    /// Whether there is data of it.
+    fn has_data(&self) -> bool {
+        self.objects() > 0
+    }
+
+    /// Objects that are there; while a first run reads, those that have come by now.
+    fn objects(&self) -> u64 {
+        let arrived = |running: &Running| running.counter.objects.load(Ordering::Relaxed);
+        if self.objects > 0 { self.objects } else { self.running.as_ref().map_or(0, arrived) }
+    }
+}
+
+/// The run under way.
+struct Running {
+    started_at: DateTime<Utc>,
+    counter: Arc<Counter>,
+    stop: CancellationToken,
+}
+
+/// What the configuration came to.
+#[derive(Clone)]
+pub(super) struct Bound {
+    pub(super) configuration: Configuration,
+    pub(super) serving: Arc<ActiveIntegration>,
+    /// Where the configuration was read.
+    pub(super) file: PathBuf,
+    /// Of its text.
+    pub(super) text: Digest,
+}
+
+/// What there is of an integration in its store.
+#[derive(Default)]
+pub(super) struct Stored {
+    last_run: Option<RunRow>,
+    objects: u64,
+}
+
+impl Stored {
+    /// Reads it; what can't be read is as if it were not there.
+    pub(super) async fn read(store: &Path, integration: &str) -> Self {
+        let (store, integration) = (store.to_owned(), integration.to_owned());
+        let read = move || {
+            let store = Reader::open(&store).ok()?;
+            let last_run = store.runs(Some(&integration), 1).ok()?.pop();
+            let objects = store.type_counts(&integration).ok()?.iter().map(|one| one.count).sum();
+            Some(Self { last_run, objects })
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()
+    }
+}
+
+impl Worker {
+    /// For an integration with this in its store; a run that was interrupted is gone on with at once.
+    pub(super) fn new(bound: Bound, store: PathBuf, stored: Stored, stop: CancellationToken) -> Self {
+        let integration = bound.serving.current();
+        let ending = stored.last_run.as_ref().map(|run| Ending::stored(run, integration.manifest()));
+        let Ending { last_run, message, hint } = ending.unwrap_or_default();
+        let state = State {
+            run_now: stored.last_run.is_some_and(|run| run.finished_at.is_none()),
+            running: None,
+            halted: None,
+            last_begun: last_run.as_ref().map(|run| run.started_at),
+            last_run,
+            next_run: None,
+            objects: stored.objects,
+            message,
+            hint,
+            complaint: None,
+            bound: bound.clone(),
+        };
+        let (name, ended) = (bound.configuration.name, CancellationToken::new());
+        Self { name, store, state: Mutex::new(state), wake: Notify::new(), stop, ended }
+    }
+
+    /// Whether it was configured by this text, and runs. If so, nothing is wrong with its configuration, wherever it lies
+    /// now.
+    pub(super) fn has(&self, text: Digest, file: &Path) -> bool {
+        let mut state = self.state.lock();
+        let same = state.bound.text == text && state.halted.is_none();
+        if same {
+            state.bound.file = file.to_owned();
+            state.complaint = None;
+        }
+        same
+    }
+
+    /// Where its configuration lies.
+    pub(super) fn file(&self) -> PathBuf {
+        self.state.lock().bound.file.clone()
+    }
+
+    /// Runs with this configuration from now on: a run that is under way keeps its pages in flight, and the next one goes
+    /// on from there.
+    pub(super) fn reconfigure(&self, bound: Bound) {
+        let mut state = self.state.lock();
+        (state.bound, state.complaint, state.halted) = (bound, None, None);
+        if let Some(running) = &state.running {
+            running.stop.cancel();
+            state.run_now = true;
+        }
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// No more runs until it is configured anew; one that is under way ends.
+    pub(super) fn halt(&self, problem: ErrorBody) {
+        let mut state = self.state.lock();
+        if let Some(running) = &state.running {
+            running.stop.cancel();
+            state.run_now = true;
+        }
+        state.halted = Some(problem);
+        drop(state);
+        self.wake.notify_one();
+    }
+
+    /// The configuration in the file can't be used: what was read before goes on.
+    pub(super) fn complain(&self, complaint: ErrorBody) {
+        self.state.lock().complaint = Some(complaint);
+    }
+
+    /// Runs now, or once more where it is running. An error says why it can't.
+    pub(super) fn run_now(&self) -> Result<(), ErrorBody> {
+        let mut state = self.state.lock();
+        if let Some(problem) = &state.halted {
+            return Err(problem.clone());
+        }
+        if state.bound.configuration.paused {
+            return Err(ErrorBody::new(format!("`{}` is paused", self.name)).hint("resume it first"));
+        }
+        state.run_now = true;
+        drop(state);
+        self.wake.notify_one();
+        Ok(())
+    }
+
+    /// Ends the run under way, whose pages in flight are kept; the next one goes on from there.
+    pub(super) fn stop_run(&self) {
+        let mut state = self.state.lock();
+        state.run_now = false;
+        if let Some(running) = &state.running {
+            running.stop.cancel();
+        }
+    }
+
+    /// Returns once nothing writes to its store any more.
+    pub(super) async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// What serves it.
+    pub(super) fn serving(&self) -> Arc<ActiveIntegration> {
+        Arc::clone(&self.state.lock().bound.serving)
+    }
+
+    /// Where its data lies.
+    pub(super) fn store(&self) -> &Path {
+        &self.store
+    }
+
+    /// No more runs; the one under way keeps its pages in flight and ends.
+    pub(super) fn stop(&self) {
+        self.stop.cancel();
+    }
+
+    pub(super) fn status(&self) -> IntegrationStatus {
+        let state = self.state.lock();
+        let connector = &state.bound.serving.current().connector;
+        let manifest = connector.manifest();
+        let trouble = state.halted.as_ref().or(state.complaint.as_ref());
+        let (message, hint) = match trouble {
+            Some(complaint) => (Some(complaint.error.clone()), complaint.hint.clone()),
+            None => (state.message.clone(), state.hint.clone()),
+        };
+        let paused = state.bound.configuration.paused;
+        let does = match (&state.halted, &state.running) {
+            (Some(_), _) => IntegrationState::Unusable,
+            (None, Some(_)) => IntegrationState::Running,
+            (None, None) if paused => IntegrationState::Paused,
+            (None, None) => IntegrationState::Idle,
+        };
+        let failed = state.last_run.as_ref().is_some_and(|run| run.outcome == RunOutcome::Failed);
+        let status = match does {
+            IntegrationState::Unusable => Health::NotUsable,
+            IntegrationState::Paused => Health::Paused,
+            IntegrationState::Idle | IntegrationState::Running if failed => Health::Failed,
+            // Of a first run, as soon as there is some.
+            IntegrationState::Idle | IntegrationState::Running if state.has_data() => Health::Connected,
+            IntegrationState::Idle | IntegrationState::Running => Health::Waiting,
+        };
+        let about = &state.bound.configuration.about;
+        IntegrationStatus {
+            name: self.name.clone(),
+            state: does,
+            status,
+            status_message: message.clone().unwrap_or_else(|| status.message(does).to_owned()),
+            title: manifest.title.clone(),
+            owner: about.owner.clone(),
+            secondary_owners: about.secondary_owners.clone(),
+            description: about.description.clone(),
+            schedule: state.bound.configuration.schedule.to_string(),
+            connector: Some(format!("{} {} ({:#})", manifest.name, manifest.version, connector.digest())),
+            connector_name: Some(manifest.name.clone()),
+            message,
+            hint,
+            objects: state.objects(),
+            progress: state.running.as_ref().map(|running| running.counter.progress(running.started_at)),
+            last_run: state.last_run.clone(),
+            next_run: state.next_run.filter(|_| does == IntegrationState::Idle),
+        }
+    }
+
+    /// Runs the integration when it is due, until it is stopped.
+    pub(super) async fn work(self: Arc<Self>) {
+        while !self.stop.is_cancelled() {
+            let waits = {
+                let state = self.state.lock();
+                state.halted.is_some() || state.bound.configuration.paused
+            };
+            if waits {
+                tokio::select! {
+                    () = self.wake.notified() => {}
+                    () = self.stop.cancelled() => {}
+                }
+                continue;
+            }
+            let due = self.due();
+            let now = Utc::now();
+            if due > now {
+                let pause = (due - now).to_std().unwrap_or_default();
+                tokio::select! {
+                    () = tokio::time::sleep(pause.min(Duration::from_secs(3600))) => {}
+                    () = self.wake.notified() => {}
+                    () = self.stop.cancelled() => {}
+                }
+                continue;
+            }
+            self.run().await;
+        }
+        self.ended.cancel();
+    }
+
+    /// When the next run is due, and remembers it to be shown.
+    fn due(&self) -> DateTime<Utc> {
+        let mut state = self.state.lock();
+        let now = Utc::now();
+        if std::mem::take(&mut state.run_now) {
+            return now;
+        }
+        let mut due = match state.next_run {
+            // A time of a pattern that has come; later ones follow from the run.
+            Some(due) if due <= now => due,
+            _ => state.bound.configuration.schedule.next(state.last_begun, now),
+        };
+        let failed = state.last_run.as_ref().filter(|run| run.outcome == RunOutcome::Failed);
+        if let Some(again) = failed.map(|run| run.ended_at + AFTER_FAILURE) {
+            due = if again > now { due.min(again) } else { now };
+        }
+        state.next_run = Some(due);
+        due
+    }
+
+    async fn run(&self) {
+        let (started_at, counter) = (Utc::now(), Arc::new(Counter::default()));
+        let stop = self.stop.child_token();
+        let serving = {
+            let mut state = self.state.lock();
+            if state.halted.is_some() || state.bound.configuration.paused {
+                return;
+            }
+            let running = Running { started_at, counter: Arc::clone(&counter), stop: stop.clone() };
+            state.running = Some(running);
+            state.last_begun = Some(started_at);
+            Arc::clone(&state.bound.serving)
+        };
+        tracing::info!(integration = self.name, "a run begins");
+        let observer = Arc::new(LogObserver { name: self.name.clone(), counter });
+        let ended = connector_sync::run(serving, self.store.clone(), observer, stop).await;
+        let (outcome, requests, message, hint) = describe_outcome(&ended);
+        tracing::info!(
+            integration = self.name,
+            requests,
+            ?outcome,
+            "a run ended{}",
+            match &message {
+                Some(message) => format!(": {}", plain(message)),
+                None => String::new(),
+            }
+        );
+        let stored = Stored::read(&self.store, &self.name).await;
+        let mut state = self.state.lock();
+        state.running = None;
+        state.next_run = None;
+        state.objects = stored.objects;
+        state.last_run = Some(LastRun { started_at, ended_at: Utc::now(), outcome, requests });
+        (state.message, state.hint) = (message, hint);
+    }
+}
+
+/// How far a run is.
+#[derive(Default)]
+struct Counter {
+    pages: AtomicU64,
+    objects: AtomicU64,
+    waits_until: Mutex<Option<DateTime<Utc>>>,
+}
+
+impl Counter {
+    fn progress(&self, started_at: DateTime<Utc>) -> Progress {
+        let (pages, objects) = (self.pages.load(Ordering::Relaxed), self.objects.load(Ordering::Relaxed));
+        let waits_until = *self.waits_until.lock();
+        let waits_until = waits_until.filter(|until| *until > Utc::now());
+        Progress { started_at, pages, objects, waits_until }
+    }
+
+    fn waits(&self, duration: Duration) {
+        let until = chrono::Duration::from_std(duration).ok().map(|duration| Utc::now() + duration);
+        let mut waits_until = self.waits_until.lock();
+        *waits_until = (*waits_until).max(until);
+    }
+}
+
+/// Counts pages, and logs what an operator wants to see.
+struct LogObserver {
+    name: String,
+    counter: Arc<Counter>,
+}
+
+impl Observer for LogObserver {
+    fn event(&self, event: Event<'_>) {
+        let integration = self.name.as_str();
+        match event {
+            Event::PageKept { objects, .. } => {
+                self.counter.pages.fetch_add(1, Ordering::Relaxed);
+                self.counter.objects.fetch_add(objects, Ordering::Relaxed);
+            }
+            Event::RunStarted { resumed: true } => {
+                tracing::info!(integration, "it goes on with a run that was interrupted");
+            }
+            Event::Waiting { stream, wait } => {
+                self.counter.waits(wait.duration);
+                let seconds = wait.duration.as_secs_f32();
+                let reason = plain(&wait.reason);
+                tracing::warn!(integration, stream, "waiting {seconds:.1} s before it tries again: {reason}");
+            }
+            Event::Throttled { stream, duration } => {
+                self.counter.waits(duration);
+                let seconds = duration.as_secs_f32();
+                tracing::debug!(integration, stream, "keeping to the vendor's rate limit for {seconds:.0} s");
+            }
+            Event::Checked { .. }
+            | Event::RunStarted { .. }
+            | Event::StreamStarted { .. }
+            | Event::StreamEnded { .. } => {}
+        }
+    }
+}

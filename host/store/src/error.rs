@@ -1,0 +1,114 @@
+//! Why a store can't be used.
+
+use std::path::PathBuf;
+
+use connector_sandbox::Hint;
+use rusqlite::ErrorCode;
+
+use crate::schema::VERSION;
+
+/// A store that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is none.
+    #[error("there is no store `{0}`")]
+    Missing(PathBuf),
+    /// The file is something else.
+    #[error("`{path}` is not a store: {reason}")]
+    NotAStore {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// It was written by another release.
+    #[error("the store `{path}` has schema {found}, and this release reads schema {VERSION}")]
+    OtherSchema {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i32,
+    },
+    /// The file can't be opened or made.
+    #[error("could not open the store `{path}`: {error}")]
+    Unopenable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Another run is writing to it.
+    #[error("another sync is writing to the store `{0}`")]
+    Busy(PathBuf),
+    /// The integration's data is another tenant's.
+    #[error("the store `{path}` has data of another tenant under the name `{integration}`: {known}")]
+    AnotherTenant {
+        /// The file.
+        path: PathBuf,
+        /// The integration.
+        integration: String,
+        /// Connector and hosts of the data that is there.
+        known: String,
+    },
+    /// A page came for a stream that has ended.
+    #[error(
+        "the stream `{stream}` of run {run} in the store `{path}` has ended: no page of it is kept any more"
+    )]
+    StreamEnded {
+        /// The file.
+        path: PathBuf,
+        /// The run.
+        run: i64,
+        /// The stream.
+        stream: String,
+    },
+    /// SQLite failed.
+    #[error("the store `{path}` failed: {error}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        error: rusqlite::Error,
+    },
+    /// A task that used it ended early.
+    #[error("the store was given up: {0}")]
+    GivenUp(String),
+}
+
+impl Hint for StoreError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Missing(_) => Some("`connector-host sync` makes one".to_owned()),
+            Self::NotAStore { .. } => Some("name another file with `--store`".to_owned()),
+            Self::Unopenable { .. } => {
+                Some("its folder must exist, and you must be allowed to write there".to_owned())
+            }
+            Self::Busy(_) => Some("wait for it to end, or name another file with `--store`".to_owned()),
+            Self::AnotherTenant { .. } => {
+                Some("give this integration another `name`, or name another file with `--store`".to_owned())
+            }
+            Self::OtherSchema { found, .. } if *found > VERSION => {
+                Some("use the release that wrote it, or a later one".to_owned())
+            }
+            Self::OtherSchema { .. } => {
+                Some("name another file with `--store`, and sync into that".to_owned())
+            }
+            Self::Sqlite { error, .. } => match error.sqlite_error_code() {
+                Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                    Some("another program is writing to it: wait for it to end".to_owned())
+                }
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+                    Some("make room on the disk, and sync again".to_owned())
+                }
+                Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Some(
+                    "you must be allowed to write to it and to its folder; to read it all the same, copy it to a folder \
+                     of yours, with the file that ends in `-wal` if there is one"
+                        .to_owned(),
+                ),
+                _ => None,
+            },
+            Self::StreamEnded { .. } => Some("another program goes on with the run: sync again once it ended".to_owned()),
+            Self::GivenUp(_) => None,
+        }
+    }
+}

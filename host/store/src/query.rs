@@ -1,0 +1,131 @@
+//! Questions in SQL over the views, for what is derived and not kept.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Row, named_params, params};
+
+use crate::{Reader, StoreError};
+
+/// What a question may name: `:integration` (null for all), `:now` and `:idle_since` (RFC 3339), `:limit` and `:offset`.
+#[derive(Clone, Copy, Debug)]
+pub struct QueryParams<'a> {
+    /// The integration; `None` for all of the store.
+    pub integration: Option<&'a str>,
+    /// Now, RFC 3339.
+    pub now: &'a str,
+    /// Since when what was not used is idle, RFC 3339.
+    pub idle_since: &'a str,
+    /// The most rows.
+    pub limit: u32,
+    /// How many rows to leave out before them.
+    pub offset: u64,
+}
+
+/// A value as text; null is none.
+pub type Cell = Option<String>;
+
+impl Reader {
+    /// The rows that `select` finds over the views, as text.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn ask(&self, select: &str, asked: QueryParams<'_>) -> Result<Vec<Vec<Cell>>, StoreError> {
+        self.asked(&format!("SELECT * FROM ({select}) LIMIT :limit OFFSET :offset"), asked, |row| {
+            let columns = row.as_ref().column_count();
+            (0..columns).map(|index| Ok(text(row.get_ref(index)?))).collect()
+        })
+    }
+
+    /// How many rows `select` finds.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn count(&self, select: &str, asked: QueryParams<'_>) -> Result<u64, StoreError> {
+        let query = format!("SELECT count(*) FROM ({select}) LIMIT :limit OFFSET :offset");
+        let counted =
+            self.asked(&query, QueryParams { limit: 1, offset: 0, ..asked }, |row| row.get::<_, i64>(0))?;
+        Ok(counted.first().copied().unwrap_or_default().unsigned_abs())
+    }
+
+    /// Whether it is known which objects of a source type are there: there are some, or each stream that yields them was
+    /// complete in the last run that ended by itself. Of one integration, or of each.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn knows(&self, integration: Option<&str>, source_type: &str) -> Result<bool, StoreError> {
+        let known = self.connection.query_row(
+            "SELECT count(*) > 0 AND count(*) = total(
+                 EXISTS (
+                     SELECT 1 FROM entity e
+                     WHERE e.integration_id = i.id AND e.source_type = ?2 AND e.gone_run IS NULL
+                 )
+                 OR (
+                     EXISTS (SELECT 1 FROM stream_type t WHERE t.integration_id = i.id AND t.source_type = ?2)
+                     AND NOT EXISTS (
+                         SELECT 1 FROM stream_type t
+                         WHERE t.integration_id = i.id AND t.source_type = ?2 AND NOT EXISTS (
+                             SELECT 1 FROM run_stream s
+                             WHERE s.stream = t.stream AND s.state = 'complete' AND s.run_id = (
+                                 SELECT max(r.id) FROM run r
+                                 WHERE r.integration_id = i.id AND r.finished_at IS NOT NULL AND NOT r.abandoned
+                             )
+                         )
+                     )
+                 )
+             )
+             FROM integration i WHERE ?1 IS NULL OR i.name = ?1",
+            params![integration, source_type],
+            |row| row.get(0),
+        );
+        known.map_err(|error| self.sqlite(error))
+    }
+
+    /// Whether a log of who used what was read to its end: of one integration, or of each.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn knows_usages(&self, integration: Option<&str>) -> Result<bool, StoreError> {
+        let known = self.connection.query_row(
+            "SELECT count(*) > 0 AND count(*) = total(id IN (SELECT integration_id FROM usage_window))
+             FROM integration WHERE ?1 IS NULL OR name = ?1",
+            [integration],
+            |row| row.get(0),
+        );
+        known.map_err(|error| self.sqlite(error))
+    }
+
+    fn asked<T>(
+        &self,
+        query: &str,
+        asked: QueryParams<'_>,
+        parse: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        // All of them are named, so that a question may leave out what it does not need.
+        let query = format!(
+            "WITH asked AS (SELECT :integration AS integration, :now AS now, :idle_since AS idle_since) {query}"
+        );
+        let values = named_params! {
+            ":integration": asked.integration,
+            ":now": asked.now,
+            ":idle_since": asked.idle_since,
+            ":limit": asked.limit,
+            ":offset": i64::try_from(asked.offset).unwrap_or(i64::MAX),
+        };
+        let find = || -> rusqlite::Result<Vec<T>> {
+            self.connection.prepare_cached(&query)?.query_map(values, parse)?.collect()
+        };
+        find().map_err(|error| self.sqlite(error))
+    }
+}
+
+fn text(value: ValueRef<'_>) -> Cell {
+    match value {
+        ValueRef::Null => None,
+        ValueRef::Integer(value) => Some(value.to_string()),
+        ValueRef::Real(value) => Some(value.to_string()),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(String::from_utf8_lossy(bytes).into_owned()),
+    }
+}

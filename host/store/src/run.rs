@@ -1,0 +1,216 @@
+//! Runs: where they begin, which are gone on with, how they end.
+
+use std::fmt;
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
+
+use crate::{StoreError, Writer};
+
+/// A run of an integration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct RunId(pub i64);
+
+impl fmt::Display for RunId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RunOutcome {
+    /// Every selected stream is complete; optional ones may be skipped.
+    Complete,
+    /// A stream is incomplete, or one that is not optional was skipped.
+    Partial,
+}
+
+impl RunOutcome {
+    /// Its word, in the store and in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Complete => "complete",
+            Self::Partial => "partial",
+        }
+    }
+
+    /// The schema allows no other word.
+    pub(crate) fn parse(word: &str) -> Self {
+        if word == "complete" { Self::Complete } else { Self::Partial }
+    }
+}
+
+/// Who runs.
+#[derive(Clone, Debug)]
+pub struct RunStart<'a> {
+    /// Name of the integration.
+    pub integration: &'a str,
+    /// Name of the connector.
+    pub connector: &'a str,
+    /// Title of the connector.
+    pub title: &'a str,
+    /// Version of the connector.
+    pub version: &'a str,
+    /// SHA-256 of the connector.
+    pub digest: &'a str,
+    /// What it is connected to, for a person.
+    pub account: Option<&'a str>,
+    /// The hosts it reads. An integration has the data of one tenant.
+    pub tenant: &'a str,
+    /// The selected streams. Only a run with the same ones goes on with an interrupted one.
+    pub scope: &'a str,
+    /// All streams of the connector, selected or not, with each source type that they yield.
+    pub yields: &'a [(&'a str, &'a str)],
+}
+
+/// An interrupted run that read nothing for so many hours is not gone on with: what it has seen may be gone by now.
+const STALE_HOURS: i64 = 24;
+
+/// A run that may begin, or go on.
+#[derive(Clone, Debug)]
+pub struct StartedRun {
+    /// The run.
+    pub id: RunId,
+    /// Whether it is one that was interrupted.
+    pub resumed: bool,
+}
+
+pub(crate) fn now() -> String {
+    moment(Utc::now())
+}
+
+fn moment(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+impl Writer {
+    /// Begins a run, or goes on with the last one where that was interrupted. Other interrupted runs end here.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn begin_run(&mut self, start: &RunStart<'_>) -> Result<StartedRun, StoreError> {
+        self.refuse_another_tenant(start)?;
+        let oldest = moment(Utc::now() - chrono::Duration::hours(STALE_HOURS));
+        self.write(|transaction| {
+            let integration: i64 = transaction.query_row(
+                "INSERT INTO integration (name, connector, title, tenant) VALUES (?1, ?2, ?3, ?4)
+                 ON CONFLICT (name) DO UPDATE SET title = excluded.title
+                 RETURNING id",
+                params![start.integration, start.connector, start.title, start.tenant],
+                |row| row.get(0),
+            )?;
+            // A run that its deadline stopped lately goes on, however long ago it began.
+            let interrupted: Option<i64> = transaction
+                .query_row(
+                    "SELECT id FROM run WHERE id = (SELECT max(id) FROM run WHERE integration_id = ?1)
+                     AND finished_at IS NULL AND scope = ?2
+                     AND coalesce((SELECT max(committed_at) FROM run_page WHERE run_id = run.id), started_at) > ?3",
+                    params![integration, start.scope, oldest],
+                    |row| row.get(0),
+                )
+                .optional()?;
+            abandon(transaction, integration, interrupted)?;
+            let id = match interrupted {
+                Some(id) => id,
+                None => transaction.query_row(
+                    "INSERT INTO run (integration_id, started_at, scope, connector_version, connector_digest)
+                     VALUES (?1, ?2, ?3, '', '') RETURNING id",
+                    params![integration, now(), start.scope],
+                    |row| row.get(0),
+                )?,
+            };
+            transaction.execute(
+                "UPDATE run SET connector_version = ?2, connector_digest = ?3, account = ?4 WHERE id = ?1",
+                params![id, start.version, start.digest, start.account],
+            )?;
+            transaction.execute("DELETE FROM stream_type WHERE integration_id = ?1", [integration])?;
+            for (stream, source_type) in start.yields {
+                transaction.execute(
+                    "INSERT OR IGNORE INTO stream_type (integration_id, source_type, stream) VALUES (?1, ?2, ?3)",
+                    params![integration, source_type, stream],
+                )?;
+            }
+            Ok(StartedRun { id: RunId(id), resumed: interrupted.is_some() })
+        })
+    }
+
+    /// Another tenant under the same name would mark all that is there as gone.
+    fn refuse_another_tenant(&self, start: &RunStart<'_>) -> Result<(), StoreError> {
+        let known = self.reader().connection.query_row(
+            "SELECT connector, tenant FROM integration WHERE name = ?1",
+            [start.integration],
+            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+        );
+        match known.optional().map_err(|error| self.reader().sqlite(error))? {
+            Some((connector, tenant))
+                if (connector.as_str(), tenant.as_str()) != (start.connector, start.tenant) =>
+            {
+                Err(StoreError::AnotherTenant {
+                    path: self.reader().path.clone(),
+                    integration: start.integration.to_owned(),
+                    known: format!("`{connector}` at {tenant}"),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Adds to what `run` cost.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn add_requests(&mut self, run: RunId, requests: u64) -> Result<(), StoreError> {
+        let requests = i64::try_from(requests).unwrap_or(i64::MAX);
+        let added = self
+            .reader()
+            .connection
+            .execute("UPDATE run SET requests = requests + ?2 WHERE id = ?1", params![run.0, requests]);
+        added.map(drop).map_err(|error| self.reader().sqlite(error))
+    }
+
+    /// Ends a run.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn finish_run(&mut self, run: RunId, outcome: RunOutcome) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
+                params![run.0, now(), outcome.word()],
+            )?;
+            transaction.execute("DELETE FROM usage_before WHERE run_id = ?1", [run.0]).map(drop)
+        })
+    }
+}
+
+/// Ends the runs of an integration that nobody goes on with, all but `but`: nothing says for ever that it runs.
+fn abandon(transaction: &Transaction<'_>, integration: i64, but: Option<i64>) -> rusqlite::Result<()> {
+    transaction.execute(
+        "UPDATE run_stream
+         SET state = 'incomplete', reason = 'interrupted, and not gone on with', ended_at = ?3
+         WHERE state = 'running' AND run_id IN (
+             SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NULL AND id IS NOT ?2
+         )",
+        params![integration, but, now()],
+    )?;
+    transaction.execute(
+        "DELETE FROM usage_before WHERE run_id IN (
+             SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NULL AND id IS NOT ?2
+         )",
+        params![integration, but],
+    )?;
+    transaction.execute(
+        "UPDATE run SET finished_at = ?3, outcome = 'partial', abandoned = 1
+         WHERE integration_id = ?1 AND finished_at IS NULL AND id IS NOT ?2",
+        params![integration, but, now()],
+    )?;
+    Ok(())
+}

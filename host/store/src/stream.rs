@@ -1,0 +1,335 @@
+//! Streams of a run: where they begin, where they stand, how they end.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension, Transaction, params};
+use serde::Serialize;
+
+use crate::change::Object;
+use crate::run::now;
+use crate::seen::{By, seen};
+use crate::{RunId, StoreError, Writer, usage};
+
+/// What reading a stream cost beside its pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct StreamCost {
+    /// Calls that were made again.
+    pub retries: u64,
+    /// Time spent waiting for that, and for the vendor's rate limit.
+    pub waited: Duration,
+}
+
+/// A stream that was not read completely, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct IncompleteStream {
+    /// Its name.
+    pub stream: String,
+    /// `incomplete`, `skipped` or, where the run was interrupted, `running`.
+    pub state: StreamState,
+    /// What came back.
+    pub reason: String,
+    /// The permission that is missing, where that is the reason.
+    pub permission: Option<String>,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// How far a stream is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamState {
+    /// Pages may follow.
+    Running,
+    /// All of it was read.
+    Complete,
+    /// It ended early.
+    Incomplete,
+    /// It was not read.
+    Skipped,
+}
+
+impl StreamState {
+    /// Its word, in the store and in JSON.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Complete => "complete",
+            Self::Incomplete => "incomplete",
+            Self::Skipped => "skipped",
+        }
+    }
+
+    pub(crate) fn parse(word: &str) -> Self {
+        match word {
+            "complete" => Self::Complete,
+            "incomplete" => Self::Incomplete,
+            "skipped" => Self::Skipped,
+            _ => Self::Running,
+        }
+    }
+}
+
+/// Where a stream of a run stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamCheckpoint {
+    /// How far it is.
+    pub state: StreamState,
+    /// Where the next page begins; `None` before the first page and after the last.
+    pub cursor: Option<String>,
+    /// The bookmark of the last complete run before this one.
+    pub bookmark: Option<String>,
+    /// Pages read so far, in this run.
+    pub pages: u64,
+}
+
+/// Where a log stream of an earlier run stopped, and what it covers once it is complete.
+struct Unfinished {
+    cursor: String,
+    window_from: Option<String>,
+    window_to: Option<String>,
+}
+
+impl Writer {
+    /// Where `stream` stands in `run`; begins it where it has not begun, after the last bookmark where it is
+    /// `incremental` and there is one. A checkpoint whose cursor has another version is forgotten. An incremental stream
+    /// that a run before did not read to its end goes on from there.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn begin_stream(
+        &mut self,
+        run: RunId,
+        stream: &str,
+        incremental: bool,
+        cursor_version: u32,
+    ) -> Result<StreamCheckpoint, StoreError> {
+        self.write(|transaction| {
+            let bookmark: Option<String> = transaction
+                .query_row(
+                    "SELECT s.bookmark FROM run_stream s JOIN run r ON r.id = s.run_id
+                     WHERE s.stream = ?2 AND s.state = 'complete' AND s.bookmark IS NOT NULL AND s.run_id < ?1
+                       AND r.integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+                     ORDER BY s.run_id DESC LIMIT 1",
+                    params![run.0, stream],
+                    |row| row.get(0),
+                )
+                .optional()?
+                .filter(|_| incremental);
+            // Only the connector that gave a cursor knows how another version would take it.
+            let forgotten = transaction.execute(
+                "UPDATE run_stream SET cursor = NULL, pages = 0, window_from = NULL, window_to = NULL
+                 WHERE run_id = ?1 AND stream = ?2 AND cursor IS NOT NULL AND cursor_version <> ?3",
+                params![run.0, stream, cursor_version],
+            )?;
+            if forgotten > 0 {
+                forget_pages(transaction, run, stream)?;
+            }
+            let unfinished = if incremental {
+                unfinished(transaction, run, stream, cursor_version)?
+            } else {
+                None
+            };
+            let whole = bookmark.is_none() && unfinished.is_none();
+            let unfinished = unfinished.as_ref();
+            // A stream that was skipped or failed before the run was interrupted gets another chance.
+            transaction.execute(
+                "INSERT INTO run_stream (run_id, stream, state, whole, started_at, cursor, cursor_version, window_from,
+                                         window_to, baseline)
+                 VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8, NOT EXISTS (
+                     SELECT 1 FROM run_stream s JOIN run r ON r.id = s.run_id
+                     WHERE s.stream = ?2 AND s.state = 'complete' AND s.run_id < ?1
+                       AND r.integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+                 ))
+                 ON CONFLICT DO UPDATE SET state = 'running', reason = NULL, permission = NULL, hint = NULL,
+                     ended_at = NULL,
+                     -- Before its first page it begins where this says, and is other than what this says.
+                     baseline = CASE WHEN pages = 0 THEN excluded.baseline ELSE baseline END,
+                     whole = CASE WHEN cursor IS NULL THEN excluded.whole ELSE whole END,
+                     window_from = coalesce(window_from, excluded.window_from),
+                     window_to = coalesce(window_to, excluded.window_to),
+                     cursor_version = CASE WHEN cursor IS NULL THEN excluded.cursor_version ELSE cursor_version END,
+                     cursor = coalesce(cursor, excluded.cursor)
+                 WHERE state <> 'complete'",
+                params![
+                    run.0,
+                    stream,
+                    whole,
+                    now(),
+                    unfinished.map(|unfinished| &unfinished.cursor),
+                    cursor_version,
+                    unfinished.map(|unfinished| &unfinished.window_from),
+                    unfinished.map(|unfinished| &unfinished.window_to),
+                ],
+            )?;
+            transaction.query_row(
+                "SELECT state, cursor, pages FROM run_stream WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream],
+                |row| {
+                    Ok(StreamCheckpoint {
+                        state: StreamState::parse(&row.get::<_, String>(0)?),
+                        cursor: row.get(1)?,
+                        bookmark,
+                        pages: row.get::<_, i64>(2)?.unsigned_abs(),
+                    })
+                },
+            )
+        })
+    }
+
+    /// Forgets the checkpoint, the problems and what was seen of a stream, so that it starts over: from the beginning
+    /// where it is `whole`, else after its bookmark.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn forget_checkpoint(&mut self, run: RunId, stream: &str, whole: bool) -> Result<(), StoreError> {
+        self.write(|transaction| {
+            transaction.execute(
+                "UPDATE run_stream SET cursor = NULL, pages = 0, window_from = NULL, window_to = NULL, whole = ?3
+                 WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream, whole],
+            )?;
+            forget_pages(transaction, run, stream)
+        })
+    }
+
+    /// Takes back what the connector with this digest read of `stream` in `run`, and makes the stream be read again from
+    /// where it began. What it was the first to see is forgotten, what it saw again counts as not seen: unless the
+    /// reading again sees it, it is gone. Usages are what they were before the run. `false` where it read nothing that was
+    /// not taken back already.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn discard_pages(&mut self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
+        self.write(|transaction| {
+            let pages = transaction.execute(
+                "UPDATE run_page SET distrusted = 1 WHERE run_id = ?1 AND stream = ?2 AND NOT distrusted
+                     AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)",
+                params![run.0, stream, digest],
+            )?;
+            if pages == 0 {
+                return Ok(false);
+            }
+            forget_first_seen(transaction, run, stream, digest)?;
+            usage::restore(transaction, run, stream)?;
+            transaction.execute(
+                "UPDATE run_stream SET state = 'running', reason = NULL, permission = NULL, hint = NULL, ended_at = NULL,
+                     cursor = NULL, bookmark = NULL, window_from = NULL, window_to = NULL, total = NULL, pages = 0
+                 WHERE run_id = ?1 AND stream = ?2",
+                params![run.0, stream],
+            )?;
+            forget_pages(transaction, run, stream)?;
+            Ok(true)
+        })
+    }
+
+    /// Ends a stream that is not complete, and says why.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn end_stream(&mut self, run: RunId, incomplete: &IncompleteStream) -> Result<(), StoreError> {
+        let IncompleteStream { stream, state, reason, permission, hint } = incomplete;
+        let ended = self.reader().connection.execute(
+            "INSERT INTO run_stream (run_id, stream, state, reason, permission, hint, whole, started_at, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)
+             ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,
+                 permission = excluded.permission, hint = excluded.hint, ended_at = excluded.ended_at",
+            params![run.0, stream, state.word(), reason, permission, hint, now()],
+        );
+        ended.map(drop).map_err(|error| self.reader().sqlite(error))
+    }
+
+    /// Adds to what `stream` cost in `run`.
+    ///
+    /// # Errors
+    ///
+    /// When SQLite fails.
+    pub fn add_cost(&mut self, run: RunId, stream: &str, effort: StreamCost) -> Result<(), StoreError> {
+        let retries = i64::try_from(effort.retries).unwrap_or(i64::MAX);
+        let added = self.reader().connection.execute(
+            "UPDATE run_stream SET retries = retries + ?3, waited_seconds = waited_seconds + ?4
+             WHERE run_id = ?1 AND stream = ?2",
+            params![run.0, stream, retries, effort.waited.as_secs_f64()],
+        );
+        added.map(drop).map_err(|error| self.reader().sqlite(error))
+    }
+}
+
+/// Where the last run before `run` that read of a log stream stopped, unless it read it to its end, or `run` itself has
+/// begun to read: hours of a log are not read twice for an outage of minutes.
+fn unfinished(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    stream: &str,
+    cursor_version: u32,
+) -> rusqlite::Result<Option<Unfinished>> {
+    let begun: Option<bool> = transaction
+        .query_row(
+            "SELECT state <> 'skipped' OR cursor IS NOT NULL FROM run_stream WHERE run_id = ?1 AND stream = ?2",
+            params![run.0, stream],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if begun == Some(true) {
+        return Ok(None);
+    }
+    let last = transaction
+        .query_row(
+            "SELECT s.state <> 'complete' AND s.cursor_version = ?3, s.cursor, s.window_from, s.window_to
+             FROM run_stream s JOIN run r ON r.id = s.run_id
+             WHERE s.stream = ?2 AND s.run_id < ?1 AND NOT (s.state = 'skipped' AND s.cursor IS NULL)
+               AND r.integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+             ORDER BY s.run_id DESC LIMIT 1",
+            params![run.0, stream, cursor_version],
+            |row| Ok((row.get::<_, bool>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )
+        .optional()?;
+    Ok(last.and_then(|(fits, cursor, window_from, window_to)| {
+        let cursor: Option<String> = cursor;
+        cursor.filter(|_| fits).map(|cursor| Unfinished { cursor, window_from, window_to })
+    }))
+}
+
+/// Forgets what this connector was the first to see: it was never there, as far as anybody else knows. What another stream
+/// of the run saw as well stays, until the reading again says how it is.
+fn forget_first_seen(
+    transaction: &Transaction<'_>,
+    run: RunId,
+    stream: &str,
+    digest: &str,
+) -> rusqlite::Result<()> {
+    for object in [Object::Entity, Object::Relation] {
+        let table = object.word();
+        let others = seen(transaction, run, object, By::Others(stream))?;
+        let mut find = transaction.prepare_cached(&format!(
+            "SELECT id FROM {table} WHERE first_seen_run = ?1 AND stream = ?2
+             AND integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+             AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)"
+        ))?;
+        let found = find.query_map(params![run.0, stream, digest], |row| row.get(0))?;
+        let found: Vec<i64> = found.collect::<Result<_, _>>()?;
+        let mut forget = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?;
+        let mut forget_change = transaction
+            .prepare_cached("DELETE FROM change WHERE run_id = ?1 AND object = ?2 AND object_id = ?3")?;
+        for id in found.into_iter().filter(|id| !others.contains(id.unsigned_abs())) {
+            forget_change.execute(params![run.0, table, id])?;
+            forget.execute([id])?;
+        }
+    }
+    Ok(())
+}
+
+/// What is read again finds its problems again, and says itself what is there.
+fn forget_pages(transaction: &Transaction<'_>, run: RunId, stream: &str) -> rusqlite::Result<()> {
+    let key = params![run.0, stream];
+    transaction.execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", key)?;
+    transaction.execute(
+        "UPDATE run_page SET seen_entities = NULL, seen_relations = NULL WHERE run_id = ?1 AND stream = ?2",
+        key,
+    )?;
+    Ok(())
+}

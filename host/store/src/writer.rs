@@ -1,0 +1,91 @@
+//! Opens a store for writing: one run at a time.
+
+use std::fs::File;
+use std::path::Path;
+
+use rusqlite::{OpenFlags, Transaction, TransactionBehavior};
+
+use crate::schema;
+use crate::{Reader, StoreError};
+
+/// What SQLite keeps in memory of a store that is written to.
+const CACHE_KIB: i64 = 16 << 10;
+/// How long the write-ahead log grows, in pages of 4 KiB, before it is worked into the file: what several pages of objects
+/// change is written once.
+const WAL_PAGES: i64 = 8 << 10;
+
+/// A store, open for writing.
+pub struct Writer {
+    reader: Reader,
+    /// Held as long as the writer lives: of two runs at once, each would mark the other's objects as removed.
+    _lock: File,
+}
+
+impl Writer {
+    /// Opens the store at `path`, and makes it where there is none. Only its owner may read the file: it says who has access
+    /// to what.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] when the file can't be opened, is not a store of this release, or another run writes to it.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        let unopenable = |error| StoreError::Unopenable { path: path.to_owned(), error };
+        create_private(path).map_err(unopenable)?;
+        // Two names of one file are one store: the lock lies beside the file, and not beside its name.
+        let lock = path.canonicalize().and_then(|file| lock_file(&file)).map_err(unopenable)?;
+        if lock.try_lock().is_err() {
+            return Err(StoreError::Busy(path.to_owned()));
+        }
+        let reader = Reader::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        if reader.pragma("user_version")? == 0 && reader.is_empty()? {
+            reader.connection.execute_batch(&schema::script()).map_err(|error| reader.sqlite(error))?;
+        }
+        reader.require_schema()?;
+        // The write-ahead log lets others read while a run writes, and survives a kill at any point; `FULL` survives a
+        // power failure without losing a page that was reported as kept.
+        reader.set("journal_mode", "WAL")?;
+        reader.set("synchronous", "FULL")?;
+        // Keys come in no order, so that each page of objects is looked up all over the file.
+        reader.set("cache_size", -CACHE_KIB)?;
+        reader.set("wal_autocheckpoint", WAL_PAGES)?;
+        Ok(Self { reader, _lock: lock })
+    }
+
+    /// Reads what was written so far.
+    #[must_use]
+    pub fn reader(&self) -> &Reader {
+        &self.reader
+    }
+
+    /// Does all that `write` does, or nothing of it.
+    pub(crate) fn write<T>(
+        &mut self,
+        write: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let path = self.reader.path.clone();
+        let connection = &mut self.reader.connection;
+        let done = || -> rusqlite::Result<T> {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = write(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        };
+        done().map_err(|error| StoreError::Sqlite { path, error })
+    }
+}
+
+/// The file that is locked for the store at `path`. Beside it, because closing any handle of the store itself would
+/// drop the locks that SQLite has on it.
+fn lock_file(path: &Path) -> std::io::Result<File> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    create_private(&path.with_file_name(name))
+}
+
+/// A file that only its owner may read; empty, where there is none yet.
+fn create_private(path: &Path) -> std::io::Result<File> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}

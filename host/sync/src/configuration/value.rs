@@ -1,0 +1,141 @@
+//! Where the value of a setting comes from.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::seal::SealingKey;
+
+/// How a setting is written.
+pub(super) const HOW: &str =
+    "write a text, a number, `true` or `false`, `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
+
+/// How a secret is written.
+pub(super) const HOW_SECRET: &str =
+    "keep it in an environment variable or a file, and write `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
+
+/// The largest file a value is read from, in bytes.
+const LARGEST: u64 = 64 << 10;
+
+/// Where the value of a setting comes from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Value {
+    /// It stands in the configuration. Not for secrets.
+    Literal(String),
+    /// An environment variable.
+    Environment(String),
+    /// A file; one line break at its end is not part of the value.
+    File(PathBuf),
+    /// It stands in the configuration, encrypted.
+    Sealed(Sealed),
+}
+
+/// A value that is encrypted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Sealed {
+    text: String,
+    integration: String,
+    setting: String,
+    key_file: PathBuf,
+}
+
+/// Where the sealing key lies, from the folder of the configurations.
+pub const KEY_FILE: &str = "../data/seal.key";
+
+impl fmt::Debug for Value {
+    /// Without the literal, which is a secret in a configuration that is about to be refused.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => formatter.write_str("Literal(..)"),
+            Self::Environment(name) => write!(formatter, "Environment({name})"),
+            Self::File(path) => write!(formatter, "File({})", path.display()),
+            Self::Sealed(_) => formatter.write_str("Sealed(..)"),
+        }
+    }
+}
+
+impl Value {
+    /// The value of `setting` of `integration`; relative paths start from `folder`.
+    pub(super) fn parse(
+        value: toml::Value,
+        folder: &Path,
+        integration: &str,
+        setting: &str,
+    ) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => Ok(Self::Literal(text)),
+            toml::Value::Boolean(value) => Ok(Self::Literal(value.to_string())),
+            toml::Value::Integer(value) => Ok(Self::Literal(value.to_string())),
+            toml::Value::Table(table) => {
+                let mut entries = table.into_iter();
+                match (entries.next(), entries.next()) {
+                    (Some((key, toml::Value::String(name))), None) if key == "env" => {
+                        Ok(Self::Environment(name))
+                    }
+                    (Some((key, toml::Value::String(path))), None) if key == "file" => {
+                        Ok(Self::File(folder.join(path)))
+                    }
+                    (Some((key, toml::Value::String(text))), None) if key == "sealed" => {
+                        Ok(Self::Sealed(Sealed {
+                            text,
+                            integration: integration.to_owned(),
+                            setting: setting.to_owned(),
+                            key_file: folder.join(KEY_FILE),
+                        }))
+                    }
+                    _ => Err("is a table with other keys than one of `env`, `file` and `sealed`".to_owned()),
+                }
+            }
+            other => Err(format!("is of type {}, which no setting takes", other.type_str())),
+        }
+    }
+
+    /// Whether the value stands in the configuration itself.
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        matches!(self, Self::Literal(_))
+    }
+
+    /// The value.
+    ///
+    /// # Errors
+    ///
+    /// The end of a sentence that begins with the setting's name.
+    pub fn read(&self) -> Result<String, String> {
+        match self {
+            Self::Literal(text) => Ok(text.clone()),
+            Self::Environment(name) => match std::env::var(name) {
+                Ok(value) if value.is_empty() => {
+                    Err(format!("comes from the variable `{name}`, which is empty"))
+                }
+                Ok(value) => Ok(value),
+                Err(std::env::VarError::NotPresent) => {
+                    Err(format!("comes from the environment variable `{name}`, which is not set"))
+                }
+                Err(std::env::VarError::NotUnicode(_)) => {
+                    Err(format!("comes from the environment variable `{name}`, which is not text"))
+                }
+            },
+            Self::Sealed(Sealed { text, integration, setting, key_file }) => {
+                let opened = SealingKey::load(key_file).and_then(|key| key.open(integration, setting, text));
+                let opened = opened.map(|secret| secret.as_str().to_owned());
+                opened.map_err(|error| format!("can't be opened: {error}"))
+            }
+            Self::File(path) => {
+                let unreadable =
+                    |error| format!("comes from the file `{}`, which can't be read: {error}", path.display());
+                let size = std::fs::metadata(path).map_err(unreadable)?.len();
+                if size > LARGEST {
+                    return Err(format!("comes from the file `{}`, which is too large", path.display()));
+                }
+                let mut text = std::fs::read_to_string(path).map_err(unreadable)?;
+                if text.ends_with('\n') {
+                    text.pop();
+                    if text.ends_with('\r') {
+                        text.pop();
+                    }
+                }
+                Ok(text)
+            }
+        }
+    }
+}

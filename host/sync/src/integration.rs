@@ -1,0 +1,294 @@
+//! A connector with its settings and capabilities: ready to be called.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use connector_sandbox::capabilities::{
+    Answer, Budget, Capabilities, Egress, EgressError, HttpClient, HttpSetupError, WaitListener, ignore_waits,
+};
+use connector_sandbox::contract::api;
+use connector_sandbox::limits::Limits;
+use connector_sandbox::manifest::{Manifest, StreamSpec};
+use connector_sandbox::{BundledConnector, CallContext, Connector, Engine, Hint, LoadError, Source};
+
+use crate::CallError;
+use crate::configuration::{Configuration, ConfigurationError, ConnectorReference};
+use crate::probation::Probation;
+use crate::retry::RetryPolicy;
+
+/// A connector that knows whom to call and as whom.
+pub struct Integration {
+    /// Names it in the store, in logs and on screen.
+    pub name: String,
+    /// The connector.
+    pub connector: Connector,
+    /// The streams to read, in the manifest's order.
+    pub selected: Vec<StreamSpec>,
+    /// How long to try again.
+    pub retry: RetryPolicy,
+    /// Pages of one stream in one run.
+    pub pages: u64,
+    /// How long a run may take.
+    pub longest_run: Duration,
+    /// How long the store keeps runs and what they found, in days.
+    pub keep_days: u32,
+    /// Where its connector took over from another a short while ago.
+    pub probation: Option<Arc<Probation>>,
+    settings: Vec<api::Setting>,
+    capabilities: Capabilities,
+    limits: Limits,
+}
+
+/// An integration that can't be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// Its configuration is not usable.
+    #[error(transparent)]
+    Configuration(#[from] ConfigurationError),
+    /// Its connector is not.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its hosts are not.
+    #[error("`[network]` of `{integration}` can't be used: {error}")]
+    Egress {
+        /// The integration.
+        integration: String,
+        /// What is wrong.
+        error: EgressError,
+    },
+    /// Its HTTP client can't be set up.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
+    /// The authorities to trust can't be read.
+    #[error("could not read `ca-file` `{path}`: {error}")]
+    Authorities {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// A rate limit that does not exist is to be another.
+    #[error("{title} has no budget `{budget}`")]
+    UnknownBudget {
+        /// The connector's title.
+        title: String,
+        /// What was named.
+        budget: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// The configuration names a connector that is not bundled.
+    #[error("there is no bundled connector `{connector}`")]
+    UnknownConnector {
+        /// What was named.
+        connector: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// A stream that does not exist was asked for.
+    #[error("{title} has no stream `{stream}`")]
+    UnknownStream {
+        /// The connector's title.
+        title: String,
+        /// What was asked for.
+        stream: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+}
+
+impl Hint for SetupError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Configuration(error) => error.hint(),
+            Self::Load(error) => error.hint(),
+            Self::UnknownConnector { known, .. } => Some(format!(
+                "the bundled connectors are `{}`; a file is named by its path, which ends in `.wasm`",
+                known.join("`, `")
+            )),
+            Self::UnknownStream { known, .. } => Some(format!("its streams are `{}`", known.join("`, `"))),
+            Self::UnknownBudget { known, .. } => Some(format!("its budgets are `{}`", known.join("`, `"))),
+            Self::Egress { .. } | Self::Http(_) | Self::Authorities { .. } => None,
+        }
+    }
+}
+
+impl Integration {
+    /// Loads the connector and binds it to the settings.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] says which part of the configuration to change. Nothing was sent yet.
+    pub async fn open(
+        engine: &Engine,
+        configuration: &Configuration,
+        bundled: &[BundledConnector],
+    ) -> Result<Self, SetupError> {
+        let source = match &configuration.connector {
+            ConnectorReference::File(path) => Source::File(path.clone()),
+            ConnectorReference::Name(name) => {
+                let found = bundled.iter().find(|connector| connector.name == name);
+                Source::Bundled(*found.ok_or_else(|| SetupError::UnknownConnector {
+                    connector: name.clone(),
+                    known: bundled.iter().map(|connector| connector.name.to_owned()).collect(),
+                })?)
+            }
+        };
+        let connector = Connector::read_and_load(engine, source, &configuration.provenance).await?;
+        Self::bind(connector, configuration, None)
+    }
+
+    /// Binds a connector to the settings. What counts against a vendor's rate limit goes on counting where it takes
+    /// over from `predecessor`.
+    ///
+    /// # Errors
+    ///
+    /// [`SetupError`] says which part of the configuration does not fit this connector.
+    pub fn bind(
+        connector: Connector,
+        configuration: &Configuration,
+        predecessor: Option<&Self>,
+    ) -> Result<Self, SetupError> {
+        let manifest = connector.manifest();
+        let settings = configuration.settings(manifest)?;
+        let selected = select(manifest, configuration.streams.as_deref())?;
+
+        let value = |name: &str| {
+            let setting = settings.public.iter().find(|setting| setting.name == name);
+            setting.map(|setting| setting.value.as_str())
+        };
+        let egress = Egress::new(manifest, value, &configuration.connect_to)
+            .map_err(|error| SetupError::Egress { integration: configuration.name.clone(), error })?;
+        let ca_pem = match &configuration.ca_file {
+            Some(path) => Some(
+                std::fs::read(path).map_err(|error| SetupError::Authorities { path: path.clone(), error })?,
+            ),
+            None => None,
+        };
+        let http = HttpClient::new(egress, configuration.http, ca_pem.as_deref())?;
+        let known = |name: &&String| manifest.budgets.iter().any(|budget| budget.name == **name);
+        if let Some(name) = configuration.own_budgets.keys().find(|name| !known(name)) {
+            return Err(SetupError::UnknownBudget {
+                title: manifest.title.clone(),
+                budget: name.clone(),
+                known: manifest.budgets.iter().map(|budget| budget.name.clone()).collect(),
+            });
+        }
+        let budgets = manifest.budgets.iter().filter(|_| configuration.budgets).map(|budget| {
+            let own = configuration.own_budgets.get(&budget.name).copied();
+            let (requests, per_seconds) = own.unwrap_or((budget.requests, budget.per_seconds));
+            // The vendor counts from when requests arrive, and one may be faster than the one before.
+            let window =
+                Duration::from_secs(per_seconds.into()) + Duration::from_secs(per_seconds.into()) / 60;
+            let before = predecessor.and_then(|before| before.capabilities.budgets.get(&budget.name));
+            let same = before.filter(|before| before.is(requests, window)).cloned();
+            let budget_of = || Arc::new(Budget::new(requests, window));
+            (budget.name.clone(), same.unwrap_or_else(budget_of))
+        });
+        let budgets: BTreeMap<_, _> = budgets.collect();
+        let capabilities = Capabilities {
+            integration: configuration.name.clone(),
+            http,
+            secrets: Arc::new(settings.secrets),
+            budgets,
+            clock: None,
+        };
+        Ok(Self {
+            name: configuration.name.clone(),
+            selected,
+            retry: configuration.retry,
+            pages: configuration.pages,
+            longest_run: configuration.run,
+            keep_days: configuration.keep_days,
+            probation: None,
+            settings: settings.public,
+            capabilities,
+            limits: configuration.limits,
+            connector,
+        })
+    }
+
+    /// How long to try again in `stream`.
+    #[must_use]
+    pub fn retry_in(&self, stream: &StreamSpec) -> RetryPolicy {
+        let budgets = &self.manifest().budgets;
+        let budget = stream.budget.as_ref().and_then(|name| budgets.iter().find(|one| one.name == *name));
+        self.retry.within(budget)
+    }
+
+    /// The hosts it may reach.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.capabilities.http.egress().hosts().map(|(host, _)| host)
+    }
+
+    /// Stops the clock that the connector sees, for tests of what it signs.
+    pub fn stop_clock(&mut self, at: SystemTime) {
+        self.capabilities.clock = Some(at);
+    }
+
+    /// Answers the connector's requests from memory, under the same policy.
+    pub fn answer_from_memory(&mut self, answer: Arc<Answer>) {
+        self.capabilities.http = self.capabilities.http.clone().answer_from_memory(answer);
+    }
+
+    /// What the connector says of itself.
+    #[must_use]
+    pub fn manifest(&self) -> &Manifest {
+        self.connector.manifest()
+    }
+
+    /// Tries the settings, once.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] when the vendor or the connector refuses altogether.
+    pub async fn check(&self, requests: &Arc<AtomicU64>) -> Result<api::Report, CallError> {
+        // The report covers all streams, so it counts against the budget that most of them share.
+        let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
+        let capabilities = self.capabilities.for_call("check", budget, requests, &ignore_waits()).await;
+        let context = CallContext { limits: self.limits, capabilities };
+        let checked = self.connector.check(context, &self.settings).await;
+        // It may have asked once for each other one, as for a permission; it does not wait for its turn there.
+        for (_, other) in self.capabilities.budgets.iter().filter(|(name, _)| budget != Some(name.as_str())) {
+            other.note();
+        }
+        checked?.map_err(CallError::Connector)
+    }
+
+    /// Reads one page, once. `account` is what [`Self::check`] said it is connected to. Tells `waiting` how long the vendor's rate limit makes it wait before.
+    ///
+    /// # Errors
+    ///
+    /// [`CallError`] when there is no page.
+    pub async fn read(
+        &self,
+        stream: &StreamSpec,
+        account: Option<&str>,
+        position: &api::Position,
+        requests: &Arc<AtomicU64>,
+        waiting: &WaitListener,
+    ) -> Result<api::Page, CallError> {
+        let capabilities =
+            self.capabilities.for_call(&stream.name, stream.budget.as_deref(), requests, waiting).await;
+        let context = CallContext { limits: self.limits, capabilities };
+        let page = self.connector.read(context, &self.settings, account, &stream.name, position).await?;
+        page.map_err(CallError::Connector)
+    }
+}
+
+/// The streams called `names`, in the manifest's order.
+fn select(manifest: &Manifest, names: Option<&[String]>) -> Result<Vec<StreamSpec>, SetupError> {
+    let Some(names) = names else { return Ok(manifest.streams.clone()) };
+    if let Some(stream) = names.iter().find(|name| manifest.stream(name).is_none()) {
+        return Err(SetupError::UnknownStream {
+            title: manifest.title.clone(),
+            stream: stream.clone(),
+            known: manifest.streams.iter().map(|stream| stream.name.clone()).collect(),
+        });
+    }
+    let selected = manifest.streams.iter().filter(|stream| names.contains(&stream.name));
+    Ok(selected.cloned().collect())
+}

@@ -1,0 +1,462 @@
+//! One stream, from its checkpoint to its end.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use connector_sandbox::capabilities::WaitListener;
+use connector_sandbox::contract::api::{self, ErrorKind, Page, Position, Progress};
+use connector_sandbox::contract::types::Relation;
+use connector_sandbox::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
+use connector_sandbox::text::plain;
+use connector_sandbox::{Digest, Hint};
+use connector_store::{PageReader, RunId, StreamCost, StreamState, normal};
+use parking_lot::Mutex;
+use tokio_util::sync::CancellationToken;
+
+use crate::active::{ActiveIntegration, AfterFault};
+use crate::event::{Event, Observer};
+use crate::integration::Integration;
+use crate::keeper::Keeper;
+use crate::retry;
+use crate::summary::{StreamOutcome, StreamSummary, StreamWindow};
+use crate::{CallError, SyncError};
+
+/// The longest cursor or bookmark, in bytes; see the contract.
+const LONGEST_CURSOR: usize = 4096;
+/// How long a page in flight is waited for when the run is stopped.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// Reads one stream.
+pub(crate) struct StreamReader {
+    /// Who reads the next page.
+    pub(crate) serving: Arc<ActiveIntegration>,
+    /// Who read the last one.
+    pub(crate) integration: Arc<Integration>,
+    pub(crate) stop: CancellationToken,
+    pub(crate) waits: Arc<Waits>,
+    pub(crate) store: Keeper,
+    pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) requests: Arc<AtomicU64>,
+    pub(crate) run: RunId,
+    /// What `check` said it is connected to.
+    pub(crate) account: Option<String>,
+    pub(crate) spec: StreamSpec,
+}
+
+/// How a stream waits: for the vendor's rate limit, or before it tries again.
+#[derive(Default)]
+pub(crate) struct Waits {
+    /// Until when.
+    until: Mutex<Option<Instant>>,
+    /// What the stream cost so far, beside its pages.
+    cost: Mutex<StreamCost>,
+}
+
+impl Waits {
+    /// Nothing is on its way for so long.
+    fn begin(&self, duration: Duration) {
+        self.cost.lock().waited += duration;
+        *self.until.lock() = Instant::now().checked_add(duration);
+    }
+}
+
+/// Where a walk is, and where it can start over.
+struct Walk {
+    position: Position,
+    /// Where it began.
+    start: Position,
+    /// Where to start over when a cursor is refused: after the bookmark, then at the beginning. Each once, because a
+    /// cursor that never lasts would send us round for ever.
+    restarts: Vec<Position>,
+    cursors: CursorsSeen,
+}
+
+impl Walk {
+    fn new(cursor: Option<String>, bookmark: Option<String>) -> Self {
+        let start = bookmark.map_or(Position::Beginning, Position::After);
+        let restarts = vec![Position::Beginning, start.clone()];
+        let position = cursor.map_or_else(|| start.clone(), Position::At);
+        Self { position, start, restarts, cursors: CursorsSeen::default() }
+    }
+
+    /// Starts over where it first began.
+    fn begin_again(&mut self) {
+        let restarts = vec![Position::Beginning, self.start.clone()];
+        (self.position, self.restarts) = (self.start.clone(), restarts);
+        self.cursors = CursorsSeen::default();
+    }
+
+    /// Starts over after a cursor was refused; `false` where that was tried.
+    fn restart(&mut self) -> bool {
+        if matches!(self.position, Position::After(_)) || self.start == Position::Beginning {
+            self.restarts.truncate(1);
+        }
+        let Some(restart) = self.restarts.pop() else { return false };
+        self.position = restart;
+        self.cursors = CursorsSeen::default();
+        true
+    }
+}
+
+impl StreamReader {
+    /// Reads to the end, or to what ends it early. An error ends the whole run.
+    pub(crate) async fn read(mut self) -> Result<StreamSummary, SyncError> {
+        let summary = self.walk().await;
+        let (run, name) = (self.run, self.spec.name.clone());
+        let cost = std::mem::take(&mut *self.waits.cost.lock());
+        self.store.with(move |store| store.add_cost(run, &name, cost)).await?;
+        summary
+    }
+
+    async fn walk(&mut self) -> Result<StreamSummary, SyncError> {
+        self.observer.event(Event::StreamStarted { stream: &self.spec });
+        let (run, name) = (self.run, self.spec.name.clone());
+        let checkpoint = {
+            let (incremental, cursors) = (self.spec.incremental, self.spec.cursor_version);
+            self.store.with(move |store| store.begin_stream(run, &name, incremental, cursors)).await?
+        };
+        let mut summary = StreamSummary::new(&self.spec, StreamOutcome::Complete);
+        summary.pages = checkpoint.pages;
+        if checkpoint.state == StreamState::Complete {
+            return Ok(summary);
+        }
+        let mut walk = Walk::new(checkpoint.cursor, checkpoint.bookmark);
+        // The next page, where it was asked for while the last one was kept.
+        let mut ahead: Option<Result<Page, CallError>> = None;
+        loop {
+            if self.stop.is_cancelled() && ahead.is_none() {
+                return Ok(stopped(summary));
+            }
+            // What was read ahead is its reader's, unless that was rolled back meanwhile.
+            if ahead.is_none() || self.is_rolled_back() {
+                ahead = None;
+                match self.take_over(&walk.position).await? {
+                    Trust::Kept => {}
+                    Trust::Lost => {
+                        walk.begin_again();
+                        self.start_over(
+                            &walk,
+                            &mut summary,
+                            "a connector that was rolled back read a part of it",
+                        )
+                        .await?;
+                    }
+                    Trust::Nobody => {
+                        let reason =
+                            "its connector was rolled back, and the one before does not have it".to_owned();
+                        let outcome = StreamOutcome::Incomplete { reason, hint: None };
+                        return self.end_with(summary, outcome).await;
+                    }
+                }
+            }
+            let page = match ahead.take() {
+                Some(page) => page,
+                None => match self.page_unless_stopped(&walk.position).await {
+                    Some(page) => page,
+                    None => return Ok(stopped(summary)),
+                },
+            };
+            let broken = match page {
+                Ok(page) => {
+                    match self.examine(&page).and_then(|()| walk.cursors.advance(&walk.position, &page)) {
+                        Ok(()) => {
+                            let next = match &page.progress {
+                                Progress::More(cursor) => Position::At(cursor.clone()),
+                                Progress::Done(_) => {
+                                    self.keep(page, &mut summary).await?;
+                                    return Ok(summary);
+                                }
+                            };
+                            let (kept, read) =
+                                tokio::join!(self.keep(page, &mut summary), self.read_ahead(&next));
+                            kept?;
+                            (walk.position, ahead) = (next, read);
+                            None
+                        }
+                        // It quotes the connector, which may say as much as it likes.
+                        Err(reason) => Some(plain(&format!("the connector broke the contract: {reason}"))),
+                    }
+                }
+                Err(CallError::Connector(error)) if error.kind == ErrorKind::InvalidPosition => {
+                    if !walk.restart() {
+                        return self.end(summary, CallError::Connector(error)).await;
+                    }
+                    self.start_over(&walk, &mut summary, &error.message).await?;
+                    None
+                }
+                Err(CallError::Fault(fault)) if fault.is_the_connectors() => {
+                    if self.serving.fault(&self.integration, &fault.to_string()) == AfterFault::Final {
+                        return self.end(summary, fault.into()).await;
+                    }
+                    None
+                }
+                Err(_) if self.stop.is_cancelled() => return Ok(stopped(summary)),
+                Err(error) => return self.end(summary, error).await,
+            };
+            if let Some(reason) = broken
+                && self.serving.fault(&self.integration, &reason) == AfterFault::Final
+            {
+                let hint = Some("this is a bug in the connector: report it to its author".to_owned());
+                return self.end_with(summary, StreamOutcome::Incomplete { reason, hint }).await;
+            }
+            if let Some(outcome) = self.endless(&summary) {
+                return self.end_with(summary, outcome).await;
+            }
+        }
+    }
+
+    /// Lets the connector that serves now read the next page, if there is no cursor yet or it takes that of the last one.
+    /// Else that one finishes the stream, unless it was rolled back: then what it read of this stream is not to be
+    /// trusted either.
+    async fn take_over(&mut self, position: &Position) -> Result<Trust, SyncError> {
+        let current = self.serving.current();
+        if Arc::ptr_eq(&current, &self.integration) {
+            return Ok(Trust::Kept);
+        }
+        let digest = self.integration.connector.digest();
+        let failed = self.is_rolled_back();
+        let spec = current.manifest().stream(&self.spec.name).cloned();
+        let no_cursor = failed || !matches!(position, Position::At(_));
+        let Some(spec) = spec.filter(|spec| no_cursor || spec.cursor_version == self.spec.cursor_version)
+        else {
+            return Ok(if failed { Trust::Nobody } else { Trust::Kept });
+        };
+        let before = std::mem::replace(&mut self.integration, current);
+        self.spec = spec;
+        if digest == self.integration.connector.digest() {
+            return Ok(Trust::Kept);
+        }
+        tracing::info!(
+            integration = before.name,
+            stream = self.spec.name,
+            "{:#} takes over from {digest:#}",
+            self.integration.connector.digest()
+        );
+        let (run, name, digest) = (self.run, self.spec.name.clone(), digest.to_string());
+        let read = failed && self.store.with(move |store| store.discard_pages(run, &name, &digest)).await?;
+        Ok(if read { Trust::Lost } else { Trust::Kept })
+    }
+
+    /// Forgets the checkpoint, so that the walk starts over.
+    async fn start_over(
+        &self,
+        walk: &Walk,
+        summary: &mut StreamSummary,
+        reason: &str,
+    ) -> Result<(), SyncError> {
+        summary.pages = 0;
+        tracing::warn!(stream = self.spec.name, "starting over: {}", plain(reason));
+        let (run, name) = (self.run, self.spec.name.clone());
+        let whole = matches!(walk.position, Position::Beginning);
+        Ok(self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?)
+    }
+
+    /// Keeps a page.
+    async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<(), SyncError> {
+        let objects = page.entities.len() + page.usages.len() + page.problems.len();
+        let total = page.total;
+        summary.window = page.window.map(StreamWindow::new).or(summary.window);
+        let manifest = self.integration.manifest();
+        let reader = PageReader {
+            connector: manifest.name.clone(),
+            version: manifest.version.clone(),
+            digest: self.integration.connector.digest().to_string(),
+            cursor_version: self.spec.cursor_version,
+        };
+        let (run, name) = (self.run, self.spec.name.clone());
+        self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
+        summary.pages += 1;
+        summary.total = total.or(summary.total);
+        self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
+        Ok(())
+    }
+
+    /// Whether who read the last page was rolled back.
+    fn is_rolled_back(&self) -> bool {
+        self.serving.rolled_back().contains(&self.integration.connector.digest())
+    }
+
+    /// The next page, while the last one is kept; `None` where somebody else is to read it, or nobody.
+    async fn read_ahead(&self, position: &Position) -> Option<Result<Page, CallError>> {
+        if self.stop.is_cancelled() || !Arc::ptr_eq(&self.serving.current(), &self.integration) {
+            return None;
+        }
+        self.page_unless_stopped(position).await
+    }
+
+    /// A page; `None` where the run is stopped before it comes.
+    async fn page_unless_stopped(&self, position: &Position) -> Option<Result<Page, CallError>> {
+        tokio::select! {
+            page = self.page(position) => Some(page),
+            () = self.drained() => None,
+        }
+    }
+
+    /// How a stream ends that has more pages than it may have.
+    fn endless(&self, summary: &StreamSummary) -> Option<StreamOutcome> {
+        let most = self.integration.pages;
+        (summary.pages >= most).then(|| StreamOutcome::Incomplete {
+            reason: format!("it has more than the limit of {most} pages (`pages`)"),
+            hint: Some(
+                "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector goes on without \
+                 end: report it to its author"
+                    .to_owned(),
+            ),
+        })
+    }
+
+    /// Waits until the run is stopped, and then a little for the page in flight, if one is.
+    async fn drained(&self) {
+        self.stop.cancelled().await;
+        let waits_until = *self.waits.until.lock();
+        if waits_until.is_none_or(|until| until <= Instant::now()) {
+            tokio::time::sleep(DRAIN).await;
+        }
+    }
+
+    /// One page, asked for until there is an answer.
+    async fn page(&self, position: &Position) -> Result<Page, CallError> {
+        let throttled: WaitListener = {
+            let (waits, observer) = (Arc::clone(&self.waits), Arc::clone(&self.observer));
+            let stream = self.spec.name.clone();
+            Arc::new(move |duration| {
+                waits.begin(duration);
+                observer.event(Event::Throttled { stream: &stream, duration });
+            })
+        };
+        retry::until_answered(
+            self.integration.retry_in(&self.spec),
+            |wait| {
+                self.waits.cost.lock().retries += 1;
+                self.waits.begin(wait.duration);
+                self.observer.event(Event::Waiting { stream: &self.spec.name, wait });
+            },
+            || {
+                let account = self.account.as_deref();
+                self.integration.read(&self.spec, account, position, &self.requests, &throttled)
+            },
+        )
+        .await
+    }
+
+    /// What a page must keep to, so that a later stream, run or reader can rely on it.
+    fn examine(&self, page: &Page) -> Result<(), String> {
+        for entity in &page.entities {
+            let (source_type, name) = (&entity.source_type, &entity.name);
+            let entity_type = entity_type_word(normal::entity_type(&entity.normal));
+            match self.spec.entities.iter().find(|spec| spec.source_type == *source_type) {
+                None => return Err(format!("it yields `{source_type}`, which this stream does not declare")),
+                Some(spec) if spec.entity_type != entity_type => {
+                    return Err(format!("it yields `{source_type}` as {entity_type}"));
+                }
+                Some(_) => {}
+            }
+            if entity.source_id.trim().is_empty() || name.trim().is_empty() {
+                return Err(format!("it yields a `{source_type}` without a key or a name"));
+            }
+        }
+        let mut ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
+        if let Some(end) = ends.find(|end| end.source_id.trim().is_empty()) {
+            return Err(format!("it relates a `{}` without a key", end.source_type));
+        }
+        for relation in &page.relations {
+            let Relation { parent, privilege, child, .. } = relation;
+            let declared = self.spec.relations.iter().any(|spec| {
+                spec.parent == parent.source_type
+                    && spec.child == child.source_type
+                    && (spec.privilege == *privilege || spec.privilege == ANY_PRIVILEGE)
+            });
+            if !declared {
+                let (parent, child) = (&parent.source_type, &child.source_type);
+                return Err(format!(
+                    "it relates `{parent}` `{privilege}` `{child}`, which this stream does not declare"
+                ));
+            }
+        }
+        if !page.usages.is_empty() && !self.spec.usages {
+            return Err("it yields usages, which this stream does not declare".to_owned());
+        }
+        let text = match &page.progress {
+            Progress::More(cursor) => Some(cursor),
+            Progress::Done(bookmark) => bookmark.as_ref(),
+        };
+        if text.is_some_and(|text| text.len() > LONGEST_CURSOR) {
+            return Err(format!("its cursor is longer than {LONGEST_CURSOR} bytes"));
+        }
+        Ok(())
+    }
+
+    async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
+        // The next stream would fail in the same way.
+        let ends_all =
+            matches!(error.kind(), Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)));
+        let outcome = match refused(&error).filter(|_| summary.pages == 0) {
+            Some(refused) => StreamOutcome::skipped(refused),
+            None => StreamOutcome::Incomplete { reason: error.to_string(), hint: error.hint() },
+        };
+        if let CallError::Connector(error) = &error
+            && let Some(detail) = &error.detail
+        {
+            tracing::debug!(stream = self.spec.name, "{}", plain(detail));
+        }
+        let summary = self.end_with(summary, outcome).await?;
+        if ends_all { Err(error.into()) } else { Ok(summary) }
+    }
+
+    async fn end_with(
+        &self,
+        mut summary: StreamSummary,
+        outcome: StreamOutcome,
+    ) -> Result<StreamSummary, SyncError> {
+        summary.outcome = outcome;
+        if let Some(incomplete) = summary.incomplete() {
+            let run = self.run;
+            self.store.with(move |store| store.end_stream(run, &incomplete)).await?;
+        }
+        Ok(summary)
+    }
+}
+
+/// What the vendor does not let anybody with these credentials read.
+fn refused(error: &CallError) -> Option<&api::Error> {
+    match error {
+        CallError::Connector(error) => {
+            matches!(error.kind, ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition).then_some(error)
+        }
+        CallError::Fault(_) => None,
+    }
+}
+
+/// Whether what a connector read of a stream before another took over may stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    Kept,
+    Lost,
+    /// Its connector was rolled back, and nobody else has the stream.
+    Nobody,
+}
+
+fn stopped(mut summary: StreamSummary) -> StreamSummary {
+    summary.outcome = StreamOutcome::Stopped;
+    summary
+}
+
+/// The cursors of a walk, by their digests: one that comes back would lead round for ever.
+#[derive(Default)]
+struct CursorsSeen(HashSet<Digest>);
+
+impl CursorsSeen {
+    fn advance(&mut self, position: &Position, page: &Page) -> Result<(), String> {
+        if let Position::At(cursor) = position {
+            self.0.insert(Digest::of(cursor.as_bytes()));
+        }
+        match &page.progress {
+            Progress::More(next) if self.0.contains(&Digest::of(next.as_bytes())) => {
+                Err("its cursor does not advance: it was there before".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+}
