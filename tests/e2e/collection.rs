@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use duo_simulator::tenant::{Kind, Tenant};
-use duo_simulator::{Capabilities, Fault, TenantOptions};
+use duo_simulator::{Fault, Grant, TenantOptions};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -28,12 +28,8 @@ const STREAMS: [&str; 13] = [
 ];
 
 /// All grants that reading needs.
-const ALL: [Capabilities; 4] = [
-    Capabilities::ResourceRead,
-    Capabilities::AdministratorsRead,
-    Capabilities::ReadLog,
-    Capabilities::ReadInformation,
-];
+const ALL: [Grant; 4] =
+    [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadLog, Grant::ReadInformation];
 
 fn objects(tenant: &Tenant, kind: Kind) -> Vec<Value> {
     (0..tenant.count(kind)).map(|index| tenant.object(kind, index).unwrap()).collect()
@@ -176,21 +172,21 @@ async fn one_query_says_who_can_reach_an_application_and_through_what() {
 }
 
 /// What may be read with which grants.
-fn readable(grants: &[Capabilities]) -> BTreeSet<&'static str> {
+fn readable(grants: &[Grant]) -> BTreeSet<&'static str> {
     let needs = |stream: &str| match stream {
-        "administrators" | "administrative-units" => Capabilities::AdministratorsRead,
-        "account" => Capabilities::ReadInformation,
-        "application-usage" => Capabilities::ReadLog,
-        _ => Capabilities::ResourceRead,
+        "administrators" | "administrative-units" => Grant::AdministratorsRead,
+        "account" => Grant::ReadInformation,
+        "application-usage" => Grant::ReadLog,
+        _ => Grant::ResourceRead,
     };
     STREAMS.into_iter().filter(|stream| grants.contains(&needs(stream))).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_each_grant_taken_away_in_turn_the_rest_is_read_and_nothing_forbidden_looks_empty() {
-    let mut cases: Vec<Vec<Capabilities>> =
+    let mut cases: Vec<Vec<Grant>> =
         ALL.iter().map(|gone| ALL.into_iter().filter(|grant| grant != gone).collect()).collect();
-    cases.extend([ALL.to_vec(), vec![Capabilities::ResourceRead], vec![]]);
+    cases.extend([ALL.to_vec(), vec![Grant::ResourceRead], vec![]]);
     for grants in cases {
         let setup = Setup::new(TenantOptions { events: Some(100), ..tenant(30) }).await;
         setup.sync(0);
@@ -198,8 +194,7 @@ async fn with_each_grant_taken_away_in_turn_the_rest_is_read_and_nothing_forbidd
         setup.simulator.set_grants(grants.iter().copied().collect());
         let readable = readable(&grants);
         // Only what is optional may be missing in a whole run.
-        let whole = grants.contains(&Capabilities::ResourceRead)
-            && grants.contains(&Capabilities::AdministratorsRead);
+        let whole = grants.contains(&Grant::ResourceRead) && grants.contains(&Grant::AdministratorsRead);
         let code = if whole { 0 } else { 3 };
 
         let check = setup.with_config("check", &["--json"]);
@@ -217,7 +212,7 @@ async fn with_each_grant_taken_away_in_turn_the_rest_is_read_and_nothing_forbidd
         }
         for stream in summary["streams"].as_array().unwrap() {
             if stream["state"] == "skipped" {
-                assert!(stream["hint"].as_str().unwrap().contains("*Capabilities "), "{stream}");
+                assert!(stream["hint"].as_str().unwrap().contains("*Grant "), "{stream}");
             }
         }
         // Nothing that could not be seen is gone, nor has the account another key where its id can't be read.
@@ -236,7 +231,7 @@ async fn applications_that_need_their_own_grant_name_both_candidates() {
     let stream = row(&summary["streams"], "stream", "applications");
     assert_eq!(stream["state"], "skipped");
     let hint = stream["hint"].as_str().unwrap();
-    assert!(hint.contains("*Capabilities resource - Read* or *Capabilities applications*"), "{hint}");
+    assert!(hint.contains("*Grant resource - Read* or *Grant applications*"), "{hint}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -266,7 +261,7 @@ async fn a_permission_that_is_withdrawn_in_mid_walk_ends_the_stream_and_keeps_wh
         (Some("incomplete"), Some(1)),
         "{stream}"
     );
-    assert!(stream["hint"].as_str().unwrap().contains("*Capabilities resource - Read*"), "{stream}");
+    assert!(stream["hint"].as_str().unwrap().contains("*Grant resource - Read*"), "{stream}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

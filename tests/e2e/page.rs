@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use duo_simulator::{Capabilities, Fault};
+use duo_simulator::{Fault, Grant};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -130,7 +130,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
 
     connect(&browser, &setup, &secret).await;
     browser.wait_for("Everything that is not optional can be read").await;
-    assert!(browser.text().await.contains("Capabilities administrators - Read"));
+    assert!(browser.text().await.contains("Grant administrators - Read"));
     browser.press("Next").await;
     browser.fill("interval", "every now and then").await;
     browser.press("Save").await;
@@ -217,8 +217,7 @@ async fn everything_works_without_scripts() {
 
 /// Takes the log's grant away: at two requests a minute, a second run would wait.
 fn without_log(setup: &Setup) {
-    let grants =
-        [Capabilities::ResourceRead, Capabilities::AdministratorsRead, Capabilities::ReadInformation];
+    let grants = [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadInformation];
     setup.simulator.set_grants(grants.into_iter().collect());
 }
 
@@ -235,11 +234,9 @@ fn runs(setup: &Setup) -> i64 {
 async fn a_missing_grant_is_told_with_what_it_costs() {
     let setup = Setup::new(tenant(30)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
-    setup.simulator.set_grants(
-        [Capabilities::ResourceRead, Capabilities::ReadLog, Capabilities::ReadInformation]
-            .into_iter()
-            .collect(),
-    );
+    setup
+        .simulator
+        .set_grants([Grant::ResourceRead, Grant::ReadLog, Grant::ReadInformation].into_iter().collect());
     let page = Page::serve(&setup);
     let Some(browser) = Browser::start().await else { return };
     page.sign_in(&browser).await;
@@ -249,7 +246,7 @@ async fn a_missing_grant_is_told_with_what_it_costs() {
     assert!(browser.text().await.contains("permission missing"));
     browser.press("Next").await;
     browser.press("Save").await;
-    browser.wait_for("Capabilities administrators - Read is missing: 2 object types not read").await;
+    browser.wait_for("Grant administrators - Read is missing: 2 object types not read").await;
     // It is still told after a start.
     page.served.wait_for_the_end("duo");
     let message = page.served.integration("duo")["status_message"].clone();

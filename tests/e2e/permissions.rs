@@ -1,6 +1,6 @@
 //! A permission that is missing is told as such, and never as "empty".
 
-use duo_simulator::{Capabilities, TenantOptions};
+use duo_simulator::{Grant, TenantOptions};
 
 use crate::harness::{Setup, row, tenant};
 
@@ -11,11 +11,11 @@ async fn check_shows_a_row_for_each_stream() {
     assert_eq!(ended.code, 0, "{ended:?}");
     let report = ended.json();
     for (stream, permission) in [
-        ("users", "Capabilities resource - Read"),
-        ("applications", "Capabilities resource - Read"),
-        ("administrators", "Capabilities administrators - Read"),
-        ("account", "Capabilities read information"),
-        ("application-usage", "Capabilities read log"),
+        ("users", "Grant resource - Read"),
+        ("applications", "Grant resource - Read"),
+        ("administrators", "Grant administrators - Read"),
+        ("account", "Grant read information"),
+        ("application-usage", "Grant read log"),
     ] {
         let row = row(&report["streams"], "stream", stream);
         assert_eq!(row["access"], "readable");
@@ -24,19 +24,19 @@ async fn check_shows_a_row_for_each_stream() {
     assert_eq!(setup.simulator.requests(), 7, "{:?}", setup.simulator.recorded());
     assert!(!setup.path("duo.db").exists(), "check keeps nothing");
     let text = setup.with_config("check", &[]).stdout;
-    assert!(text.contains("Capabilities resource - Read") && text.contains("readable"), "{text}");
+    assert!(text.contains("Grant resource - Read") && text.contains("readable"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_permission_is_named_and_nothing_is_marked_as_gone() {
     let setup = Setup::new(tenant(20)).await;
     setup.sync(0);
-    setup.simulator.set_grants([Capabilities::ReadInformation].into());
+    setup.simulator.set_grants([Grant::ReadInformation].into());
 
     let check = setup.with_config("check", &[]);
     assert_eq!(check.code, 3, "{check:?}");
     assert!(check.stdout.contains("permission missing"), "{check:?}");
-    assert!(check.stdout.contains("Capabilities resource - Read"), "{check:?}");
+    assert!(check.stdout.contains("Grant resource - Read"), "{check:?}");
 
     let summary = setup.sync(3);
     for stream in ["users", "groups"] {
@@ -47,7 +47,7 @@ async fn a_missing_permission_is_named_and_nothing_is_marked_as_gone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_only_optional_streams_need_is_not_needed() {
-    let grants = [Capabilities::ResourceRead, Capabilities::AdministratorsRead].into();
+    let grants = [Grant::ResourceRead, Grant::AdministratorsRead].into();
     let setup = Setup::new(TenantOptions { grants, ..tenant(20) }).await;
     setup.sync(0);
 }

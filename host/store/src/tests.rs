@@ -240,7 +240,7 @@ fn problems_are_counted_and_listed() {
 }
 
 /// Changes after `run`: kind, name, fields.
-fn changes(store: &Reader, run: RunId) -> Vec<(String, String, Vec<String>)> {
+fn changes(store: &Writer, run: RunId) -> Vec<(String, String, Vec<String>)> {
     let mut changes = Vec::new();
     store
         .reader()

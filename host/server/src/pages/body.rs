@@ -16,7 +16,7 @@ const BODY: Duration = Duration::from_secs(30);
 pub(crate) const LARGEST_BODY: usize = 256 << 10;
 
 /// Reads the body of a request before anything is done with it.
-pub(super) async fn with_body(request: Request, next: Next) -> Response {
+pub(crate) async fn with_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let too_large =
         || PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "the form or document is too large, or broke off");

@@ -1,5 +1,7 @@
 //! The file: what is refused, who may read it, who writes.
 
+use connector_sandbox::Hint as _;
+
 use super::*;
 
 #[test]

@@ -3,14 +3,14 @@
 use super::*;
 
 /// Runs that began and ended so long ago.
-fn age(store: &Reader, runs: &str) {
+fn age(store: &Writer, runs: &str) {
     let age = format!(
         "UPDATE run SET started_at = '2020-01-01T00:00:00.000Z', finished_at = '2020-01-01T00:01:00.000Z' WHERE {runs}"
     );
     store.reader().connection.execute(&age, []).unwrap();
 }
 
-fn count(store: &Reader, what: &str) -> i64 {
+fn count(store: &Writer, what: &str) -> i64 {
     store
         .reader()
         .connection
@@ -18,7 +18,7 @@ fn count(store: &Reader, what: &str) -> i64 {
         .unwrap()
 }
 
-fn dangles(store: &Reader) -> bool {
+fn dangles(store: &Writer) -> bool {
     store.reader().connection.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap()
 }
 

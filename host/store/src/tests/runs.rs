@@ -1,5 +1,7 @@
 //! Which runs are gone on with, and how they end.
 
+use std::time::Duration;
+
 use super::*;
 
 #[test]
@@ -59,16 +61,16 @@ fn a_run_is_shown_with_what_it_cost_and_how_its_streams_ended() {
     assert_eq!((row.requests, row.retries, row.waited_seconds), (7, 3, 1.5));
     assert_eq!(row.outcome, Some(RunOutcome::Partial));
     let streams: Vec<_> =
-        row.streams.iter().map(|one| (one.stream.as_str(), one.state.as_str(), one.pages)).collect();
+        row.streams.iter().map(|one| (one.stream.as_str(), one.state.word(), one.pages)).collect();
     assert_eq!(streams, [("groups", "incomplete", 1), ("phones", "skipped", 0)]);
     assert!(store.reader().runs(Some("other"), 10).unwrap().is_empty());
 }
 
 /// Each run with its outcome, and how its streams ended and why.
-fn ended(store: &Reader) -> Vec<String> {
+fn ended(store: &Writer) -> Vec<String> {
     let rows = store.reader().runs(None, 10).unwrap().into_iter();
     let text = |run: RunRow| {
-        let streams = run.streams.into_iter().map(|one| format!(" {} {:?}", one.state, one.reason));
+        let streams = run.streams.into_iter().map(|one| format!(" {} {:?}", one.state.word(), one.reason));
         format!("{} {:?}{}", run.run, run.outcome, streams.collect::<String>())
     };
     rows.map(text).collect()
@@ -165,7 +167,7 @@ fn changes_of_an_interrupted_run_are_told_with_those_of_the_run_after_it() {
     let second = store.begin_run(&start()).unwrap().id;
     store.begin_stream(second, "groups", true, 1).unwrap();
     store.commit_page(second, "groups", &page(vec![group("1", "ONE")], more("a")), &reader()).unwrap();
-    let finished = |store: &Reader| {
+    let finished = |store: &Writer| {
         let mut finished = Vec::new();
         let each = |row: ChangeRow| {
             finished.push((row.run, row.run_finished_at.is_some()));
@@ -174,7 +176,7 @@ fn changes_of_an_interrupted_run_are_told_with_those_of_the_run_after_it() {
         store.reader().changes(store.reader().before_latest(None).unwrap(), Some("acme"), each).unwrap();
         finished
     };
-    assert_eq!(finished(&store), [(second.0, false)], "it may find more");
+    assert_eq!(finished(&store), [(second, false)], "it may find more");
     // Nobody goes on with it.
     let third = store.begin_run(&RunStart { scope: "all", ..start() }).unwrap().id;
     store.begin_stream(third, "groups", true, 1).unwrap();
@@ -183,7 +185,7 @@ fn changes_of_an_interrupted_run_are_told_with_those_of_the_run_after_it() {
         .unwrap();
     store.finish_run(third, RunOutcome::Complete).unwrap();
     assert_eq!(store.reader().before_latest(None).unwrap(), first);
-    assert_eq!(finished(&store), [(second.0, true), (third.0, true)]);
+    assert_eq!(finished(&store), [(second, true), (third, true)]);
     let fourth = store.begin_run(&start()).unwrap().id;
     assert_eq!(store.reader().before_latest(Some("acme")).unwrap(), third);
     assert_eq!(store.reader().before_latest(Some("other")).unwrap(), RunId(0));

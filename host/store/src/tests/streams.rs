@@ -1,5 +1,7 @@
 //! Where a stream begins, is gone on with, and starts over.
 
+use connector_sandbox::Hint as _;
+
 use super::*;
 
 #[test]

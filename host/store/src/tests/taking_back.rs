@@ -43,7 +43,7 @@ fn log_page(usages: Vec<Usage>, progress: Progress) -> Page {
 }
 
 /// The usages of the store: of what, as it was called at the last attempt.
-fn usages(store: &Reader) -> Vec<(String, Option<String>, Option<String>)> {
+fn usages(store: &Writer) -> Vec<(String, Option<String>, Option<String>)> {
     let mut found = Vec::new();
     store
         .reader()
