@@ -360,7 +360,7 @@ async fn hostile_names_stay_names_in_every_view() {
         url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>()
     ));
     views.extend(
-        ["users-without-mfa", "users-in-bypass", "shared-phones", "bypass-codes-without-expiry"]
+        ["users-without-mfa", "users-in-bypass", "shared-authenticators", "bypass-codes-without-expiry"]
             .map(|rule| format!("/integrations/duo/insights/{rule}")),
     );
     views.push("/insights".to_owned());
@@ -398,7 +398,7 @@ async fn hostile_names_stay_names_in_every_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
+async fn nobody_comes_in_without_the_token_or_from_another_site() {
     let setup = Setup::new(tenant(10)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
@@ -414,9 +414,12 @@ async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
             "{path}"
         );
     }
-    for path in
-        ["/api/v1/status", "/api/v1/integrations/duo/entities?type=user", "/api/v1/openapi.json", "/metrics"]
-    {
+    for path in [
+        "/api/v1/status",
+        "/api/v1/integrations/duo/entities?source_type=user",
+        "/api/v1/openapi.json",
+        "/metrics",
+    ] {
         assert_eq!(get(path).send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
         assert!(get(path).bearer_auth(&page.token).send().await.unwrap().status().is_success(), "{path}");
     }
@@ -462,7 +465,7 @@ async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
     assert_eq!(
         sign_in(&page.token).await.unwrap().status(),
         StatusCode::SEE_OTHER,
-        "ignore_waits keeps its owner out"
+        "wrong tokens do not lock its owner out"
     );
     // Another token ends all sessions.
     let token = page.served.run(&["token"]).stdout;
@@ -502,7 +505,7 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
         page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("is taken by another integration"), "{text}");
 
-    // A name is no path: what ignore_waits installed is not run.
+    // A name is no path: a file that was not installed is not run.
     let lies = setup.path("planted.wasm");
     std::fs::copy(crate::served::variant(&setup.path(""), "0.3.0", "works", 1), &lies).unwrap();
     for name in [lies.with_extension("").to_str().unwrap(), "../planted", "/etc/passwd", "none"] {

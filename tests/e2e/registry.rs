@@ -157,7 +157,7 @@ async fn what_a_rolled_back_connector_invented_does_not_stay_also_after_a_restar
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
     let distrusted: (String, i64) = store
         .query_row(
-            "SELECT digest, distrusted_pages FROM run_connector WHERE run_id = 2 AND stream = 'users'
+            "SELECT digest, distrusted_pages FROM run_connector WHERE run = 2 AND stream = 'users'
              AND distrusted_pages > 0",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),

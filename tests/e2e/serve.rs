@@ -101,7 +101,7 @@ async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_daemon_a_folder_and_ignore_waits_else_may_talk_to_it() {
+async fn one_daemon_a_folder_and_nobody_else_may_talk_to_it() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new(tenant(10)).await;
     let before = setup.run(&["status"]);
@@ -114,7 +114,7 @@ async fn one_daemon_a_folder_and_ignore_waits_else_may_talk_to_it() {
     }
     let second = setup.run(&["serve"]);
     assert_eq!(second.code, 1);
-    assert!(second.stderr.contains("another `serve` is at work"), "{second:?}");
+    assert!(second.stderr.contains("another `serve` uses"), "{second:?}");
     assert!(served.run(&["status"]).stdout.contains("No integration"));
 }
 

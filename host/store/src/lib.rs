@@ -38,7 +38,7 @@ pub use page::PageReader;
 pub use query::{Cell, QueryParams};
 pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
 pub use reader::Reader;
-pub use run::{RunId, RunOutcome, RunStart, StartedRun};
+pub use run::{RunId, RunOutcome, RunStart, StartedRun, Yields};
 pub use stream::{IncompleteStream, StreamCheckpoint, StreamCost, StreamState};
 pub use writer::Writer;
 

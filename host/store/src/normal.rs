@@ -128,6 +128,7 @@ fn connection_fields(connection: &Connection) -> Value {
         "status": status(connection.status),
         "vendor_status": connection.vendor_status,
         "mfa_state": mfa_state(connection.mfa_state),
+        "is_privileged": connection.is_privileged,
         "created": optional_time(connection.created),
     })
 }

@@ -48,24 +48,30 @@ impl Reader {
         Ok(counted.first().copied().unwrap_or_default().unsigned_abs())
     }
 
-    /// Whether it is known which objects of a source type are there: there are some, or each stream that yields them was
-    /// complete in the last run that ended by itself. Of one integration, or of each.
+    /// Whether it is known which objects of an entity type fulfil `condition`, an SQL expression over the columns of the
+    /// view `entities`: there is one, or each stream that yields the entity type was complete in the last run that ended
+    /// by itself. Of one integration, or of each.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn knows(&self, integration: Option<&str>, source_type: &str) -> Result<bool, StoreError> {
-        let known = self.connection.query_row(
+    pub fn knows(
+        &self,
+        integration: Option<&str>,
+        entity_type: &str,
+        condition: &'static str,
+    ) -> Result<bool, StoreError> {
+        let query = format!(
             "SELECT count(*) > 0 AND count(*) = total(
                  EXISTS (
-                     SELECT 1 FROM entity e
-                     WHERE e.integration_id = i.id AND e.source_type = ?2 AND e.gone_run IS NULL
+                     SELECT 1 FROM entity
+                     WHERE integration_id = i.id AND entity_type = ?2 AND gone_run IS NULL AND ({condition})
                  )
                  OR (
-                     EXISTS (SELECT 1 FROM stream_type t WHERE t.integration_id = i.id AND t.source_type = ?2)
+                     EXISTS (SELECT 1 FROM stream_type t WHERE t.integration_id = i.id AND t.entity_type = ?2)
                      AND NOT EXISTS (
                          SELECT 1 FROM stream_type t
-                         WHERE t.integration_id = i.id AND t.source_type = ?2 AND NOT EXISTS (
+                         WHERE t.integration_id = i.id AND t.entity_type = ?2 AND NOT EXISTS (
                              SELECT 1 FROM run_stream s
                              WHERE s.stream = t.stream AND s.state = 'complete' AND s.run_id = (
                                  SELECT max(r.id) FROM run r
@@ -75,10 +81,9 @@ impl Reader {
                      )
                  )
              )
-             FROM integration i WHERE ?1 IS NULL OR i.name = ?1",
-            params![integration, source_type],
-            |row| row.get(0),
+             FROM integration i WHERE ?1 IS NULL OR i.name = ?1"
         );
+        let known = self.connection.query_row(&query, params![integration, entity_type], |row| row.get(0));
         known.map_err(|error| self.sqlite(error))
     }
 

@@ -64,8 +64,19 @@ pub struct RunStart<'a> {
     pub tenant: &'a str,
     /// The selected streams. Only a run with the same ones goes on with an interrupted one.
     pub scope: &'a str,
-    /// All streams of the connector, selected or not, with each source type that they yield.
-    pub yields: &'a [(&'a str, &'a str)],
+    /// What each stream of the connector yields, selected or not.
+    pub yields: &'a [Yields<'a>],
+}
+
+/// A source type that a stream yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Yields<'a> {
+    /// The stream.
+    pub stream: &'a str,
+    /// `identity`, `connection` or `resource`.
+    pub entity_type: &'a str,
+    /// The source type.
+    pub source_type: &'a str,
 }
 
 /// An interrupted run that read nothing for so many hours is not gone on with: what it has seen may be gone by now.
@@ -130,10 +141,11 @@ impl Writer {
                 params![id, start.version, start.digest, start.account],
             )?;
             transaction.execute("DELETE FROM stream_type WHERE integration_id = ?1", [integration])?;
-            for (stream, source_type) in start.yields {
+            for Yields { stream, entity_type, source_type } in start.yields {
                 transaction.execute(
-                    "INSERT OR IGNORE INTO stream_type (integration_id, source_type, stream) VALUES (?1, ?2, ?3)",
-                    params![integration, source_type, stream],
+                    "INSERT OR IGNORE INTO stream_type (integration_id, entity_type, source_type, stream)
+                     VALUES (?1, ?2, ?3, ?4)",
+                    params![integration, entity_type, source_type, stream],
                 )?;
             }
             Ok(StartedRun { id: RunId(id), resumed: interrupted.is_some() })

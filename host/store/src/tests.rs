@@ -49,7 +49,10 @@ fn start() -> RunStart<'static> {
         account: None,
         tenant: "api.example.com",
         scope: "groups",
-        yields: &[("groups", "group"), ("applications", "application")],
+        yields: &[
+            Yields { stream: "groups", entity_type: "connection", source_type: "group" },
+            Yields { stream: "applications", entity_type: "resource", source_type: "application" },
+        ],
     }
 }
 
@@ -64,6 +67,7 @@ fn group(id: &str, name: &str) -> Entity {
             status: Status::Active,
             vendor_status: Some("Active".to_owned()),
             mfa_state: None,
+            is_privileged: None,
             created: None,
         }),
         attributes: vec![],

@@ -38,6 +38,8 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 
 /// The largest page elsewhere; undocumented here. Duo may serve less.
 const LIMIT: u32 = 500;
+/// The role that may do everything.
+const OWNER: &str = "Owner";
 
 pub(super) static STREAM: Stream = Stream {
     name: "administrators",
@@ -82,6 +84,10 @@ pub(super) static STREAM: Stream = Stream {
             title: "Admin roles",
             fields: &[
                 ("kind", "always `role`"),
+                (
+                    "is_privileged",
+                    "true for `Owner`, false for the other roles of Duo's own; not known for custom roles",
+                ),
                 ("description", "what Duo's own roles may do, from its documentation"),
                 ("status", "always active"),
             ],
@@ -269,6 +275,8 @@ fn role_entity(role: &str) -> crate::contract::Entity {
         status: Status::Active,
         vendor_status: None,
         mfa_state: None,
+        // An Owner may do everything, which no other role of Duo's may. What custom roles may do is not told.
+        is_privileged: description.map(|_| role == OWNER),
         created: None,
     };
     let mut attributes = Attributes::default();

@@ -92,6 +92,7 @@ impl Object for Group {
             status,
             vendor_status,
             mfa_state,
+            is_privileged: None,
             // Duo does not say.
             created: None,
         };

@@ -155,6 +155,7 @@ impl Object for Unit {
             status: Status::Active,
             vendor_status: None,
             mfa_state: None,
+            is_privileged: None,
             created: None,
         };
         page.entities.push(entity(

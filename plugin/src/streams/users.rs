@@ -149,6 +149,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
             status: Status::Active,
             vendor_status: None,
             mfa_state: None,
+            is_privileged: None,
             created: None,
         };
         let everyone = NormalForm::Connection(everyone);

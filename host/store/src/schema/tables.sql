@@ -201,9 +201,10 @@ CREATE UNIQUE INDEX problem_run
     ON problem (run_id, stream, coalesce(source_id, ''), coalesce(field, ''), message);
 
 -- Which streams yield which source types, selected or not, by the manifest of the connector that began the last run. Where
--- one of them was not read, that there is nothing of a type means nothing.
+-- one of them was not read, an empty list of objects means nothing.
 CREATE TABLE stream_type (
     integration_id INTEGER NOT NULL REFERENCES integration,
+    entity_type    TEXT NOT NULL,
     source_type    TEXT NOT NULL,
     stream         TEXT NOT NULL,
     PRIMARY KEY (integration_id, source_type, stream)
