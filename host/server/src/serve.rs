@@ -98,12 +98,6 @@ pub async fn serve(
     let (_watcher, mut changed) = watch(&[folders.integrations(), folders.connectors()])?;
     tracing::info!("serving `{}`", folders.root().display());
     supervisor.read_integrations(false).await;
-    let socket = folders.socket();
-    let control = control::listen(&supervisor, &socket).map_err(|error| ServeError::File {
-        what: "listen at",
-        path: socket.clone(),
-        error,
-    })?;
     let pages = match pages {
         Some(options) => {
             let (task, url) = pages::listen(&supervisor, options, &folders.token(), stop.clone()).await?;
@@ -112,6 +106,13 @@ pub async fn serve(
         }
         None => None,
     };
+    // The last one: whoever is answered here may rely on the rest.
+    let socket = folders.socket();
+    let control = control::listen(&supervisor, &socket).map_err(|error| ServeError::File {
+        what: "listen at",
+        path: socket.clone(),
+        error,
+    })?;
     let mut next = Some(false);
     loop {
         // What takes its time, a candidate's `check` for one, does not keep the program from ending.

@@ -6,7 +6,8 @@
 //!
 //! # Layout
 //!
-//! - [`Writer`]: `run` and `stream` begin and end, `page` keeps a page (with `usage` and `seen`), `change` records what
+//! - [`Writer`]: `run` and `stream` begin and end, `page` keeps a page (`page_writer` its objects,
+//!   `usage` its usages, `seen` and `removed` what is no longer there), `change` records what
 //!   changed, `retention` deletes old runs
 //! - [`Reader`]: `read` and `history` read what is there and what changed, `browse` pages through objects, `query` asks in
 //!   SQL over the views
@@ -19,9 +20,11 @@ mod error;
 mod history;
 pub mod normal;
 mod page;
+mod page_writer;
 mod query;
 mod read;
 mod reader;
+mod removed;
 mod retention;
 mod run;
 mod schema;

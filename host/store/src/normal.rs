@@ -19,6 +19,14 @@ pub fn time(seconds: Timestamp) -> Value {
     }
 }
 
+/// The same as text, which sorts by time.
+pub(crate) fn time_text(seconds: Timestamp) -> String {
+    match time(seconds) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
 fn optional_time(seconds: Option<Timestamp>) -> Value {
     seconds.map_or(Value::Null, time)
 }

@@ -3,8 +3,8 @@
 use rusqlite::{Transaction, params};
 
 use crate::RunId;
-use crate::normal;
-use crate::page::{PageWriter, time};
+use crate::normal::{self, time_text};
+use crate::page_writer::PageWriter;
 use connector_sandbox::contract::types::Usage;
 
 impl PageWriter<'_> {
@@ -58,8 +58,8 @@ impl PageWriter<'_> {
                 usage.resource.source_id,
                 identity.map_or("", |identity| identity.source_type.as_str()),
                 identity.map_or("", |identity| identity.source_id.as_str()),
-                usage.last_success.map(time),
-                attempt.map(|attempt| time(attempt.at)),
+                usage.last_success.map(time_text),
+                attempt.map(|attempt| time_text(attempt.at)),
                 attempt.map(|attempt| normal::attempt_result(attempt.result)),
                 attempt.and_then(|attempt| attempt.vendor_result.as_deref()),
                 self.stream,

@@ -25,9 +25,9 @@ use crate::contract::{
     Connection, ConnectionKind, EntityType, Error, Identity, IdentityKind, MfaState, NormalForm, Page,
     Position, Progress, Status,
 };
-use crate::family::{ADMINISTRATORS, GRANT_ADMINISTRATORS_READ};
 use crate::lenient::{Field, List, Record};
 use crate::paging::offset::Cursor;
+use crate::permission_group::{GRANT_ADMINISTRATORS_READ, PermissionGroup, first_of};
 
 /// The source type of an administrator.
 pub(super) const ADMINISTRATOR: &str = "administrator";
@@ -40,6 +40,13 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 const LIMIT: u32 = 500;
 /// The role that may do everything.
 const OWNER: &str = "Owner";
+
+/// Administrators and their roles.
+pub(crate) static ADMINISTRATORS: PermissionGroup = PermissionGroup {
+    permissions: GRANT_ADMINISTRATORS_READ,
+    edition_of: None,
+    probe: |client| first_of(client, &ENDPOINT),
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "administrators",
@@ -129,7 +136,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &ADMINISTRATORS,
+    permission_group: &ADMINISTRATORS,
     read: |client, position| {
         let account = account::key(client)?;
         read_list::<Administrator>(&client.connected_to(&account), &ENDPOINT, LIMIT, position)
@@ -247,7 +254,7 @@ fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page:
     let mut fields = Fields { key, problems: &mut page.problems };
     let credentials = fields.take("webauthncredentials", list).unwrap_or_default();
     for (index, credential) in credentials.into_iter().enumerate() {
-        if let Field::Is(Record(Credential { webauthnkey: Field::Is(key), .. })) = &credential {
+        if let Field::Value(Record(Credential { webauthnkey: Field::Value(key), .. })) = &credential {
             keys.push(key.clone());
         }
         let place = format_args!("`webauthncredentials[{index}]` of administrator `{key}`");
@@ -326,8 +333,8 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
         let mut page = Vec::new();
         for element in elements(client, &ENDPOINT, reply.response)? {
             let (key, email) = match element {
-                Field::Is(Record(Address { admin_id, email })) => (admin_id.ok(), email.ok()),
-                Field::Absent | Field::Wrong(_) => (None, None),
+                Field::Value(Record(Address { admin_id, email })) => (admin_id.ok(), email.ok()),
+                Field::Missing | Field::Malformed(_) => (None, None),
             };
             if let (Some(key), Some(email)) = (&key, email) {
                 keys.insert(email.trim().to_lowercase(), key.clone());
