@@ -19,6 +19,14 @@ pub fn time(seconds: Timestamp) -> Value {
     }
 }
 
+/// A time as text, as the store has it: text that sorts by time.
+pub(crate) fn time_text(seconds: Timestamp) -> String {
+    match time(seconds) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
 fn optional_time(seconds: Option<Timestamp>) -> Value {
     seconds.map_or(Value::Null, time)
 }

@@ -180,6 +180,10 @@ mod tests {
                  INSERT INTO run (id, integration_id, started_at, scope, connector_version, connector_digest)
                  VALUES (1, 1, '', '', '', '');
                  INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');
+                 INSERT INTO stream VALUES (1, 1, 's');
+                 INSERT INTO kind VALUES (1, 1, 'connection', 'group'), (2, 1, 'resource', 'application');
+                 INSERT INTO privilege VALUES (1, 'access', 1, 2);
+                 INSERT INTO entity (id, kind_id, source_id) VALUES (1, 2, 'vpn');
                  PRAGMA synchronous = OFF;",
             )
             .unwrap();
@@ -188,18 +192,16 @@ mod tests {
         std::thread::scope(|scope| {
             let over = &over;
             scope.spawn(move || {
-                for id in 0..100_000 {
+                for id in 2..100_000 {
                     let both = "BEGIN;
-                         INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal,
-                             attributes, stream, connector_id, first_seen_run, search)
-                         VALUES (1, 'connection', 'group', ID, 'g', '{}', '{}', 's', 1, 1, '');
-                         INSERT INTO relation (integration_id, parent_entity_type, parent_source_type,
-                             parent_source_id, privilege, child_entity_type, child_source_type, child_source_id,
-                             privilege_value, attributes, stream, connector_id, first_seen_run, search)
-                         VALUES (1, 'connection', 'group', ID, 'access', 'resource', 'application', 'vpn', 1, '{}', 's',
-                             1, 1);
+                         INSERT INTO entity (id, kind_id, source_id, name, normal, attributes, stream_id, connector_id,
+                             first_seen_run, search)
+                         VALUES (ID, 1, 'ID', 'g', '{}', '{}', 1, 1, 1, '');
+                         INSERT INTO relation (parent_id, privilege_id, child_id, privilege_value, attributes, stream_id,
+                             connector_id, first_seen_run)
+                         VALUES (ID, 1, 1, 1, '{}', 1, 1, 1);
                          COMMIT;";
-                    writer.execute_batch(&both.replace("ID", &format!("'{id}'"))).unwrap();
+                    writer.execute_batch(&both.replace("ID", &id.to_string())).unwrap();
                     if over.load(Ordering::Relaxed) {
                         break;
                     }

@@ -25,17 +25,29 @@ impl Filled {
                 "INSERT INTO integration VALUES (1, 'acme', 'acme', 'Acme', 'api.example.com');
                  INSERT INTO run (id, integration_id, started_at, finished_at, scope, connector_version, connector_digest)
                  VALUES (1, 1, '2026-11-24T11:00:00Z', '2026-11-24T11:01:00Z', '', '1.0.0', '00');
-                 INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');",
+                 INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');
+                 INSERT INTO stream VALUES (1, 1, 's');",
             )
             .unwrap();
         Self { folder, connection }
     }
 
+    /// The number of an entity, which gets a row without values where it has none.
+    fn number(&self, entity_type: &str, source_type: &str, id: &str) -> i64 {
+        let kind = "INSERT OR IGNORE INTO kind (integration_id, entity_type, source_type) VALUES (1, ?1, ?2)";
+        self.connection.execute(kind, [entity_type, source_type]).unwrap();
+        let entity = "INSERT INTO entity (kind_id, source_id)
+                      SELECT id, ?3 FROM kind WHERE entity_type = ?1 AND source_type = ?2
+                      ON CONFLICT DO UPDATE SET source_id = source_id RETURNING id";
+        self.connection.query_row(entity, [entity_type, source_type, id], |row| row.get("id")).unwrap()
+    }
+
     fn entity(&self, entity_type: &str, source_type: &str, id: &str, normal: Value) -> &Self {
-        let query = "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
-                                         stream, connector_id, first_seen_run, search)
-                     VALUES (1, ?1, ?2, ?3, ?3, ?4, '{}', 's', 1, 1, '')";
-        self.connection.execute(query, params![entity_type, source_type, id, normal.to_string()]).unwrap();
+        let number = self.number(entity_type, source_type, id);
+        let query = "UPDATE entity SET name = source_id, normal = ?2, attributes = '{}', stream_id = 1, connector_id = 1,
+                         first_seen_run = 1, search = ''
+                     WHERE id = ?1";
+        self.connection.execute(query, params![number, normal.to_string()]).unwrap();
         self
     }
 
@@ -48,21 +60,19 @@ impl Filled {
     }
 
     fn relation(&self, parent: [&str; 3], privilege: &str, child: [&str; 3], grants: bool) -> &Self {
-        let query = "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
-                         privilege, child_entity_type, child_source_type, child_source_id, privilege_value, attributes,
-                         stream, connector_id, first_seen_run)
-                     VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}', 's', 1, 1)";
-        let values = params![
-            parent[0],
-            parent[1],
-            parent[2],
-            privilege,
-            child[0],
-            child[1],
-            child[2],
-            i32::from(grants)
-        ];
-        self.connection.execute(query, values).unwrap();
+        let ends =
+            [parent, child].map(|[entity_type, source_type, id]| self.number(entity_type, source_type, id));
+        let kinds = "INSERT OR IGNORE INTO privilege (name, parent_kind_id, child_kind_id)
+                     SELECT ?1, parent.kind_id, child.kind_id FROM entity parent, entity child
+                     WHERE parent.id = ?2 AND child.id = ?3";
+        self.connection.execute(kinds, params![privilege, ends[0], ends[1]]).unwrap();
+        let query = "INSERT INTO relation (parent_id, privilege_id, child_id, privilege_value, attributes, stream_id,
+                                           connector_id, first_seen_run)
+                     SELECT parent.id, p.id, child.id, ?4, '{}', 1, 1, 1
+                     FROM entity parent, entity child, privilege p
+                     WHERE parent.id = ?2 AND child.id = ?3 AND p.name = ?1 AND p.parent_kind_id = parent.kind_id
+                       AND p.child_kind_id = child.kind_id";
+        self.connection.execute(query, params![privilege, ends[0], ends[1], i32::from(grants)]).unwrap();
         self
     }
 
@@ -243,10 +253,9 @@ fn applications() {
         .execute_batch(&format!(
             "INSERT INTO run_stream (run_id, stream, state, started_at, whole, window_from, window_to)
              VALUES (1, 'log', 'complete', '{NOW}', 1, '{LONG_AGO}', '{NOW}');
-             INSERT INTO usage (integration_id, resource_source_type, resource_source_id, identity_source_type,
-                                identity_source_id, last_success, last_attempt, stream, last_seen_run)
-             VALUES (1, 'application', 'open', '', '', '{LATELY}', '{LATELY}', 'log', 1),
-                    (1, 'application', 'closed', '', '', NULL, '{LATELY}', 'log', 1)"
+             INSERT INTO usage (resource_id, identity_id, last_success, last_attempt, stream_id, last_seen_run)
+             SELECT id, 0, iif(source_id = 'open', '{LATELY}', NULL), '{LATELY}', 1, 1 FROM entity
+             WHERE source_id IN ('open', 'closed')"
         ))
         .unwrap();
     store.expect("unused-applications", &["closed", "denied"]);
