@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use duo_simulator::{Fault, TenantOptions};
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, row, tenant};
+use crate::harness::{Setup, contents, row, tenant};
 
 /// Source ids of one type.
 fn ids(entities: &[Value], source_type: &str) -> BTreeSet<String> {
@@ -121,7 +121,7 @@ async fn both_signature_versions_read_the_same() {
         setup.reconfigure("[settings]\n", &format!("{streams}\n[settings]\n"));
         setup.reconfigure("[settings]\n", &format!("[settings]\nsignature = \"{signature}\"\n"));
         setup.sync(0);
-        exports.push(setup.export());
+        exports.push(contents(&setup, "duo.db"));
     }
     assert_eq!(exports[0], exports[1]);
     assert_eq!(exports[0], exports[2]);
@@ -170,7 +170,7 @@ async fn what_changed_is_told_and_a_limit_can_be_another() {
     setup.sync(0);
     let changes = setup.run(&["changes", "--store", "duo.db", "--json"]).stdout;
     let changes: Vec<Value> = changes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of_users: Vec<_> = changes.iter().filter(|change| change["type"] == "user").collect();
+    let of_users: Vec<_> = changes.iter().filter(|change| change["source_type"] == "user").collect();
     let kinds: BTreeSet<_> = of_users.iter().map(|change| change["kind"].as_str().unwrap()).collect();
     assert_eq!((of_users.len(), kinds), (2, BTreeSet::from(["changed", "removed"])), "{of_users:?}");
     let renamed = of_users.iter().find(|change| change["kind"] == "changed").unwrap();

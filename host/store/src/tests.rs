@@ -1,4 +1,5 @@
 mod cost;
+mod crash_images;
 mod files;
 mod owners;
 mod plans;

@@ -254,3 +254,22 @@ CREATE TABLE run_reader (
     last_page_at     TEXT NOT NULL,
     PRIMARY KEY (run_id, stream, connector_id)
 ) STRICT, WITHOUT ROWID;
+
+-- What SQLite's planner assumes: rows of an index, and rows for each value of its first column, of the first two, and so on.
+-- The same in each store, so that a query has the same plan in each: a few kinds, streams and privileges with many objects.
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('integration', 'sqlite_autoindex_integration_1', '1 1'),
+    ('kind', 'sqlite_autoindex_kind_1', '20 1 1 1'),
+    ('stream', 'sqlite_autoindex_stream_1', '20 1 1'),
+    ('privilege', 'sqlite_autoindex_privilege_1', '40 4 2 1'),
+    ('privilege', 'privilege_parent', '40 4'),
+    ('privilege', 'privilege_child', '40 4'),
+    ('entity', 'sqlite_autoindex_entity_1', '300000 30000 1'),
+    ('entity', 'entity_stream', '300000 30000 20000 20000 20000'),
+    ('entity', 'entity_browse', '300000 30000 2 1 1 1 1'),
+    ('entity', 'entity_state', '300000 30000 30000 10000 5000 5000 5000 5000 10 1 1 1'),
+    ('relation', 'sqlite_autoindex_relation_1', '600000 4 2 1'),
+    ('relation', 'relation_child', '600000 30000 20 1 1 1'),
+    ('relation', 'relation_stream', '600000 60000 50000 50000 50000'),
+    ('usage', 'sqlite_autoindex_usage_1', '100000 500 1');

@@ -14,11 +14,11 @@
 -- Every present entity. `normal` and `attributes` are JSON objects.
 CREATE VIEW entities AS
     SELECT i.name AS integration, k.entity_type, k.source_type, e.source_id, e.name,
-           e.normal, e.attributes, s.name AS stream, e.first_seen_run AS first_run
+           e.normal, e.attributes, (SELECT s.name FROM stream s WHERE s.id = e.stream_id) AS stream,
+           e.first_seen_run AS first_run
     FROM kind k
     JOIN integration i ON i.id = k.integration_id
     JOIN entity e ON e.kind_id = k.id
-    JOIN stream s ON s.id = e.stream_id
     WHERE e.stream_id IS NOT NULL AND e.gone_run IS NULL;
 
 -- Who is or has what. `privilege_value` is 1 where it grants, 0 where it denies.
@@ -29,7 +29,8 @@ CREATE VIEW relations AS
            p.name AS privilege, r.privilege_value,
            child_kind.entity_type AS child_entity_type, child_kind.source_type AS child_source_type,
            child.source_id AS child_source_id,
-           r.attributes, s.name AS stream, r.first_seen_run AS first_run
+           r.attributes, (SELECT s.name FROM stream s WHERE s.id = r.stream_id) AS stream,
+           r.first_seen_run AS first_run
     FROM privilege p
     JOIN kind parent_kind ON parent_kind.id = p.parent_kind_id
     JOIN kind child_kind ON child_kind.id = p.child_kind_id
@@ -38,7 +39,6 @@ CREATE VIEW relations AS
     -- The kind is that of the privilege: saying so lets a key find the entity.
     JOIN entity parent ON parent.id = r.parent_id AND parent.kind_id = p.parent_kind_id
     JOIN entity child ON child.id = r.child_id AND child.kind_id = p.child_kind_id
-    JOIN stream s ON s.id = r.stream_id
     WHERE r.gone_run IS NULL;
 
 -- The last use of each resource: by one identity, or by any where `identity_source_id` is null.
@@ -138,7 +138,8 @@ CREATE VIEW resource AS
 
 -- Who reaches which application, and through what: a row for each path. An application is a resource whose kind is
 -- `application`. `through` is the group or another connection; null where the access is direct. `can_sign_in` is 0 where
--- the identity or the connection is disabled, locked or about to be deleted.
+-- the identity or the connection is disabled, locked or about to be deleted. One select for each, so that SQLite starts from
+-- whichever key is asked for.
 CREATE VIEW application_access AS
     SELECT i.name AS integration,
            application_kind.source_type AS application_source_type, application.source_id AS application_source_id,
@@ -154,34 +155,44 @@ CREATE VIEW application_access AS
            identity.normal ->> 'status' = 'active'
                AND coalesce(through.normal ->> 'status', 'active') = 'active' AS can_sign_in,
            usage.last_success AS last_success
-    FROM (
-        SELECT access.child_id AS application_id, membership.parent_id AS identity_id, access.parent_id AS through_id
-        FROM privilege grants
-        JOIN relation access ON access.privilege_id = grants.id AND access.privilege_value AND access.gone_run IS NULL
-        JOIN privilege member ON member.name = 'member' AND member.child_kind_id = grants.parent_kind_id
-        JOIN relation membership ON membership.privilege_id = member.id AND membership.child_id = access.parent_id
-            AND membership.privilege_value AND membership.gone_run IS NULL
-        WHERE grants.name = 'access'
-          AND grants.parent_kind_id IN (SELECT id FROM kind WHERE entity_type = 'connection')
-        UNION ALL
-        SELECT access.child_id, access.parent_id, NULL
-        FROM privilege grants
-        JOIN relation access ON access.privilege_id = grants.id AND access.privilege_value AND access.gone_run IS NULL
-        WHERE grants.name = 'access'
-    ) path
-    JOIN entity application ON application.id = path.application_id
+    FROM kind application_kind
+    JOIN integration i ON i.id = application_kind.integration_id
+    JOIN entity application ON application.kind_id = application_kind.id
         AND application.stream_id IS NOT NULL AND application.gone_run IS NULL
         AND application.normal ->> 'kind' = 'application'
-    JOIN kind application_kind ON application_kind.id = application.kind_id AND application_kind.entity_type = 'resource'
-    JOIN integration i ON i.id = application_kind.integration_id
-    JOIN entity identity ON identity.id = path.identity_id
-        AND identity.stream_id IS NOT NULL AND identity.gone_run IS NULL
-    JOIN kind identity_kind ON identity_kind.id = identity.kind_id AND identity_kind.entity_type = 'identity'
-    LEFT JOIN entity through ON through.id = path.through_id
-    LEFT JOIN kind through_kind ON through_kind.id = through.kind_id
-    LEFT JOIN usage ON usage.resource_id = path.application_id AND usage.identity_id = path.identity_id
+    JOIN privilege grants ON grants.child_kind_id = application.kind_id AND grants.name = 'access'
+    JOIN relation access ON access.privilege_id = grants.id AND access.child_id = application.id
+        AND access.privilege_value AND access.gone_run IS NULL
+    JOIN kind through_kind ON through_kind.id = grants.parent_kind_id AND through_kind.entity_type = 'connection'
     -- A connection that was removed gives no access; one that was never read may exist.
-    WHERE through.gone_run IS NULL;
+    JOIN entity through ON through.id = access.parent_id AND through.gone_run IS NULL
+    JOIN privilege member ON member.child_kind_id = through_kind.id AND member.name = 'member'
+    JOIN relation membership ON membership.privilege_id = member.id AND membership.child_id = access.parent_id
+        AND membership.privilege_value AND membership.gone_run IS NULL
+    JOIN kind identity_kind ON identity_kind.id = member.parent_kind_id AND identity_kind.entity_type = 'identity'
+    JOIN entity identity ON identity.id = membership.parent_id AND identity.kind_id = identity_kind.id
+        AND identity.stream_id IS NOT NULL AND identity.gone_run IS NULL
+    LEFT JOIN usage ON usage.resource_id = application.id AND usage.identity_id = identity.id
+    WHERE application_kind.entity_type = 'resource'
+    UNION ALL
+    SELECT i.name, application_kind.source_type, application.source_id, application.name,
+           identity_kind.source_type, identity.source_id, identity.name,
+           identity.normal ->> 'username', identity.normal ->> 'status', identity.normal ->> 'mfa_state',
+           NULL, NULL, NULL, NULL, identity.normal ->> 'status' = 'active',
+           usage.last_success
+    FROM kind application_kind
+    JOIN integration i ON i.id = application_kind.integration_id
+    JOIN entity application ON application.kind_id = application_kind.id
+        AND application.stream_id IS NOT NULL AND application.gone_run IS NULL
+        AND application.normal ->> 'kind' = 'application'
+    JOIN privilege grants ON grants.child_kind_id = application.kind_id AND grants.name = 'access'
+    JOIN relation access ON access.privilege_id = grants.id AND access.child_id = application.id
+        AND access.privilege_value AND access.gone_run IS NULL
+    JOIN kind identity_kind ON identity_kind.id = grants.parent_kind_id AND identity_kind.entity_type = 'identity'
+    JOIN entity identity ON identity.id = access.parent_id AND identity.kind_id = identity_kind.id
+        AND identity.stream_id IS NOT NULL AND identity.gone_run IS NULL
+    LEFT JOIN usage ON usage.resource_id = application.id AND usage.identity_id = identity.id
+    WHERE application_kind.entity_type = 'resource';
 
 -- The time that the usages of an integration cover: what the last complete run of each log stream says.
 CREATE VIEW usage_window AS

@@ -189,3 +189,119 @@ fn cost_of_a_hundred_thousand_users() {
         size / u64::from(USERS)
     );
 }
+
+#[test]
+#[ignore = "a measurement, of the store that the variable `STORE` names"]
+fn cost_of_questions() {
+    let path = std::env::var_os("STORE").map(std::path::PathBuf::from).unwrap();
+    let reader = Reader::open(&path).unwrap();
+    let asked = QueryParams {
+        integration: Some("acme"),
+        now: "2026-11-24T12:00:00Z",
+        idle_since: "2025-01-01T00:00:00Z",
+        limit: 50,
+        offset: 0,
+    };
+    let of_all = "(:integration IS NULL OR integration = :integration)";
+    let human = format!("entity_type = 'identity' AND normal ->> 'kind' = 'human' AND {of_all}");
+    let key = |query: &str| -> String { reader.connection.query_row(query, [], |row| row.get(0)).unwrap() };
+    let application = key("SELECT source_id FROM entities WHERE source_type = 'application' LIMIT 1");
+    let user = key("SELECT source_id FROM entities WHERE source_type = 'user' LIMIT 1");
+    let selects = [
+        (
+            "no MFA",
+            format!(
+                "SELECT source_id, name, normal ->> 'username' FROM entities
+                 WHERE {human} AND normal ->> 'status' = 'active' AND normal ->> 'mfa_state' = 'not-enrolled'
+                 ORDER BY name, source_id"
+            ),
+        ),
+        (
+            "idle",
+            format!(
+                "SELECT source_id, name, normal ->> 'username' FROM entities
+                 WHERE {human} AND normal ->> 'status' = 'active'
+                   AND coalesce(normal ->> 'last_login', normal ->> 'created', '') < :idle_since
+                 ORDER BY normal ->> 'last_login', name, source_id"
+            ),
+        ),
+        (
+            "privileged",
+            format!("SELECT source_id FROM entities WHERE {human} AND normal ->> 'is_privileged' = 1"),
+        ),
+        (
+            "by status",
+            format!(
+                "SELECT coalesce(normal ->> 'status', 'unknown'), count(*) FROM entities WHERE {human} GROUP BY 1"
+            ),
+        ),
+        (
+            "by factor",
+            format!(
+                "SELECT coalesce(normal ->> 'factor', 'unknown')
+                        || iif(normal ->> 'phishing_resistant' = 1, ' (phishing-resistant)', ''), count(*)
+                 FROM entities
+                 WHERE entity_type = 'resource' AND normal ->> 'kind' = 'authenticator' AND {of_all}
+                 GROUP BY 1 ORDER BY 2 DESC, 1"
+            ),
+        ),
+        (
+            "shared",
+            format!(
+                "SELECT p.source_id, p.name, s.users FROM (
+                     SELECT integration, child_entity_type, child_source_type, child_source_id, count(*) AS users
+                     FROM relations
+                     WHERE child_entity_type = 'resource' AND privilege = 'owns' AND privilege_value AND {of_all}
+                     GROUP BY integration, child_entity_type, child_source_type, child_source_id HAVING count(*) > 1
+                 ) s JOIN entities p ON p.integration = s.integration AND p.entity_type = s.child_entity_type
+                     AND p.source_type = s.child_source_type AND p.source_id = s.child_source_id
+                 ORDER BY s.users DESC, p.name, p.source_id"
+            ),
+        ),
+        (
+            "reach one",
+            format!(
+                "SELECT * FROM application_access
+                 WHERE {of_all} AND application_source_type = 'application'
+                   AND application_source_id = '{application}'"
+            ),
+        ),
+        (
+            "one reaches",
+            format!(
+                "SELECT * FROM application_access
+                 WHERE {of_all} AND identity_source_type = 'user' AND identity_source_id = '{user}'"
+            ),
+        ),
+    ];
+    let show_plan = std::env::var_os("PLAN").is_some();
+    for (name, select) in selects {
+        let begun = Instant::now();
+        let count = reader.count(&select, asked).unwrap();
+        let counted = begun.elapsed();
+        let begun = Instant::now();
+        reader.ask(&select, asked).unwrap();
+        println!("{name:>12}: {count:>6}, counted {counted:>8.0?}, first page {:>8.0?}", begun.elapsed());
+        if show_plan {
+            let explain = format!("EXPLAIN QUERY PLAN SELECT count(*) FROM ({select})");
+            let mut statement = reader.connection.prepare(&explain).unwrap();
+            for index in 1..=statement.parameter_count() {
+                statement.raw_bind_parameter(index, "acme").unwrap();
+            }
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next().unwrap() {
+                println!("              {}", row.get::<_, String>("detail").unwrap());
+            }
+        }
+    }
+    for search in ["", "user9999"] {
+        let begun = Instant::now();
+        let which = Entities { source_type: "user", search, turn: PageCursor::First, limit: 50 };
+        let page = reader.browse("acme", &which).unwrap();
+        println!("{:>12}: {:>6}, {:>8.0?}", format!("browse {search}"), page.total, begun.elapsed());
+    }
+    let group = reader.first_entities("group", 1).unwrap();
+    let begun = Instant::now();
+    let (_, total) = reader.linked(&group[0], false, 50).unwrap();
+    println!("{:>12}: {total:>6}, {:>8.0?}", "members", begun.elapsed());
+}
