@@ -333,7 +333,7 @@ async fn hostile_names_stay_names_in_every_view() {
         )
         .unwrap();
     let keys: Vec<(String, String)> = store
-        .prepare("SELECT source_type, min(source_id) FROM entity GROUP BY source_type")
+        .prepare("SELECT source_type, min(source_id) FROM entities GROUP BY source_type")
         .unwrap()
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()

@@ -78,7 +78,7 @@ async fn run(registry: &Registry, setup: &Setup, pages: u64) -> Summary {
 fn users(setup: &Setup) -> (i64, i64) {
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
     let sql = "SELECT count(*), count(*) FILTER (WHERE source_id = 'DUINVENTED')
-               FROM entity WHERE source_type = 'user' AND gone_run IS NULL";
+               FROM entities WHERE source_type = 'user'";
     store.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 

@@ -6,8 +6,7 @@
 //!
 //! # Layout
 //!
-//! - [`Writer`]: `run` and `stream` begin and end, `page` keeps a page (`page_writer` its objects,
-//!   `usage` its usages, `seen` and `removed` what is no longer there), `change` records what
+//! - [`Writer`]: `run` and `stream` begin and end, `page` keeps a page (with `usage` and `seen`), `change` records what
 //!   changed, `retention` deletes old runs
 //! - [`Reader`]: `read` and `history` read what is there and what changed, `browse` pages through objects, `query` asks in
 //!   SQL over the views
@@ -16,10 +15,13 @@
 
 mod browse;
 mod change;
+mod counts;
 mod error;
 mod history;
 pub mod normal;
+mod numbers;
 mod page;
+mod page_row;
 mod page_writer;
 mod query;
 mod read;
@@ -33,13 +35,14 @@ mod stream;
 mod usage;
 mod writer;
 
-pub use browse::{Access, Entities, Found, Key, Linked, PageCursor, PageOf, TypeCount};
+pub use browse::{AccessPath, Entities, EntityLink, Key, Linked, PageCursor, PageOf, TypeCount};
 pub use change::FieldChange;
+pub use counts::{EntityCount, RelationCount};
 pub use error::StoreError;
 pub use history::{ChangeRow, RunRow, RunStreamRow};
 pub use page::PageReader;
 pub use query::{Cell, QueryParams};
-pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use read::{ConnectorUse, EntityRow, RelationRow, StoredProblem, UsageRow};
 pub use reader::Reader;
 pub use run::{RunId, RunOutcome, RunStart, StartedRun, Yields};
 pub use stream::{IncompleteStream, StreamCheckpoint, StreamCost, StreamState};

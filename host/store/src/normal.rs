@@ -19,7 +19,7 @@ pub fn time(seconds: Timestamp) -> Value {
     }
 }
 
-/// The same as text, which sorts by time.
+/// A time as text, as the store has it: text that sorts by time.
 pub(crate) fn time_text(seconds: Timestamp) -> String {
     match time(seconds) {
         Value::String(text) => text,

@@ -1,14 +1,16 @@
-//! Keeps a page: its rows and its checkpoint, in one transaction.
+//! Commits a page: its objects, usages and problems, and the checkpoint after it.
 
-use connector_sandbox::contract::api::{Page, Progress, Window};
 use roaring::RoaringTreemap;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
 use crate::normal::time_text;
+use crate::numbers::{self, Numbers};
 use crate::page_writer::PageWriter;
+use crate::removed::mark_removed;
 use crate::run::now;
 use crate::seen::bitmap;
-use crate::{RunId, StoreError, StreamState, Writer};
+use crate::{RunId, StoreError, StreamState, Writer, usage};
+use connector_sandbox::contract::api::{Page, Progress, Window};
 
 /// Which connector read a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +26,8 @@ pub struct PageReader {
 }
 
 impl Writer {
-    /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks
-    /// as gone what the stream had before and did not see in this run, unless it began after a bookmark.
+    /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks the objects as
+    /// removed that the stream did not see in this run, unless it began after a bookmark.
     ///
     /// # Errors
     ///
@@ -38,27 +40,38 @@ impl Writer {
         reader: &PageReader,
     ) -> Result<(), StoreError> {
         let kept = self.write(|transaction| {
-            let begun: Option<(String, bool)> = transaction
-                .prepare_cached("SELECT state, baseline FROM run_stream WHERE run_id = ?1 AND stream = ?2")?
-                .query_row(params![run.0, stream], |row| Ok((row.get(0)?, row.get(1)?)))
+            let begun: Option<(String, bool, i64)> = transaction
+                .prepare_cached(
+                    "SELECT s.state, s.baseline, r.integration_id FROM run_stream s JOIN run r ON r.id = s.run_id
+                     WHERE s.run_id = ?1 AND s.stream = ?2",
+                )?
+                .query_row(params![run.0, stream], |row| {
+                    Ok((row.get("state")?, row.get("baseline")?, row.get("integration_id")?))
+                })
                 .optional()?;
-            let Some((state, is_baseline)) = begun else { return Ok(false) };
+            let Some((state, is_baseline, integration)) = begun else { return Ok(false) };
             if StreamState::parse(&state) != StreamState::Running {
                 return Ok(false);
             }
-            let integration: i64 = transaction
-                .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
-                .query_row([run.0], |row| row.get(0))?;
-            let connector = connector_id(transaction, reader)?;
-            let writer = PageWriter { transaction, integration, run, stream, connector, is_baseline };
-            let entities = writer.entities(&page.entities)?;
-            let relations = writer.relations(&page.relations)?;
-            writer.usages(&page.usages)?;
+            let PageReader { connector, version, digest, cursor_version } = reader;
+            let writer = PageWriter {
+                transaction,
+                integration,
+                run,
+                stream,
+                stream_id: numbers::stream(transaction, integration, stream)?,
+                connector: numbers::connector(transaction, connector, version, digest)?,
+                is_baseline,
+            };
+            let mut numbers = Numbers::new(transaction, integration);
+            let entities = writer.entities(&page.entities, &mut numbers)?;
+            let relations = writer.relations(&page.relations, &mut numbers)?;
+            usage::merge(&writer, &page.usages, &mut numbers)?;
             writer.problems(page)?;
             writer.page(page, &entities, &relations)?;
-            writer.checkpoint(page, reader.cursor_version)?;
+            writer.checkpoint(page, *cursor_version)?;
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
-                writer.mark_gone()?;
+                mark_removed(&writer)?;
             }
             Ok(true)
         })?;
@@ -70,21 +83,7 @@ impl Writer {
     }
 }
 
-/// The row of a connector, made where it is not there.
-fn connector_id(transaction: &Transaction<'_>, reader: &PageReader) -> rusqlite::Result<i64> {
-    let row = params![reader.connector, reader.version, reader.digest];
-    let find = "SELECT id FROM connector WHERE name = ?1 AND version = ?2 AND digest = ?3";
-    let found = transaction.prepare_cached(find)?.query_row(row, |row| row.get(0)).optional()?;
-    match found {
-        Some(id) => Ok(id),
-        None => transaction.query_row(
-            "INSERT INTO connector (name, version, digest) VALUES (?1, ?2, ?3) RETURNING id",
-            row,
-            |row| row.get(0),
-        ),
-    }
-}
-
+/// Keeps what is not an object: problems, the page itself, and where the next one begins.
 impl PageWriter<'_> {
     fn problems(&self, page: &Page) -> rusqlite::Result<()> {
         let mut statement = self.transaction.prepare_cached(
@@ -102,7 +101,6 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Which connector read how much.
     fn page(
         &self,
         page: &Page,
@@ -140,7 +138,8 @@ impl PageWriter<'_> {
         let mut statement = self.transaction.prepare_cached(
             "UPDATE run_stream
              SET state = ?3, cursor = ?4, bookmark = ?5, pages = pages + 1, total = coalesce(?6, total),
-                 cursor_version = ?9, ended_at = CASE WHEN ?3 = 'complete' THEN ?10 END, window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
+                 cursor_version = ?9, ended_at = CASE WHEN ?3 = 'complete' THEN ?10 END,
+                 window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
              WHERE run_id = ?1 AND stream = ?2",
         )?;
         statement.execute(params![
@@ -158,12 +157,12 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Whether the stream began at the beginning, so that it saw all there is.
+    /// Whether the stream began at the beginning, so that it saw all present objects.
     fn is_whole(&self) -> rusqlite::Result<bool> {
         self.transaction.query_row(
             "SELECT whole FROM run_stream WHERE run_id = ?1 AND stream = ?2",
             params![self.run.0, self.stream],
-            |row| row.get(0),
+            |row| row.get("whole"),
         )
     }
 }

@@ -1,232 +1,134 @@
-//! Writes the objects of one page: new and changed ones, and none that did not change.
+//! Writes the objects of a page: each new or changed one is a row, and each one that was seen is a bit.
 
-use connector_sandbox::contract::types::{Entity, Relation};
-use connector_sandbox::manifest::entity_type_word;
+use std::collections::HashMap;
+
 use roaring::RoaringTreemap;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, Row, ToSql, Transaction, params};
 
+use crate::RunId;
 use crate::change::{self, FieldChange, Kind, Object};
+use crate::numbers::Numbers;
+use crate::page_row::{EntityRow, PageRow, RelationRow};
 use crate::seen::see;
-use crate::{RunId, normal};
+use connector_sandbox::contract::types::{Entity, Relation};
 
-/// One page on its way into the store.
+/// Where a page comes from, and the transaction that keeps it.
 pub(crate) struct PageWriter<'a> {
     pub(crate) transaction: &'a Transaction<'a>,
     pub(crate) integration: i64,
     pub(crate) run: RunId,
     pub(crate) stream: &'a str,
+    pub(crate) stream_id: i64,
     pub(crate) connector: i64,
-    /// There is nothing to be other than.
+    /// Whether there is no earlier complete read to compare with.
     pub(crate) is_baseline: bool,
 }
 
-impl PageWriter<'_> {
-    /// Writes what is new or other than before. The rows of all of them.
-    pub(crate) fn entities(&self, entities: &[Entity]) -> rusqlite::Result<RoaringTreemap> {
-        let mut find = self.transaction.prepare_cached(
-            "SELECT id, name, normal, attributes, stream, gone_run IS NOT NULL FROM entity
-             WHERE integration_id = ?1 AND entity_type = ?2 AND source_type = ?3 AND source_id = ?4",
-        )?;
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
-                                 stream, connector_id, first_seen_run, search)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-                     concat_ws(char(10), ?5, ?4, ?6 ->> 'username', ?6 ->> 'emails')) RETURNING id",
-        )?;
-        let mut update = self.transaction.prepare_cached(
-            "UPDATE entity SET name = ?2, normal = ?3, attributes = ?4, stream = ?5, connector_id = ?6, gone_run = NULL,
-                 search = concat_ws(char(10), ?2, source_id, ?3 ->> 'username', ?3 ->> 'emails')
-             WHERE id = ?1",
-        )?;
+/// A row of an object that a stream has yielded.
+struct Known {
+    id: i64,
+    stream_id: i64,
+    is_gone: bool,
+    /// How the page differs from the row; `None` where it does not.
+    changes: Option<Vec<FieldChange>>,
+}
+
+impl<'a> PageWriter<'a> {
+    /// Writes the new and the changed ones of `entities`. Returns the rows of all of them.
+    pub(crate) fn entities(
+        &self,
+        entities: &'a [Entity],
+        numbers: &mut Numbers<'a>,
+    ) -> rusqlite::Result<RoaringTreemap> {
+        let rows = entities.iter().map(|entity| EntityRow::new(entity, numbers));
+        let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.sort_by_key(|row| (row.kind, row.source_id));
+        self.write(&rows, |row, id| numbers.remember(row.kind, row.source_id, id))
+    }
+
+    /// Writes the new and the changed ones of `relations`. Returns the rows of all of them.
+    pub(crate) fn relations(
+        &self,
+        relations: &'a [Relation],
+        numbers: &mut Numbers<'a>,
+    ) -> rusqlite::Result<RoaringTreemap> {
+        numbers.look_up(relations.iter().flat_map(|relation| [&relation.parent, &relation.child]))?;
+        let rows = relations.iter().map(|relation| RelationRow::new(relation, numbers));
+        let mut rows = rows.collect::<rusqlite::Result<Vec<_>>>()?;
+        rows.sort_by_key(|row| (row.parent, row.privilege, row.child));
+        self.write(&rows, |_, _| ())
+    }
+
+    /// Writes what is new or changed. Rows come in the order of their keys, which is that of the index they are looked up in.
+    fn write<T: PageRow>(
+        &self,
+        rows: &[T],
+        mut written: impl FnMut(&T, i64),
+    ) -> rusqlite::Result<RoaringTreemap> {
+        let mut find = self.transaction.prepare_cached(T::FIND)?;
+        let mut insert = self.transaction.prepare_cached(T::INSERT)?;
+        let mut update = self.transaction.prepare_cached(T::UPDATE)?;
         let mut seen = RoaringTreemap::new();
-        for entity in entities {
-            let entity_type = entity_type_word(normal::entity_type(&entity.normal));
-            let normal = normal::fields(&entity.normal).to_string();
-            let attributes = normal::attributes(&entity.attributes).to_string();
-            let key = params![self.integration, entity_type, entity.source_type, entity.source_id];
-            let known = find
-                .query_row(key, |row| {
-                    Ok(Known {
-                        id: row.get(0)?,
-                        values: [row.get(1)?, row.get(2)?, row.get(3)?],
-                        stream: row.get(4)?,
-                        is_gone: row.get(5)?,
-                    })
-                })
-                .optional()?;
-            let values = [&entity.name, &normal, &attributes];
+        let mut is_in_run = HashMap::new();
+        for row in rows {
+            let (key, values) = (row.key(), row.values());
+            let known = find.query_row(key.as_slice(), |stored| Known::read(row, stored)).optional()?;
             let Some(known) = known else {
-                let id = insert.query_row(
-                    params![
-                        self.integration,
-                        entity_type,
-                        entity.source_type,
-                        entity.source_id,
-                        entity.name,
-                        normal,
-                        attributes,
-                        self.stream,
-                        self.connector,
-                        self.run.0
-                    ],
-                    |row| row.get(0),
-                )?;
-                self.changed(Object::Entity, id, Kind::Added, &[])?;
+                let origin: [&dyn ToSql; 3] = [&self.stream_id, &self.connector, &self.run.0];
+                let columns: Vec<_> = origin.into_iter().chain(key).chain(values).collect();
+                let id = insert.query_row(columns.as_slice(), |row| row.get("id"))?;
+                self.record(T::OBJECT, id, Kind::Added, &[])?;
                 see(&mut seen, id);
+                written(row, id);
                 continue;
             };
             see(&mut seen, known.id);
-            if self.is_anothers(&known)? {
+            written(row, known.id);
+            let is_own = known.stream_id == self.stream_id;
+            if !known.is_gone && !is_own && self.is_in_run(known.stream_id, &mut is_in_run)? {
                 continue;
             }
-            if !known.is(&values, self.stream) {
-                let [name_before, normal_before, attributes_before] = &known.values;
-                let mut fields = Vec::new();
-                if *name_before != entity.name {
-                    let (from, to) = (name_before.as_str().into(), entity.name.as_str().into());
-                    fields.push(FieldChange { field: "name".to_owned(), from, to });
+            if known.is_gone || !is_own || known.changes.is_some() {
+                let origin: [&dyn ToSql; 3] = [&known.id, &self.stream_id, &self.connector];
+                let columns: Vec<_> = origin.into_iter().chain(values).collect();
+                update.execute(columns.as_slice())?;
+                let fields = known.changes.unwrap_or_default();
+                match (known.is_gone, fields.is_empty()) {
+                    (true, _) => self.record(T::OBJECT, known.id, Kind::Added, &fields)?,
+                    // Only its stream changed.
+                    (false, true) => {}
+                    (false, false) => self.record(T::OBJECT, known.id, Kind::Changed(fields), &[])?,
                 }
-                change::fields_between("", normal_before, &normal, &mut fields);
-                change::fields_between("attributes.", attributes_before, &attributes, &mut fields);
-                let row = params![known.id, entity.name, normal, attributes, self.stream, self.connector];
-                update.execute(row)?;
-                self.is_other(Object::Entity, &known, fields)?;
             }
         }
         Ok(seen)
     }
 
-    /// The same for relations.
-    pub(crate) fn relations(&self, relations: &[Relation]) -> rusqlite::Result<RoaringTreemap> {
-        let mut find = self.transaction.prepare_cached(
-            "SELECT id, privilege_value, attributes, stream, gone_run IS NOT NULL FROM relation
-             WHERE integration_id = ?1 AND parent_entity_type = ?2 AND parent_source_type = ?3
-               AND parent_source_id = ?4 AND privilege = ?5 AND child_entity_type = ?6 AND child_source_type = ?7
-               AND child_source_id = ?8",
-        )?;
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
-                                   privilege, child_entity_type, child_source_type, child_source_id,
-                                   privilege_value, attributes, stream, connector_id, first_seen_run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id",
-        )?;
-        let mut update = self.transaction.prepare_cached(
-            "UPDATE relation SET privilege_value = ?2, attributes = ?3, stream = ?4, connector_id = ?5, gone_run = NULL
-             WHERE id = ?1",
-        )?;
-        let mut seen = RoaringTreemap::new();
-        for relation in relations {
-            let Relation { parent, child, privilege, privilege_value, .. } = relation;
-            let attributes = normal::attributes(&relation.attributes).to_string();
-            let (parent_type, child_type) =
-                (entity_type_word(parent.entity_type), entity_type_word(child.entity_type));
-            let key = params![
-                self.integration,
-                parent_type,
-                parent.source_type,
-                parent.source_id,
-                privilege,
-                child_type,
-                child.source_type,
-                child.source_id
-            ];
-            let known = find
-                .query_row(key, |row| {
-                    let known = Known {
-                        id: row.get(0)?,
-                        values: [row.get(2)?],
-                        stream: row.get(3)?,
-                        is_gone: row.get(4)?,
-                    };
-                    Ok((known, row.get::<_, bool>(1)?))
-                })
-                .optional()?;
-            let Some((known, value_before)) = known else {
-                let id = insert.query_row(
-                    params![
-                        self.integration,
-                        parent_type,
-                        parent.source_type,
-                        parent.source_id,
-                        privilege,
-                        child_type,
-                        child.source_type,
-                        child.source_id,
-                        privilege_value,
-                        attributes,
-                        self.stream,
-                        self.connector,
-                        self.run.0
-                    ],
-                    |row| row.get(0),
-                )?;
-                self.changed(Object::Relation, id, Kind::Added, &[])?;
-                see(&mut seen, id);
-                continue;
-            };
-            see(&mut seen, known.id);
-            if self.is_anothers(&known)? {
-                continue;
-            }
-            if !known.is(&[&attributes], self.stream) || value_before != *privilege_value {
-                let mut fields = Vec::new();
-                if value_before != *privilege_value {
-                    let (from, to) = (value_before.into(), (*privilege_value).into());
-                    fields.push(FieldChange { field: "privilege_value".to_owned(), from, to });
-                }
-                let [attributes_before] = &known.values;
-                change::fields_between("attributes.", attributes_before, &attributes, &mut fields);
-                update.execute(params![
-                    known.id,
-                    privilege_value,
-                    attributes,
-                    self.stream,
-                    self.connector
-                ])?;
-                self.is_other(Object::Relation, &known, fields)?;
-            }
-        }
-        Ok(seen)
-    }
-
-    /// Whether the object is there, and another stream of this run says how it is. Two streams may tell of it differently:
-    /// without an owner it would change with each run, by who comes last. Where the owner is not complete nobody knows
-    /// yet; where it is, it saw the object, or what it did not see is gone or has another owner.
-    fn is_anothers<const N: usize>(&self, known: &Known<N>) -> rusqlite::Result<bool> {
-        if known.is_gone || known.stream == self.stream {
-            return Ok(false);
+    /// Whether another stream, to which an object belongs, is part of this run. That stream decides then which values the
+    /// object has: two streams may report it differently, and it would change with each run, by which of them is read last.
+    fn is_in_run(&self, stream_id: i64, known: &mut HashMap<i64, bool>) -> rusqlite::Result<bool> {
+        if let Some(is_in_run) = known.get(&stream_id) {
+            return Ok(*is_in_run);
         }
         let mut statement = self.transaction.prepare_cached(
-            "SELECT instr(', ' || scope || ', ', ', ' || ?2 || ', ') > 0
-                 OR EXISTS (SELECT 1 FROM run_stream WHERE run_id = ?1 AND stream = ?2)
-             FROM run WHERE id = ?1",
+            "SELECT instr(', ' || scope || ', ', ', ' || stream.name || ', ') > 0
+                 OR EXISTS (SELECT 1 FROM run_stream WHERE run_id = run.id AND stream = stream.name) AS is_in_run
+             FROM run, stream WHERE run.id = ?1 AND stream.id = ?2",
         )?;
-        statement.query_row(params![self.run.0, known.stream], |row| row.get(0))
+        let is_in_run = statement.query_row(params![self.run.0, stream_id], |row| row.get("is_in_run"))?;
+        known.insert(stream_id, is_in_run);
+        Ok(is_in_run)
     }
 
-    /// An object was written that is other than before: by these `fields`, or because it came back.
-    fn is_other<const N: usize>(
-        &self,
-        object: Object,
-        known: &Known<N>,
-        fields: Vec<FieldChange>,
-    ) -> rusqlite::Result<()> {
-        match (known.is_gone, fields.is_empty()) {
-            (true, _) => self.changed(object, known.id, Kind::Added, &fields),
-            // It has another owner now.
-            (false, true) => Ok(()),
-            (false, false) => self.changed(object, known.id, Kind::Changed(fields), &[]),
-        }
-    }
-
-    pub(crate) fn changed(
+    /// Records a change. `since` is how an object that comes back differs from what it was when it was removed.
+    pub(crate) fn record(
         &self,
         object: Object,
         id: i64,
         kind: Kind,
         since: &[FieldChange],
     ) -> rusqlite::Result<()> {
-        // What another stream of the run said of it is not true any more.
+        // The first read of a stream records nothing, but corrects what another stream of the run has recorded.
         if self.is_baseline && !change::is_recorded(self.transaction, self.run, object, id)? {
             return Ok(());
         }
@@ -234,16 +136,13 @@ impl PageWriter<'_> {
     }
 }
 
-/// A row that is there already.
-struct Known<const N: usize> {
-    id: i64,
-    values: [String; N],
-    stream: String,
-    is_gone: bool,
-}
-
-impl<const N: usize> Known<N> {
-    fn is(&self, values: &[&String; N], stream: &str) -> bool {
-        !self.is_gone && self.stream == stream && self.values.each_ref() == *values
+impl Known {
+    fn read(row: &impl PageRow, stored: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: stored.get("id")?,
+            stream_id: stored.get("stream_id")?,
+            is_gone: stored.get("is_gone")?,
+            changes: row.changes_from(stored)?,
+        })
     }
 }

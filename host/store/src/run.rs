@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
+use crate::schema::READER_INDEXES;
 use crate::{StoreError, Writer};
 
 /// A run of an integration.
@@ -114,7 +115,7 @@ impl Writer {
                  ON CONFLICT (name) DO UPDATE SET title = excluded.title
                  RETURNING id",
                 params![start.integration, start.connector, start.title, start.tenant],
-                |row| row.get(0),
+                |row| row.get("id"),
             )?;
             // A run that its deadline stopped lately goes on, however long ago it began.
             let interrupted: Option<i64> = transaction
@@ -123,7 +124,7 @@ impl Writer {
                      AND finished_at IS NULL AND scope = ?2
                      AND coalesce((SELECT max(committed_at) FROM run_page WHERE run_id = run.id), started_at) > ?3",
                     params![integration, start.scope, oldest],
-                    |row| row.get(0),
+                    |row| row.get("id"),
                 )
                 .optional()?;
             abandon(transaction, integration, interrupted)?;
@@ -133,7 +134,7 @@ impl Writer {
                     "INSERT INTO run (integration_id, started_at, scope, connector_version, connector_digest)
                      VALUES (?1, ?2, ?3, '', '') RETURNING id",
                     params![integration, now(), start.scope],
-                    |row| row.get(0),
+                    |row| row.get("id"),
                 )?,
             };
             transaction.execute(
@@ -157,7 +158,7 @@ impl Writer {
         let known = self.reader().connection.query_row(
             "SELECT connector, tenant FROM integration WHERE name = ?1",
             [start.integration],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+            |row| Ok((row.get::<_, String>("connector")?, row.get::<_, String>("tenant")?)),
         );
         match known.optional().map_err(|error| self.reader().sqlite(error))? {
             Some((connector, tenant))
@@ -198,7 +199,8 @@ impl Writer {
                 "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
                 params![run.0, now(), outcome.word()],
             )?;
-            transaction.execute("DELETE FROM usage_before WHERE run_id = ?1", [run.0]).map(drop)
+            transaction.execute("DELETE FROM usage_before WHERE run_id = ?1", [run.0])?;
+            transaction.execute_batch(READER_INDEXES)
         })
     }
 }

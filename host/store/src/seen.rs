@@ -1,4 +1,4 @@
-//! What the pages of a run saw: bitmaps of row numbers.
+//! Bitmaps of the rows that the pages of a run saw.
 
 use roaring::RoaringTreemap;
 use rusqlite::params;
@@ -6,13 +6,15 @@ use rusqlite::params;
 use crate::RunId;
 use crate::change::Object;
 
-/// Whose pages saw something.
+/// Whose pages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum By<'a> {
     /// Those of this stream.
     Stream(&'a str),
-    /// Those of all streams but this one.
+    /// Those of all other streams.
     Others(&'a str),
+    /// Those of all streams.
+    All,
 }
 
 pub(crate) fn see(seen: &mut RoaringTreemap, id: i64) {
@@ -22,7 +24,7 @@ pub(crate) fn see(seen: &mut RoaringTreemap, id: i64) {
 
 pub(crate) fn bitmap(seen: &RoaringTreemap) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(seen.serialized_size());
-    // A vector takes all that is written to it.
+    // Writing to a vector does not fail.
     let _ = seen.serialize_into(&mut bytes);
     bytes
 }
@@ -39,17 +41,18 @@ pub(crate) fn seen(
         Object::Relation => "seen_relations",
     };
     let (is, stream) = match by {
-        By::Stream(stream) => ("=", stream),
-        By::Others(stream) => ("<>", stream),
+        By::Stream(stream) => ("=", Some(stream)),
+        By::Others(stream) => ("<>", Some(stream)),
+        By::All => ("IS NOT", None),
     };
     let mut pages = connection.prepare_cached(&format!(
-        "SELECT {column} FROM run_page
+        "SELECT {column} AS seen FROM run_page
          WHERE run_id = ?1 AND stream {is} ?2 AND NOT distrusted AND {column} IS NOT NULL"
     ))?;
     let mut seen = RoaringTreemap::new();
     let mut rows = pages.query(params![run.0, stream])?;
     while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(0)?.as_blob()?;
+        let bytes = row.get_ref("seen")?.as_blob()?;
         let page = RoaringTreemap::deserialize_from(bytes).map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error.into())
         })?;

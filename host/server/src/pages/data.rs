@@ -16,7 +16,7 @@ use super::page::{self, Frame, PageError};
 use super::{Signed, Web};
 use connector_sandbox::manifest::Manifest;
 use connector_store::{
-    Access, Entities, EntityRow, Key, Linked, PageCursor, PageOf, Reader, StoreError, TypeCount,
+    AccessPath, Entities, EntityRow, Key, Linked, PageCursor, PageOf, Reader, StoreError, TypeCount,
 };
 
 /// Objects on a page.
@@ -73,7 +73,7 @@ struct ObjectPage {
     of: Vec<Group>,
     of_total: u64,
     of_shown: u64,
-    ways: Vec<Access>,
+    ways: Vec<AccessPath>,
     more_ways: bool,
     skip: u64,
     on_a_page: u64,
@@ -199,7 +199,7 @@ async fn list(
 struct ObjectDetails {
     has: (Vec<Linked>, u64),
     of: (Vec<Linked>, u64),
-    ways: Vec<Access>,
+    ways: Vec<AccessPath>,
 }
 
 impl ObjectDetails {

@@ -71,7 +71,7 @@ fn ended(store: &Writer) -> Vec<String> {
     let rows = store.reader().runs(None, 10).unwrap().into_iter();
     let text = |run: RunRow| {
         let streams = run.streams.into_iter().map(|one| format!(" {} {:?}", one.state.word(), one.reason));
-        format!("{} {:?}{}", run.run, run.outcome, streams.collect::<String>())
+        format!("{} {:?}{}", run.run, run.outcome.map(RunOutcome::word), streams.collect::<String>())
     };
     rows.map(text).collect()
 }
