@@ -209,7 +209,7 @@ impl Writer {
 fn abandon(transaction: &Transaction<'_>, integration: i64, but: Option<i64>) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE run_stream
-         SET state = 'incomplete', reason = 'interrupted, and not gone on with', ended_at = ?3
+         SET state = 'incomplete', reason = 'interrupted, and not resumed', ended_at = ?3
          WHERE state = 'running' AND run_id IN (
              SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NULL AND id IS NOT ?2
          )",
