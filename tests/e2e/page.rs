@@ -129,7 +129,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     assert_eq!(browser.value("settings.api-hostname").await, "https://evil.example");
 
     connect(&browser, &setup, &secret).await;
-    browser.wait_for("Everything that is not optional can be read").await;
+    browser.wait_for("All object types that are not optional can be read").await;
     assert!(browser.text().await.contains("Grant administrators - Read"));
     browser.press("Next").await;
     browser.fill("interval", "every now and then").await;
@@ -140,7 +140,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     browser.fill("reviewers", "some").await;
     browser.ask("document.querySelectorAll('[name=streams]').forEach(box => box.checked = false)").await;
     browser.press("Save").await;
-    browser.wait_for("select one object type at least").await;
+    browser.wait_for("select at least one object type").await;
     let selected = "return document.querySelectorAll('[name=streams]:checked').length";
     assert_eq!(browser.ask(selected).await, 0, "what was not selected stays so");
     assert_eq!(browser.value("reviewers").await, "some");
@@ -157,23 +157,23 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     browser.press("Edit").await;
     browser.fill("owner", "bob@example.com").await;
     browser.press("Next").await;
-    browser.wait_for("leave it blank to keep it").await;
+    browser.wait_for("Leave it blank to keep it").await;
     assert!(!browser.source().await.contains("v1:"), "not even sealed");
     let asked = setup.simulator.recorded().len();
     browser.fill("settings.api-hostname", "api-elsewhere.duosecurity.com").await;
     browser.press("Next").await;
-    browser.wait_for("is required again: what was kept is for another address").await;
+    browser.wait_for("is required again: the one that is set was entered for another address").await;
     assert_eq!(setup.simulator.recorded().len(), asked);
     browser.fill("settings.api-hostname", &setup.simulator.options().host).await;
     browser.press("Next").await;
-    browser.wait_for("Everything that is not optional can be read").await;
+    browser.wait_for("All object types that are not optional can be read").await;
     browser.press("Next").await;
     assert_eq!(browser.value("interval").await, "6h");
     assert_eq!(browser.value("settings.log-days").await, "30");
     // What somebody else did meanwhile is not undone.
     assert!(page.api(Method::POST, "/integrations/duo/pause").send().await.unwrap().status().is_success());
     browser.press("Save").await;
-    browser.wait_for("was changed meanwhile, or paused").await;
+    browser.wait_for("was changed or paused meanwhile").await;
     assert!(page.api(Method::POST, "/integrations/duo/resume").send().await.unwrap().status().is_success());
     browser.press("Save").await;
     browser.wait_for("bob@example.com").await;
@@ -191,7 +191,7 @@ async fn everything_works_without_scripts() {
     begin(&browser).await;
     connect(&browser, &setup, &setup.simulator.options().secret_key).await;
     // The button of the page before has the same name.
-    browser.wait_for("Everything that is not optional can be read").await;
+    browser.wait_for("All object types that are not optional can be read").await;
     browser.press("Next").await;
     browser.press("Save").await;
     // A click returns before what it sent has arrived.
@@ -398,7 +398,7 @@ async fn hostile_names_stay_names_in_every_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
+async fn no_request_without_the_token_or_from_another_site_is_answered() {
     let setup = Setup::new(tenant(10)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
@@ -414,9 +414,12 @@ async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
             "{path}"
         );
     }
-    for path in
-        ["/api/v1/status", "/api/v1/integrations/duo/entities?type=user", "/api/v1/openapi.json", "/metrics"]
-    {
+    for path in [
+        "/api/v1/status",
+        "/api/v1/integrations/duo/entities?source_type=user",
+        "/api/v1/openapi.json",
+        "/metrics",
+    ] {
         assert_eq!(get(path).send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
         assert!(get(path).bearer_auth(&page.token).send().await.unwrap().status().is_success(), "{path}");
     }
@@ -462,7 +465,7 @@ async fn ignore_waits_comes_in_without_the_token_or_from_another_site() {
     assert_eq!(
         sign_in(&page.token).await.unwrap().status(),
         StatusCode::SEE_OTHER,
-        "ignore_waits keeps its owner out"
+        "wrong tokens do not lock its owner out"
     );
     // Another token ends all sessions.
     let token = page.served.run(&["token"]).stdout;
@@ -502,7 +505,7 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
         page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("is taken by another integration"), "{text}");
 
-    // A name is no path: what ignore_waits installed is not run.
+    // A name is no path: a connector that was not installed does not run.
     let lies = setup.path("planted.wasm");
     std::fs::copy(crate::served::variant(&setup.path(""), "0.3.0", "works", 1), &lies).unwrap();
     for name in [lies.with_extension("").to_str().unwrap(), "../planted", "/etc/passwd", "none"] {

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use connector_host::BUNDLED;
-use connector_sandbox::{Artifact, Digest, Engine, EngineOptions, Source};
+use connector_sandbox::{Artifact, Digest, Engine, EngineOptions, Hint as _, Source};
 use connector_server::registry::{Consent, Refusal, Registry};
 use connector_sync::configuration::Configuration;
 use connector_sync::probation::RolledBack;
@@ -27,7 +27,7 @@ fn engine(setup: &Setup) -> Engine {
     Engine::new(&EngineOptions { cache, ..EngineOptions::default() }).unwrap()
 }
 
-fn registry(setup: &Setup, trial: Duration) -> (Registry, UnboundedReceiver<RolledBack>) {
+fn registry(setup: &Setup, trial: Duration) -> (Arc<Registry>, UnboundedReceiver<RolledBack>) {
     let (sender, receiver) = unbounded_channel();
     (Registry::open(engine(setup), BUNDLED, &setup.path("connectors"), trial, sender).unwrap(), receiver)
 }
@@ -68,7 +68,7 @@ impl Observer for Pages {
 }
 
 /// Runs the integration, until so many pages of users were kept.
-async fn run(registry: &Registry, setup: &Setup, pages: u64) -> Summary {
+async fn run(registry: &Arc<Registry>, setup: &Setup, pages: u64) -> Summary {
     let serving = registry.attach(&configuration(setup)).await.unwrap();
     let observer = Pages::until(pages);
     let stop = observer.stop.clone();
@@ -118,6 +118,22 @@ async fn what_failed_is_refused_also_where_another_took_over_before_that_was_set
     registry.activate(&broken.digest.to_string(), false).await.unwrap();
     assert!(registry.finish_rollback(&failure).await.unwrap().is_none());
     assert_eq!(state("0.3.0").as_deref(), Some("active"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_recorded_state_no_connector_becomes_active_and_the_file_stays() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    let file = setup.path("connectors/installed/duo.json");
+    std::fs::write(&file, "{\"active\": ").unwrap();
+    let refused = registry.attach(&configuration(&setup)).await.err().unwrap();
+    assert!(refused.to_string().contains("duo.json") && refused.hint().is_some(), "{refused}");
+    let refused = registry.swap("duo", candidate(&setup, "0.2.0", "works"), BY_HAND).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Installed(_)), "{refused}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"active\": ");
+    // Once it is repaired, it is read again.
+    std::fs::write(&file, "{}").unwrap();
+    registry.attach(&configuration(&setup)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

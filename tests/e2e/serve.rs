@@ -101,7 +101,7 @@ async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_daemon_a_folder_and_ignore_waits_else_may_talk_to_it() {
+async fn one_serve_uses_a_folder_and_only_its_owner_may_open_its_socket() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new(tenant(10)).await;
     let before = setup.run(&["status"]);
@@ -114,12 +114,12 @@ async fn one_daemon_a_folder_and_ignore_waits_else_may_talk_to_it() {
     }
     let second = setup.run(&["serve"]);
     assert_eq!(second.code, 1);
-    assert!(second.stderr.contains("another `serve` is at work"), "{second:?}");
+    assert!(second.stderr.contains("another `serve` uses"), "{second:?}");
     assert!(served.run(&["status"]).stdout.contains("No integration"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_is_in_the_log_or_the_folder_of_the_daemon() {
+async fn no_secret_is_in_the_log_or_the_folder_of_serve() {
     let setup = Setup::new(tenant(50)).await;
     let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
     served.wait_for_the_end("duo");

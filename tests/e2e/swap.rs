@@ -175,11 +175,16 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
         (
             "0.7.0",
             "wants",
-            "it wants what the one that serves does not have: the secret `another-key`",
+            "it requests access that the active connector lacks: the secret `another-key`",
             "--accept-new-access",
         ),
         ("0.9.0", "demands", "a setting of `duo` can't be used", "`another-name`: You would like to know."),
-        ("0.8.0", "renames", "it calls itself `another`, and it would replace `duo`", "manifest says `duo`"),
+        (
+            "0.8.0",
+            "renames",
+            "its manifest has the name `another`, and it would replace `duo`",
+            "manifest says `duo`",
+        ),
     ] {
         let ended = install(&served, &variant(&folder, version, does, 1), &[]);
         assert_eq!(ended.code, 2, "{ended:?}");
@@ -187,7 +192,7 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
         assert!(served.integration("duo")["connector"].as_str().unwrap().starts_with("duo 0.1.0 "));
     }
     let ended = served.run(&["connector", "install", folder.join("0.8.0-renames-1.wasm").to_str().unwrap()]);
-    assert!(ended.stderr.contains("is no name of a connector"), "{ended:?}");
+    assert!(ended.stderr.contains("is not a name of a connector"), "{ended:?}");
     // A file that was dropped is tried in the same way; what was refused is not tried again by itself.
     std::fs::write(setup.path("connectors/duo.wasm"), b"\0asm\x0d\0\x01\0and no more").unwrap();
     served.wait("the refusal", |served| {
@@ -342,7 +347,7 @@ async fn a_swap_reaches_a_run_that_was_under_way_when_its_configuration_was_relo
     let served = Served::start(&setup, &[("duo", configuration(&setup))]);
     served.wait("pages of users", |_| pages_asked(&setup) >= 2);
     served.signal(nix::sys::signal::Signal::SIGHUP);
-    served.wait("it to be read again", |served| served.log().contains("configured anew"));
+    served.wait("it to be read again", |served| served.log().contains("configured again"));
     assert_eq!(install(&served, &variant(&setup.path(""), "0.2.0", "works", 1), &[]).code, 0);
     served.wait("the run to go on to its end", |served| {
         served.integration("duo")["last_run"]["outcome"] == "complete"
