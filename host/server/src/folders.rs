@@ -1,4 +1,4 @@
-//! Where `serve` keeps everything.
+//! The paths of the files of `serve`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,25 +9,25 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Below `root`.
+    /// The folder at `root`.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
-    /// The folder itself.
+    /// The path of the folder.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The configurations.
+    /// The configurations: `NAME.toml`.
     #[must_use]
     pub fn integrations(&self) -> PathBuf {
         self.root.join("integrations")
     }
 
-    /// The connectors that are not bundled.
+    /// The connectors that are not bundled: `NAME.wasm`.
     #[must_use]
     pub fn connectors(&self) -> PathBuf {
         self.root.join("connectors")
@@ -45,19 +45,19 @@ impl Folders {
         self.data().join(format!("{integration}.db"))
     }
 
-    /// The hash of the token that people sign in with.
+    /// The hash of the token to sign in with.
     #[must_use]
     pub fn token(&self) -> PathBuf {
         self.data().join("page-token")
     }
 
-    /// The socket that the command line talks to.
+    /// The socket of the command line.
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.data().join("control.sock")
     }
 
-    /// The lock that one `serve` holds as long as it runs.
+    /// The lock that a `serve` holds while it runs.
     #[must_use]
     pub fn lock(&self) -> PathBuf {
         self.data().join("serve.lock")
