@@ -1,15 +1,16 @@
-//! Tries the settings: one cheap request for each family of endpoints, and a row for each stream.
+//! Tries the settings: one cheap request for each group of endpoints that one permission opens, and a row for each stream.
 
 use chrono::TimeDelta;
 
 use crate::api::Client;
 use crate::contract::{Access, Error, ErrorKind, Report, StreamAccess};
-use crate::family::{Family, INFORMATION};
+use crate::permission_group::PermissionGroup;
 use crate::streams::STREAMS;
+use crate::streams::account::INFORMATION;
 
-/// What a family answered.
+/// What a group answered.
 struct Probed {
-    family: &'static Family,
+    group: &'static PermissionGroup,
     access: Access,
     account: Option<String>,
 }
@@ -24,10 +25,12 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
     // Whoever does not answer now may answer when it is read, and is no reason to read nothing else.
     let mut passing: Option<Error> = None;
     for stream in STREAMS {
-        if find(&probed, stream.family).is_none() {
+        if find(&probed, stream.permission_group).is_none() {
             let answer = match &passing {
-                Some(error) if client.now() - begun > PATIENCE => refused(stream.family, error.clone()),
-                _ => probe(client, stream.family, &probed)?,
+                Some(error) if client.now() - begun > PATIENCE => {
+                    refused(stream.permission_group, error.clone())
+                }
+                _ => probe(client, stream.permission_group, &probed)?,
             };
             if let Access::Refused(error) = &answer.access
                 && is_passing(error)
@@ -50,7 +53,7 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
         };
     }
     let streams = STREAMS.iter().filter_map(|stream| {
-        let probed = find(&probed, stream.family)?;
+        let probed = find(&probed, stream.permission_group)?;
         Some(StreamAccess { stream: stream.name.to_owned(), access: probed.access.clone() })
     });
     let streams = streams.collect();
@@ -60,19 +63,19 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
 /// The account's id, or what stands for it for good; `None` where the id could only not be asked for now. Another name in
 /// between would be another account.
 fn account(client: &Client<'_>, probed: Vec<Probed>) -> Option<String> {
-    let information = probed.into_iter().find(|probed| std::ptr::eq(probed.family, &INFORMATION))?;
+    let information = probed.into_iter().find(|probed| std::ptr::eq(probed.group, &INFORMATION))?;
     match information.access {
         Access::Refused(error) if is_passing(&error) => None,
         _ => Some(information.account.unwrap_or_else(|| client.api_hostname().to_owned())),
     }
 }
 
-fn find<'a>(probed: &'a [Probed], family: &Family) -> Option<&'a Probed> {
-    probed.iter().find(|probed| std::ptr::eq(probed.family, family))
+fn find<'a>(probed: &'a [Probed], group: &PermissionGroup) -> Option<&'a Probed> {
+    probed.iter().find(|probed| std::ptr::eq(probed.group, group))
 }
 
-fn refused(family: &'static Family, error: Error) -> Probed {
-    Probed { family, access: Access::Refused(error), account: None }
+fn refused(group: &'static PermissionGroup, error: Error) -> Probed {
+    Probed { group, access: Access::Refused(error), account: None }
 }
 
 /// Whether the vendor may answer another time.
@@ -80,27 +83,27 @@ fn is_passing(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_))
 }
 
-/// What `family` says; an error where nothing can be read of any.
-fn probe(client: &Client<'_>, family: &'static Family, others: &[Probed]) -> Result<Probed, Error> {
-    let mut error = match (family.probe)(client) {
-        Ok(account) => return Ok(Probed { family, access: Access::Readable, account }),
+/// What `group` says; an error where nothing can be read of any.
+fn probe(client: &Client<'_>, group: &'static PermissionGroup, others: &[Probed]) -> Result<Probed, Error> {
+    let mut error = match (group.probe)(client) {
+        Ok(account) => return Ok(Probed { group, access: Access::Readable, account }),
         Err(error) => error,
     };
     match error.kind {
         ErrorKind::InvalidSetting(_) | ErrorKind::Unauthenticated => return Err(error),
         ErrorKind::MissingPermission(_) => {
-            let same_permission = family.beyond.and_then(|other| find(others, other));
+            let same_permission = group.edition_of.and_then(|other| find(others, other));
             if same_permission.is_some_and(|other| other.access == Access::Readable) {
                 error.kind = ErrorKind::NotInEdition;
                 error.remedy = Some(format!(
                     "nothing to grant: {} opens the rest; the account's edition does not have this",
-                    family.permissions.join(" or ")
+                    group.permissions.join(" or ")
                 ));
             }
         }
         _ => {}
     }
-    Ok(refused(family, error))
+    Ok(refused(group, error))
 }
 
 fn duo_answered(access: &Access) -> bool {

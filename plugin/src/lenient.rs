@@ -1,7 +1,7 @@
 //! Values as Duo serves them: absent, null, blank, of another type than last year, of a type nobody has seen.
 //!
 //! Deserializing a [`Field`] never fails on sound JSON. What can't be understood is remembered as
-//! [`Field::Wrong`], so that the mapping can name it as a problem instead of losing its neighbours.
+//! [`Field::Malformed`], so that the mapping can name it as a problem instead of losing its neighbours.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -16,19 +16,19 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 pub(crate) enum Field<T> {
     /// Absent, null or blank: the vendor did not say.
     #[default]
-    Absent,
+    Missing,
     /// Understood.
-    Is(T),
+    Value(T),
     /// Something else; says what it is.
-    Wrong(&'static str),
+    Malformed(&'static str),
 }
 
 impl<T> Field<T> {
     /// The value, where it was understood.
     pub(crate) fn ok(self) -> Option<T> {
         match self {
-            Self::Is(value) => Some(value),
-            Self::Absent | Self::Wrong(_) => None,
+            Self::Value(value) => Some(value),
+            Self::Missing | Self::Malformed(_) => None,
         }
     }
 }
@@ -42,29 +42,29 @@ pub(crate) trait Shape<'de>: Sized {
     const EXPECTED: &'static str;
 
     fn text(text: &str) -> Field<Self> {
-        if text.trim().is_empty() { Field::Absent } else { Field::Wrong("a text") }
+        if text.trim().is_empty() { Field::Missing } else { Field::Malformed("a text") }
     }
 
     fn boolean(_: bool) -> Field<Self> {
-        Field::Wrong("true or false")
+        Field::Malformed("true or false")
     }
 
     fn integer(_: i64) -> Field<Self> {
-        Field::Wrong("a number")
+        Field::Malformed("a number")
     }
 
     fn number(_: f64) -> Field<Self> {
-        Field::Wrong("a number")
+        Field::Malformed("a number")
     }
 
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Field::Wrong("a list"))
+        Ok(Field::Malformed("a list"))
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
         while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Field::Wrong("an object"))
+        Ok(Field::Malformed("an object"))
     }
 }
 
@@ -84,7 +84,7 @@ impl<'de, T: Shape<'de>> Visitor<'de> for Anything<T> {
     }
 
     fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Field::Absent)
+        Ok(Field::Missing)
     }
 
     fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
@@ -100,7 +100,7 @@ impl<'de, T: Shape<'de>> Visitor<'de> for Anything<T> {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(i64::try_from(value).map_or(Field::Wrong("a huge number"), T::integer))
+        Ok(i64::try_from(value).map_or(Field::Malformed("a huge number"), T::integer))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<Self::Value, E> {
@@ -120,19 +120,19 @@ impl Shape<'_> for String {
     const EXPECTED: &'static str = "a text";
 
     fn text(text: &str) -> Field<Self> {
-        if text.trim().is_empty() { Field::Absent } else { Field::Is(text.to_owned()) }
+        if text.trim().is_empty() { Field::Missing } else { Field::Value(text.to_owned()) }
     }
 
     fn boolean(value: bool) -> Field<Self> {
-        Field::Is(value.to_string())
+        Field::Value(value.to_string())
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Is(value.to_string())
+        Field::Value(value.to_string())
     }
 
     fn number(value: f64) -> Field<Self> {
-        Field::Is(value.to_string())
+        Field::Value(value.to_string())
     }
 }
 
@@ -141,29 +141,29 @@ impl Shape<'_> for bool {
 
     fn text(text: &str) -> Field<Self> {
         match text.trim() {
-            "" => Field::Absent,
-            "1" => Field::Is(true),
-            "0" => Field::Is(false),
-            word if word.eq_ignore_ascii_case("true") => Field::Is(true),
-            word if word.eq_ignore_ascii_case("false") => Field::Is(false),
-            _ => Field::Wrong("a text"),
+            "" => Field::Missing,
+            "1" => Field::Value(true),
+            "0" => Field::Value(false),
+            word if word.eq_ignore_ascii_case("true") => Field::Value(true),
+            word if word.eq_ignore_ascii_case("false") => Field::Value(false),
+            _ => Field::Malformed("a text"),
         }
     }
 
     fn boolean(value: bool) -> Field<Self> {
-        Field::Is(value)
+        Field::Value(value)
     }
 
     fn integer(value: i64) -> Field<Self> {
         match value {
-            0 => Field::Is(false),
-            1 => Field::Is(true),
-            _ => Field::Wrong("a number"),
+            0 => Field::Value(false),
+            1 => Field::Value(true),
+            _ => Field::Malformed("a number"),
         }
     }
 
     fn number(value: f64) -> Field<Self> {
-        whole(value).map_or(Field::Wrong("a number"), Self::integer)
+        whole(value).map_or(Field::Malformed("a number"), Self::integer)
     }
 }
 
@@ -173,18 +173,18 @@ impl Shape<'_> for i64 {
     fn text(text: &str) -> Field<Self> {
         let text = text.trim();
         if text.is_empty() {
-            return Field::Absent;
+            return Field::Missing;
         }
         let value = text.parse().ok().or_else(|| text.parse().ok().and_then(whole));
-        value.map_or(Field::Wrong("a text"), Field::Is)
+        value.map_or(Field::Malformed("a text"), Field::Value)
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Is(value)
+        Field::Value(value)
     }
 
     fn number(value: f64) -> Field<Self> {
-        whole(value).map_or(Field::Wrong("a huge number"), Field::Is)
+        whole(value).map_or(Field::Malformed("a huge number"), Field::Value)
     }
 }
 
@@ -198,27 +198,27 @@ impl Shape<'_> for Moment {
     fn text(text: &str) -> Field<Self> {
         let text = text.trim();
         if text.is_empty() {
-            return Field::Absent;
+            return Field::Missing;
         }
         let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp());
         let naive = || {
             NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc().timestamp())
         };
         match zoned.or_else(|_| naive()) {
-            Ok(seconds) => Field::Is(Self(seconds)),
+            Ok(seconds) => Field::Value(Self(seconds)),
             Err(_) => match i64::text(text) {
-                Field::Is(seconds) => Field::Is(Self(seconds)),
-                Field::Absent | Field::Wrong(_) => Field::Wrong("a text"),
+                Field::Value(seconds) => Field::Value(Self(seconds)),
+                Field::Missing | Field::Malformed(_) => Field::Malformed("a text"),
             },
         }
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Is(Self(value))
+        Field::Value(Self(value))
     }
 
     fn number(value: f64) -> Field<Self> {
-        whole(value).map_or(Field::Wrong("a huge number"), Self::integer)
+        whole(value).map_or(Field::Malformed("a huge number"), Self::integer)
     }
 }
 
@@ -232,7 +232,7 @@ impl<'de> Shape<'de> for Words {
     fn text(text: &str) -> Field<Self> {
         let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
         let words: Vec<String> = words.map(str::to_owned).collect();
-        if words.is_empty() { Field::Absent } else { Field::Is(Self(words)) }
+        if words.is_empty() { Field::Missing } else { Field::Value(Self(words)) }
     }
 
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
@@ -240,7 +240,7 @@ impl<'de> Shape<'de> for Words {
         while let Some(word) = list.next_element::<Field<String>>()? {
             words.extend(word.ok());
         }
-        Ok(Field::Is(Self(words)))
+        Ok(Field::Value(Self(words)))
     }
 }
 
@@ -259,7 +259,7 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for Record<T> {
     const EXPECTED: &'static str = "an object";
 
     fn object<A: MapAccess<'de>>(object: A) -> Result<Field<Self>, A::Error> {
-        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Field::Is(Self(value)))
+        T::deserialize(MapAccessDeserializer::new(object)).map(|value| Field::Value(Self(value)))
     }
 }
 
@@ -271,7 +271,7 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
         while let Some(element) = list.next_element()? {
             elements.push(element);
         }
-        Ok(Field::Is(elements))
+        Ok(Field::Value(elements))
     }
 }
 
@@ -288,7 +288,7 @@ impl<'de> Shape<'de> for Members {
         while list.next_element::<IgnoredAny>()?.is_some() {
             empty = false;
         }
-        Ok(if empty { Field::Absent } else { Field::Wrong("a list") })
+        Ok(if empty { Field::Missing } else { Field::Malformed("a list") })
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
@@ -296,7 +296,7 @@ impl<'de> Shape<'de> for Members {
         while let Some(member) = object.next_entry()? {
             members.push(member);
         }
-        Ok(Field::Is(Self(members)))
+        Ok(Field::Value(Self(members)))
     }
 }
 
@@ -306,7 +306,7 @@ pub(crate) struct Leaves(pub(crate) Vec<(String, String)>);
 
 impl Leaves {
     fn one(text: String) -> Field<Self> {
-        Field::Is(Self(vec![(String::new(), text)]))
+        Field::Value(Self(vec![(String::new(), text)]))
     }
 }
 
@@ -314,7 +314,7 @@ impl<'de> Shape<'de> for Leaves {
     const EXPECTED: &'static str = "an object";
 
     fn text(text: &str) -> Field<Self> {
-        if text.trim().is_empty() { Field::Absent } else { Self::one(text.to_owned()) }
+        if text.trim().is_empty() { Field::Missing } else { Self::one(text.to_owned()) }
     }
 
     fn boolean(value: bool) -> Field<Self> {
@@ -334,7 +334,7 @@ impl<'de> Shape<'de> for Leaves {
         while let Some(element) = list.next_element::<Field<Self>>()? {
             leaves.extend(element.ok().unwrap_or_default().0);
         }
-        Ok(Field::Is(Self(leaves)))
+        Ok(Field::Value(Self(leaves)))
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
@@ -345,7 +345,7 @@ impl<'de> Shape<'de> for Leaves {
                 leaves.push((path, text));
             }
         }
-        Ok(Field::Is(Self(leaves)))
+        Ok(Field::Value(Self(leaves)))
     }
 }
 
@@ -360,15 +360,15 @@ mod tests {
     #[test]
     fn a_text_takes_every_scalar_and_keeps_it_as_it_is() {
         for (json, expected) in [
-            (r#""a b ""#, Field::Is("a b ".to_owned())),
-            ("7", Field::Is("7".to_owned())),
-            ("1.5", Field::Is("1.5".to_owned())),
-            ("true", Field::Is("true".to_owned())),
-            (r#""""#, Field::Absent),
-            (r#"" \t""#, Field::Absent),
-            ("null", Field::Absent),
-            ("[1]", Field::Wrong("a list")),
-            (r#"{"a":{}}"#, Field::Wrong("an object")),
+            (r#""a b ""#, Field::Value("a b ".to_owned())),
+            ("7", Field::Value("7".to_owned())),
+            ("1.5", Field::Value("1.5".to_owned())),
+            ("true", Field::Value("true".to_owned())),
+            (r#""""#, Field::Missing),
+            (r#"" \t""#, Field::Missing),
+            ("null", Field::Missing),
+            ("[1]", Field::Malformed("a list")),
+            (r#"{"a":{}}"#, Field::Malformed("an object")),
         ] {
             assert_eq!(read::<String>(json), expected, "{json}");
         }
@@ -377,16 +377,16 @@ mod tests {
     #[test]
     fn a_flag_takes_booleans_digits_and_words() {
         for (json, expected) in [
-            ("true", Field::Is(true)),
-            ("0", Field::Is(false)),
-            ("1.0", Field::Is(true)),
-            (r#""True""#, Field::Is(true)),
-            (r#""0""#, Field::Is(false)),
-            ("null", Field::Absent),
-            (r#""""#, Field::Absent),
-            ("2", Field::Wrong("a number")),
-            (r#""unknown""#, Field::Wrong("a text")),
-            ("[]", Field::Wrong("a list")),
+            ("true", Field::Value(true)),
+            ("0", Field::Value(false)),
+            ("1.0", Field::Value(true)),
+            (r#""True""#, Field::Value(true)),
+            (r#""0""#, Field::Value(false)),
+            ("null", Field::Missing),
+            (r#""""#, Field::Missing),
+            ("2", Field::Malformed("a number")),
+            (r#""unknown""#, Field::Malformed("a text")),
+            ("[]", Field::Malformed("a list")),
         ] {
             assert_eq!(read::<bool>(json), expected, "{json}");
         }
@@ -395,19 +395,19 @@ mod tests {
     #[test]
     fn a_whole_number_takes_digits_and_floats_but_nothing_out_of_range() {
         for (json, expected) in [
-            ("-3", Field::Is(-3)),
-            (r#"" 42 ""#, Field::Is(42)),
-            (r#""42.9""#, Field::Is(42)),
-            ("20.0", Field::Is(20)),
-            ("1.6e9", Field::Is(1_600_000_000)),
-            ("null", Field::Absent),
-            (r#""""#, Field::Absent),
-            ("true", Field::Wrong("true or false")),
-            (r#""soon""#, Field::Wrong("a text")),
-            (r#""NaN""#, Field::Wrong("a text")),
-            ("18446744073709551615", Field::Wrong("a huge number")),
-            ("1e300", Field::Wrong("a huge number")),
-            ("{}", Field::Wrong("an object")),
+            ("-3", Field::Value(-3)),
+            (r#"" 42 ""#, Field::Value(42)),
+            (r#""42.9""#, Field::Value(42)),
+            ("20.0", Field::Value(20)),
+            ("1.6e9", Field::Value(1_600_000_000)),
+            ("null", Field::Missing),
+            (r#""""#, Field::Missing),
+            ("true", Field::Malformed("true or false")),
+            (r#""soon""#, Field::Malformed("a text")),
+            (r#""NaN""#, Field::Malformed("a text")),
+            ("18446744073709551615", Field::Malformed("a huge number")),
+            ("1e300", Field::Malformed("a huge number")),
+            ("{}", Field::Malformed("an object")),
         ] {
             assert_eq!(read::<i64>(json), expected, "{json}");
         }
@@ -423,21 +423,22 @@ mod tests {
         let list: List<Thing> = serde_json::from_str(r#"[{"name":1,"x":[]}, 5, null, [], {}]"#).unwrap();
         assert_eq!(
             list,
-            Field::Is(vec![
-                Field::Is(Record(Thing { name: Field::Is("1".into()) })),
-                Field::Wrong("a number"),
-                Field::Absent,
-                Field::Wrong("a list"),
-                Field::Is(Record(Thing::default())),
+            Field::Value(vec![
+                Field::Value(Record(Thing { name: Field::Value("1".into()) })),
+                Field::Malformed("a number"),
+                Field::Missing,
+                Field::Malformed("a list"),
+                Field::Value(Record(Thing::default())),
             ])
         );
-        assert_eq!(serde_json::from_str::<List<Thing>>(r#""""#).unwrap(), Field::Absent);
-        assert_eq!(serde_json::from_str::<List<Thing>>("{}").unwrap(), Field::Wrong("an object"));
+        assert_eq!(serde_json::from_str::<List<Thing>>(r#""""#).unwrap(), Field::Missing);
+        assert_eq!(serde_json::from_str::<List<Thing>>("{}").unwrap(), Field::Malformed("an object"));
     }
 
     #[test]
     fn leaves_carry_the_path_that_leads_to_them() {
-        let Field::Is(Leaves(leaves)) = read::<Leaves>(r#"{"a":1,"b":{"c":[true,"x",null],"d":""},"e":[]}"#)
+        let Field::Value(Leaves(leaves)) =
+            read::<Leaves>(r#"{"a":1,"b":{"c":[true,"x",null],"d":""},"e":[]}"#)
         else {
             panic!("an object has leaves");
         };
@@ -447,9 +448,9 @@ mod tests {
 
     #[test]
     fn members_take_an_empty_list_for_an_empty_object() {
-        assert_eq!(read::<Members>("[]"), Field::Absent);
-        assert_eq!(read::<Members>("[1]"), Field::Wrong("a list"));
-        let expected = vec![("b".to_owned(), Field::Absent), ("a".to_owned(), Field::Is("1".to_owned()))];
-        assert_eq!(read::<Members>(r#"{"b":null,"a":1}"#), Field::Is(Members(expected)));
+        assert_eq!(read::<Members>("[]"), Field::Missing);
+        assert_eq!(read::<Members>("[1]"), Field::Malformed("a list"));
+        let expected = vec![("b".to_owned(), Field::Missing), ("a".to_owned(), Field::Value("1".to_owned()))];
+        assert_eq!(read::<Members>(r#"{"b":null,"a":1}"#), Field::Value(Members(expected)));
     }
 }

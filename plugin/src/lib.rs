@@ -15,7 +15,7 @@
 //! | `api` | one call: sign, send, envelope, errors with their remedies |
 //! | `paging` | the walks through a list and through a log, and their cursors |
 //! | `lenient` | values that are not what they were documented to be |
-//! | `family` | endpoints that open with the same permission, and the request that tells |
+//! | `permission_group` | endpoints that one permission opens, and the request that tells whether it is granted |
 //! | `streams` | one file a stream: its endpoint, Duo's types, their mapping |
 //! | `manifest` | the manifest, drawn from the streams |
 //! | `check` | which streams can be read |
@@ -36,11 +36,11 @@ mod check;
 #[cfg(all(target_family = "wasm", feature = "component"))]
 mod component;
 pub mod contract;
-mod family;
 pub mod host;
 mod lenient;
 mod manifest;
 mod paging;
+mod permission_group;
 mod settings;
 pub mod signing;
 mod streams;

@@ -6,7 +6,8 @@ use crate::contract::{
 use crate::paging::{log, offset};
 use crate::settings::{
     ACCOUNT_ID, ACCOUNT_ID_PATTERN, API_HOSTNAME, API_HOSTNAME_PATTERN, INTEGRATION_KEY,
-    INTEGRATION_KEY_PATTERN, LOG_DAYS, LOG_DAYS_PATTERN, MASK_PHONE_NUMBERS, SECRET_KEY, SIGNATURE,
+    INTEGRATION_KEY_PATTERN, LOG_DAYS, LOG_DAYS_PATTERN, MASK_PHONE_NUMBERS, MOST_DAYS, SECRET_KEY,
+    SIGNATURE,
 };
 use crate::signing::Scheme;
 use crate::streams::{EntityRow, RelationRow, STREAMS, Stream};
@@ -114,7 +115,7 @@ fn settings() -> Vec<SettingSpec> {
             kind: SettingKind::Integer,
             required: false,
             pattern: Some(LOG_DAYS_PATTERN.to_owned()),
-            default: Some(log::MOST_DAYS.to_string()),
+            default: Some(MOST_DAYS.to_string()),
             example: Some("90".to_owned()),
             choices: Vec::new(),
         },
@@ -152,7 +153,7 @@ fn stream_spec(stream: &Stream) -> StreamSpec {
         entities: stream.entities.iter().map(entity_spec).collect(),
         relations: stream.relations.iter().map(relation_spec).collect(),
         usages: stream.log,
-        permissions: texts(stream.family.permissions),
+        permissions: texts(stream.permission_group.permissions),
         optional: stream.optional,
         budget: Some(if stream.log { AUTHENTICATION_LOG } else { OBJECTS }.to_owned()),
         incremental: stream.log,

@@ -4,7 +4,6 @@ use std::fmt;
 
 use crate::contract::{Error, ErrorKind, SecretError, Setting};
 use crate::host::Host;
-use crate::paging::log::MOST_DAYS;
 use crate::signing::Scheme;
 
 /// Name of the setting that says which Duo deployment to ask.
@@ -21,6 +20,9 @@ pub(crate) const ACCOUNT_ID: &str = "account-id";
 pub(crate) const LOG_DAYS: &str = "log-days";
 /// Name of the setting that hides all but the last digits of phone numbers.
 pub(crate) const MASK_PHONE_NUMBERS: &str = "mask-phone-numbers";
+
+/// How far back Duo lets a query look, in days.
+pub(crate) const MOST_DAYS: i64 = 180;
 
 /// The form of an API hostname: Duo's commercial and federal hosts. Source: the rule other products apply.
 pub(crate) const API_HOSTNAME_PATTERN: &str = r"^api-[a-zA-Z0-9]+\.(duosecurity|duofederal)\.com$";

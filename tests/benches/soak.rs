@@ -165,7 +165,7 @@ async fn main() {
     let _ = syncing.sync();
     assert_eq!(syncing.sync(), "complete");
     let stored = rusqlite::Connection::open(folder.path().join("duo.db")).unwrap();
-    let mut users = stored.prepare("SELECT id FROM entities WHERE type = 'user'").unwrap();
+    let mut users = stored.prepare("SELECT source_id FROM entities WHERE source_type = 'user'").unwrap();
     let users: BTreeSet<String> =
         users.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     assert_eq!(users, simulator.tenant().user_keys().into_iter().collect());

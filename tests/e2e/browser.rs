@@ -1,8 +1,8 @@
-//! A real browser without a screen: Chromium, driven by its own driver. Where there is none, tests that need one say so and
-//! pass, except in CI, which installs it.
+//! A real browser without a screen: Chromium, driven by its own driver. `build.rs` looks for them; without them, the tests
+//! that need one are ignored.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,6 @@ use fantoccini::elements::Element;
 use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
-
-/// What Chromium goes by, as different systems have it.
-const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 /// Longer than anything here takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -26,22 +23,11 @@ pub(crate) struct Browser {
     _profile: tempfile::TempDir,
 }
 
-/// A program of that name.
-fn find(name: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders).map(|folder| folder.join(name)).find(|path| path.is_file())
-}
-
-/// Where the browser and its driver are.
-#[expect(clippy::print_stderr, reason = "who runs the tests wants to know")]
-fn programs() -> Option<(PathBuf, PathBuf)> {
-    let found = BROWSERS.iter().find_map(|name| find(name)).zip(find("chromedriver"));
-    if found.is_none() {
-        let said = "there is no Chromium with its `chromedriver` (Debian: `apt-get install chromium chromium-driver`)";
-        assert!(std::env::var_os("CI").is_none(), "CI needs a browser: {said}");
-        eprintln!("skipped: {said}");
-    }
-    found
+/// The browser and its driver.
+fn programs() -> (&'static str, &'static Path) {
+    let found = option_env!("BROWSER").zip(option_env!("BROWSER_DRIVER"));
+    let (browser, driver) = found.expect("tests that need a browser are ignored without one");
+    (browser, Path::new(driver))
 }
 
 /// Starts the driver, and returns its port. It takes a free port of one kind of address, and ends where somebody has the same
@@ -68,20 +54,19 @@ fn start_driver(driver: &Path) -> (Child, String) {
 }
 
 impl Browser {
-    /// `None` where there is no browser, which is told.
-    pub(crate) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Self {
         Self::start_with(&[]).await
     }
 
     /// One that runs no scripts.
-    pub(crate) async fn without_scripts() -> Option<Self> {
+    pub(crate) async fn without_scripts() -> Self {
         Self::start_with(&["--blink-settings=scriptEnabled=false"]).await
     }
 
-    async fn start_with(more: &[&str]) -> Option<Self> {
-        let (browser, driver) = programs()?;
+    async fn start_with(more: &[&str]) -> Self {
+        let (browser, driver) = programs();
         let profile = tempfile::tempdir().unwrap();
-        let (process, port) = start_driver(&driver);
+        let (process, port) = start_driver(driver);
         let user_data = format!("--user-data-dir={}", profile.path().display());
         let usual = [
             "--headless=new",
@@ -103,7 +88,7 @@ impl Browser {
         let mut builder = ClientBuilder::new(HttpConnector::new());
         builder.capabilities(capabilities.as_object().unwrap().clone());
         let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap();
-        Some(Self { client, process, _profile: profile })
+        Self { client, process, _profile: profile }
     }
 
     pub(crate) async fn goto(&self, url: &str) {

@@ -74,7 +74,10 @@ fn rename(tenant: &Tenant, random: &mut Random, left: &mut BTreeSet<String>) {
 fn stored(setup: &Setup, is_gone: bool) -> BTreeSet<String> {
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
     let mut statement = store
-        .prepare("SELECT source_id FROM entity WHERE source_type = 'user' AND (gone_run IS NOT NULL) = ?1")
+        .prepare(
+            "SELECT e.source_id FROM entity e JOIN kind k ON k.id = e.kind_id
+             WHERE k.source_type = 'user' AND e.stream_id IS NOT NULL AND (e.gone_run IS NOT NULL) = ?1",
+        )
         .unwrap();
     let rows = statement.query_map([is_gone], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()

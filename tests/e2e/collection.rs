@@ -281,7 +281,7 @@ async fn a_later_run_reads_only_the_end_of_the_log_and_knows_as_much() {
         let database = open(&setup);
         let sql =
             "SELECT resource_source_id, identity_source_id, last_success, last_attempt, last_attempt_result,
-                          resource_name, identity_name FROM usage ORDER BY 1, 2";
+                          resource_name, identity_name FROM usages ORDER BY 1, 2";
         let mut statement = database.prepare(sql).unwrap();
         let columns = statement.column_count();
         let rows = statement.query_map([], |row| {

@@ -99,7 +99,7 @@ async fn every_fault_at_every_moment() {
 async fn what_can_not_be_read_now_is_no_reason_to_read_nothing_else() {
     let setup = Setup::new(tenant(20)).await;
     setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
-    // Roles and service accounts relate to the account, which ignore_waits names now.
+    // Roles and service accounts relate to the account, whose id no answer gives now.
     for (path, wanting) in [
         ("/admin/v2/logs/", vec!["application-usage"]),
         ("/admin/v2/policies", vec!["policies"]),

@@ -12,7 +12,7 @@ const KILLS: u32 = 250;
 
 fn stored(setup: &Setup) -> BTreeSet<String> {
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
-    let mut statement = store.prepare("SELECT id FROM entities WHERE type = 'user'").unwrap();
+    let mut statement = store.prepare("SELECT source_id FROM entities WHERE source_type = 'user'").unwrap();
     let rows = statement.query_map([], |row| row.get(0)).unwrap();
     rows.map(Result::unwrap).collect()
 }

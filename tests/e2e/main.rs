@@ -2,12 +2,19 @@
 //!
 //! `harness` starts both; each other module is about one promise of the README.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "tests"
+)]
 
 mod any_answer;
 mod bad_input;
 mod browser;
 mod changing;
+mod circles;
 mod collection;
 mod contract;
 mod faults;

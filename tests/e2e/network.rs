@@ -10,7 +10,7 @@ use crate::harness::{Setup, tenant};
 async fn tls_with_an_authority_of_one_s_own() {
     let setup = Setup::over_tls(tenant(20)).await;
     setup.sync(0);
-    // Without the authority ignore_waits vouches for the server.
+    // Without that authority the certificate is not trusted.
     setup.reconfigure("ca-file = \"ca.pem\"\n", "");
     let before = setup.simulator.requests();
     let ended = setup.with_config("check", &[]);

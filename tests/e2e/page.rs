@@ -104,11 +104,12 @@ fn lies_in(folder: &std::path::Path, secret: &str) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_browser), ignore = "there is no Chromium with its `chromedriver`")]
 async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     let setup = Setup::new(tenant(30)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
-    let Some(browser) = Browser::start().await else { return };
+    let browser = Browser::start().await;
     page.sign_in(&browser).await;
     browser.wait_for("No integration yet").await;
     begin(&browser).await;
@@ -181,12 +182,13 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_browser), ignore = "there is no Chromium with its `chromedriver`")]
 async fn everything_works_without_scripts() {
     let setup = Setup::new(tenant(30)).await;
     without_log(&setup);
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
-    let Some(browser) = Browser::without_scripts().await else { return };
+    let browser = Browser::without_scripts().await;
     page.sign_in(&browser).await;
     begin(&browser).await;
     connect(&browser, &setup, &setup.simulator.options().secret_key).await;
@@ -231,6 +233,7 @@ fn runs(setup: &Setup) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_browser), ignore = "there is no Chromium with its `chromedriver`")]
 async fn a_missing_grant_is_told_with_what_it_costs() {
     let setup = Setup::new(tenant(30)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
@@ -238,7 +241,7 @@ async fn a_missing_grant_is_told_with_what_it_costs() {
         .simulator
         .set_grants([Grant::ResourceRead, Grant::ReadLog, Grant::ReadInformation].into_iter().collect());
     let page = Page::serve(&setup);
-    let Some(browser) = Browser::start().await else { return };
+    let browser = Browser::start().await;
     page.sign_in(&browser).await;
     begin(&browser).await;
     connect(&browser, &setup, &setup.simulator.options().secret_key).await;
@@ -258,12 +261,13 @@ async fn a_missing_grant_is_told_with_what_it_costs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_browser), ignore = "there is no Chromium with its `chromedriver`")]
 async fn a_sync_is_followed_without_loading_the_page_again() {
     let setup = Setup::new(tenant(3000)).await;
     without_log(&setup);
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
-    let Some(browser) = Browser::start().await else { return };
+    let browser = Browser::start().await;
     page.sign_in(&browser).await;
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 1000);
     page.begin(&setup).await;
@@ -300,6 +304,7 @@ const HOSTILE: &str =
     "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=2>\u{202e}gnp.exe{{7*7}}";
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_browser), ignore = "there is no Chromium with its `chromedriver`")]
 async fn hostile_names_stay_names_in_every_view() {
     let setup = Setup::new(tenant(60)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
@@ -328,7 +333,7 @@ async fn hostile_names_stay_names_in_every_view() {
         )
         .unwrap();
     let keys: Vec<(String, String)> = store
-        .prepare("SELECT source_type, min(source_id) FROM entity GROUP BY source_type")
+        .prepare("SELECT source_type, min(source_id) FROM entities GROUP BY source_type")
         .unwrap()
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
         .unwrap()
@@ -347,7 +352,7 @@ async fn hostile_names_stay_names_in_every_view() {
     .unwrap();
     page.served.wait("the other owner", |served| served.integration("duo")["owner"] == HOSTILE);
 
-    let Some(browser) = Browser::start().await else { return };
+    let browser = Browser::start().await;
     page.sign_in(&browser).await;
     let mut views =
         vec!["/integrations".to_owned(), "/integrations/duo".into(), "/integrations/duo/runs/1".into()];
@@ -360,7 +365,7 @@ async fn hostile_names_stay_names_in_every_view() {
         url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect::<String>()
     ));
     views.extend(
-        ["users-without-mfa", "users-in-bypass", "shared-phones", "bypass-codes-without-expiry"]
+        ["users-without-mfa", "users-in-bypass", "shared-authenticators", "bypass-codes-without-expiry"]
             .map(|rule| format!("/integrations/duo/insights/{rule}")),
     );
     views.push("/insights".to_owned());

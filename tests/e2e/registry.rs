@@ -78,7 +78,7 @@ async fn run(registry: &Arc<Registry>, setup: &Setup, pages: u64) -> Summary {
 fn users(setup: &Setup) -> (i64, i64) {
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
     let sql = "SELECT count(*), count(*) FILTER (WHERE source_id = 'DUINVENTED')
-               FROM entity WHERE source_type = 'user' AND gone_run IS NULL";
+               FROM entities WHERE source_type = 'user'";
     store.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
 }
 
@@ -173,7 +173,7 @@ async fn what_a_rolled_back_connector_invented_does_not_stay_also_after_a_restar
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
     let distrusted: (String, i64) = store
         .query_row(
-            "SELECT digest, distrusted_pages FROM run_connector WHERE run_id = 2 AND stream = 'users'
+            "SELECT digest, distrusted_pages FROM run_connector WHERE run = 2 AND stream = 'users'
              AND distrusted_pages > 0",
             [],
             |row| Ok((row.get(0)?, row.get(1)?)),

@@ -26,9 +26,8 @@ fn pages_asked(setup: &Setup) -> usize {
 /// Pages of users by the version that read them.
 fn versions(store: &Path) -> BTreeMap<String, u64> {
     let store = rusqlite::Connection::open(store).unwrap();
-    let mut statement = store
-        .prepare("SELECT version, pages FROM run_connector WHERE stream = 'users' AND run_id = 1")
-        .unwrap();
+    let mut statement =
+        store.prepare("SELECT version, pages FROM run_connector WHERE stream = 'users' AND run = 1").unwrap();
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.unsigned_abs())));
     rows.unwrap().map(Result::unwrap).collect()
 }
@@ -133,7 +132,7 @@ async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
     served.wait("the second run", |served| served.integration("duo")["last_run"]["started_at"] != first);
     let store = rusqlite::Connection::open(setup.path("data/duo.db")).unwrap();
     let read_by: String = store
-        .query_row("SELECT group_concat(DISTINCT version) FROM run_connector WHERE run_id = 2", [], |row| {
+        .query_row("SELECT group_concat(DISTINCT version) FROM run_connector WHERE run = 2", [], |row| {
             row.get(0)
         })
         .unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use duo_simulator::{Fault, TenantOptions};
 use serde_json::{Value, json};
 
-use crate::harness::{Setup, row, tenant};
+use crate::harness::{Setup, contents, row, tenant};
 
 /// Source ids of one type.
 fn ids(entities: &[Value], source_type: &str) -> BTreeSet<String> {
@@ -66,7 +66,7 @@ async fn a_second_sync_tells_what_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_can_t_be_understood_is_named_and_its_neighbours_arrive() {
     let extra_users = vec![
-        json!({ "username": "ignore_waits", "status": "active" }),
+        json!({ "username": "nobody", "status": "active" }),
         json!("not an object"),
         json!({ "user_id": "DUODD00000000000001", "username": "odd", "status": "on holiday", "email": { "work": "x" }, "groups": [{ "name": "keyless" }] }),
         json!({ "user_id": "DUODD00000000000002", "username": "fine", "status": "active" }),
@@ -121,7 +121,7 @@ async fn both_signature_versions_read_the_same() {
         setup.reconfigure("[settings]\n", &format!("{streams}\n[settings]\n"));
         setup.reconfigure("[settings]\n", &format!("[settings]\nsignature = \"{signature}\"\n"));
         setup.sync(0);
-        exports.push(setup.export());
+        exports.push(contents(&setup, "duo.db"));
     }
     assert_eq!(exports[0], exports[1]);
     assert_eq!(exports[0], exports[2]);
@@ -163,14 +163,14 @@ async fn what_changed_is_told_and_a_limit_can_be_another() {
     assert_eq!(
         setup.run(&["changes", "--store", "duo.db", "--json"]).stdout,
         "",
-        "there is nothing to be other than"
+        "there is no earlier complete read to compare with"
     );
     setup.simulator.delete_user(5);
     setup.simulator.tenant().rename_user(7);
     setup.sync(0);
     let changes = setup.run(&["changes", "--store", "duo.db", "--json"]).stdout;
     let changes: Vec<Value> = changes.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of_users: Vec<_> = changes.iter().filter(|change| change["type"] == "user").collect();
+    let of_users: Vec<_> = changes.iter().filter(|change| change["source_type"] == "user").collect();
     let kinds: BTreeSet<_> = of_users.iter().map(|change| change["kind"].as_str().unwrap()).collect();
     assert_eq!((of_users.len(), kinds), (2, BTreeSet::from(["changed", "removed"])), "{of_users:?}");
     let renamed = of_users.iter().find(|change| change["kind"] == "changed").unwrap();

@@ -43,7 +43,13 @@ pub use bundled::BUNDLED;
 /// A connector is a WebAssembly component. It gets no files, no network and no environment: only HTTPS to the
 /// hosts its manifest names, and the secrets its manifest declares.
 #[derive(Parser)]
-#[command(name = "connector-host", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    name = "connector-host",
+    bin_name = "connector-host",
+    version,
+    propagate_version = true,
+    max_term_width = 100
+)]
 #[command(after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]

@@ -15,6 +15,8 @@ pub mod filters;
 pub mod insights;
 mod page;
 pub mod render;
+#[cfg(test)]
+mod test_store;
 
 pub use documentation::documentation;
 pub use page::report_page;

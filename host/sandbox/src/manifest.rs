@@ -230,15 +230,6 @@ impl Manifest {
         self.streams.iter().find(|stream| stream.name == name)
     }
 
-    /// Each stream with each source type that it yields.
-    #[must_use]
-    pub fn yields(&self) -> Vec<(&str, &str)> {
-        let yields = self.streams.iter().flat_map(|stream| {
-            stream.entities.iter().map(|entity| (stream.name.as_str(), entity.source_type.as_str()))
-        });
-        yields.collect()
-    }
-
     /// The title of a source type, for a table's heading: `Users`.
     #[must_use]
     pub fn title_of<'a>(&'a self, source_type: &'a str) -> &'a str {

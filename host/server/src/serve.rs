@@ -103,9 +103,6 @@ pub async fn serve(
     let (_watcher, mut changed) = watch(&[folders.integrations(), folders.connectors()])?;
     tracing::info!("serving `{}`", folders.root().display());
     supervisor.read_integrations(false).await;
-    let socket = folders.socket();
-    let control = control::listen(&supervisor, Arc::clone(&token), &socket)
-        .map_err(|error| ServeError::File { what: "listen at", path: socket.clone(), error })?;
     let pages = match pages {
         Some(options) => {
             let (task, url) = pages::listen(&supervisor, options, Arc::clone(&token), stop.clone()).await?;
@@ -114,6 +111,12 @@ pub async fn serve(
         }
         None => None,
     };
+    // Last: a program that gets an answer here may rely on the rest.
+    let socket = folders.socket();
+    let control = control::listen(&supervisor, Arc::clone(&token), &socket)
+        .map_err(|error| ServeError::File { what: "listen at", path: socket.clone(), error })?;
+    // A token that was made before the socket existed could not be reported.
+    token.refresh().await;
     let mut next = Some(false);
     loop {
         // A reload takes as long as the `check` of a candidate; `stop` ends it.

@@ -1,13 +1,14 @@
-//! What is there, to be looked around in: a page of objects by name, one object and what it relates to, who reaches what.
+//! Pages of objects by name, one object with its relations, and the paths to an application.
 //!
-//! A page is found by the key that the page before ended with, so that the last page costs what the first one does.
+//! A page is found by the key at the end of the page before, so the last page costs as much as the first one.
 
-use rusqlite::{OptionalExtension, ToSql, params};
+use rusqlite::{ToSql, params};
 use serde::{Deserialize, Serialize};
 
+use crate::read::{ENTITIES, count};
 use crate::{EntityRow, Reader, StoreError};
 
-/// How many objects of a source type are there.
+/// How many objects of a source type are present.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TypeCount {
     /// `identity`, `connection` or `resource`.
@@ -43,7 +44,7 @@ pub enum PageCursor {
 pub struct Entities<'a> {
     /// Of this source type.
     pub source_type: &'a str,
-    /// That have this in name, key, user name or e-mail; blank for all.
+    /// With this text in name, key, user name or e-mail; blank for all.
     pub search: &'a str,
     /// Which page of them.
     pub turn: PageCursor,
@@ -66,23 +67,23 @@ pub struct PageOf<T> {
 
 /// Names an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub struct EntityLink {
     /// `identity`, `connection` or `resource`.
     pub entity_type: String,
     /// Its source type.
     pub source_type: String,
     /// Its key.
     pub source_id: String,
-    /// Its name; its key where it is not there.
+    /// Its name; its key where it is not present.
     pub name: String,
-    /// Whether it is there: a vendor may name what it does not list.
+    /// Whether it is present: a vendor may refer to an object that it does not list.
     pub is_there: bool,
-    /// Its normal fields, a JSON object; blank where it is not there.
+    /// Its normal fields, a JSON object; blank where it is not present.
     #[serde(skip)]
     pub normal: String,
 }
 
-/// What an object is related to.
+/// A relation of an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Linked {
     /// The privilege.
@@ -90,12 +91,12 @@ pub struct Linked {
     /// 1 where it grants, 0 where it denies.
     pub grants: bool,
     /// The other end.
-    pub other: Found,
+    pub other: EntityLink,
 }
 
-/// A way from an identity to an application.
+/// A path from an identity to an application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Access {
+pub struct AccessPath {
     /// The application's source type.
     pub application_source_type: String,
     /// The application's key.
@@ -108,24 +109,21 @@ pub struct Access {
     pub identity_source_id: String,
     /// The identity's name.
     pub identity: String,
-    /// The group or the like that it leads through, its source type; none where the access is direct.
+    /// The source type of the group or other connection that it leads through; none where the access is direct.
     pub through_source_type: Option<String>,
-    /// Its key.
+    /// The key of that connection.
     pub through_source_id: Option<String>,
-    /// Its name.
+    /// The name of that connection.
     pub through: Option<String>,
-    /// Whether neither end is disabled, locked or in the trash.
+    /// Whether neither the identity nor the connection is disabled, locked or about to be deleted.
     pub can_sign_in: bool,
-    /// When the identity last used the application, RFC 3339; none where not within the window read.
+    /// When the identity last used the application, RFC 3339; none where it did not within the window of the log.
     pub last_success: Option<String>,
 }
 
-const ENTITY: &str =
-    "SELECT i.name, e.entity_type, e.source_type, e.source_id, e.name, e.normal, e.attributes
-    FROM entity e JOIN integration i ON i.id = e.integration_id";
-
-/// The one integration of a store that is asked about.
-const INTEGRATION: &str = "(SELECT id FROM integration WHERE name = ?1)";
+/// The kind of a source type, in the integration that is asked about.
+const KIND: &str = "(SELECT k.id FROM kind k JOIN integration i ON i.id = k.integration_id
+                     WHERE i.name = ?1 AND k.source_type = ?2)";
 
 impl Reader {
     /// The names of the integrations that it has data of.
@@ -134,7 +132,7 @@ impl Reader {
     ///
     /// When SQLite fails.
     pub fn integrations(&self) -> Result<Vec<String>, StoreError> {
-        self.rows("SELECT name FROM integration ORDER BY name", [], |row| row.get(0))
+        self.rows("SELECT name FROM integration ORDER BY name", [], |row| row.get("name"))
     }
 
     /// How many objects of each source type an integration has.
@@ -143,18 +141,20 @@ impl Reader {
     ///
     /// When SQLite fails.
     pub fn type_counts(&self, integration: &str) -> Result<Vec<TypeCount>, StoreError> {
-        // Counted in an index, which does not have the entity type: the first object of a source type tells it.
-        let query = format!(
-            "SELECT (SELECT e.entity_type FROM entity e
-                     WHERE e.integration_id = counted.integration_id AND e.source_type = counted.source_type
-                       AND e.gone_run IS NULL LIMIT 1), counted.source_type, counted.count
-             FROM (SELECT integration_id, source_type, count(*) AS count FROM entity
-                   WHERE integration_id = {INTEGRATION} AND gone_run IS NULL GROUP BY source_type) counted"
-        );
-        self.rows(&query, params![integration], |row| {
-            let count: i64 = row.get(2)?;
-            Ok(TypeCount { entity_type: row.get(0)?, source_type: row.get(1)?, count: count.unsigned_abs() })
-        })
+        let query = "SELECT k.entity_type, k.source_type, (
+                         SELECT count(*) FROM entity e
+                         WHERE e.kind_id = k.id AND e.stream_id IS NOT NULL AND e.gone_run IS NULL
+                     ) AS count
+                     FROM kind k JOIN integration i ON i.id = k.integration_id
+                     WHERE i.name = ?1 ORDER BY k.source_type";
+        let counts = self.rows(query, [integration], |row| {
+            Ok(TypeCount {
+                entity_type: row.get("entity_type")?,
+                source_type: row.get("source_type")?,
+                count: count(row, "count")?,
+            })
+        })?;
+        Ok(counts.into_iter().filter(|one| one.count > 0).collect())
     }
 
     /// A page of the objects of an integration.
@@ -175,17 +175,20 @@ impl Reader {
         let search = if which.search.trim().is_empty() {
             "AND ?3 IS NOT NULL"
         } else {
-            r"AND e.search LIKE ?3 ESCAPE '\'"
+            r"AND (e.name LIKE ?3 ESCAPE '\' OR e.source_id LIKE ?3 ESCAPE '\' OR e.search LIKE ?3 ESCAPE '\')"
         };
-        let of_them = format!(
-            "e.integration_id = {INTEGRATION} AND e.source_type = ?2 AND e.gone_run IS NULL {search}"
-        );
-        // Keys first, which the index has; the rows of this page only after that.
+        let matching =
+            format!("e.kind_id = {KIND} AND e.stream_id IS NOT NULL AND e.gone_run IS NULL {search}");
+        // Numbers first, which the index has; the rows of this page only after that.
         let page = format!(
-            "{ENTITY} JOIN (
-                 SELECT e.id AS id FROM entity e WHERE {of_them} {beyond}
+            "SELECT ?1 AS integration, k.entity_type, k.source_type, e.source_id, e.name, e.normal, e.attributes
+             FROM (
+                 SELECT e.id FROM entity e WHERE {matching} {beyond}
                  ORDER BY e.name COLLATE NOCASE {order}, e.source_id {order} LIMIT {}
-             ) page ON page.id = e.id ORDER BY e.name COLLATE NOCASE {order}, e.source_id {order}",
+             ) page
+             JOIN entity e ON e.id = page.id
+             JOIN kind k ON k.id = e.kind_id
+             ORDER BY e.name COLLATE NOCASE {order}, e.source_id {order}",
             which.limit.saturating_add(1)
         );
         let (name, id) = key.map_or(("", ""), |key| (key.name.as_str(), key.source_id.as_str()));
@@ -200,9 +203,9 @@ impl Reader {
         if backwards {
             rows.reverse();
         }
-        let total = format!("SELECT count(*) FROM entity e WHERE {of_them}");
-        let total =
-            self.rows(&total, params![integration, which.source_type, pattern], |row| row.get::<_, i64>(0));
+        let total = format!("SELECT count(*) AS total FROM entity e WHERE {matching}");
+        let key_of_all = params![integration, which.source_type, pattern];
+        let total = self.rows(&total, key_of_all, |row| count(row, "total"))?;
         let key = |row: Option<&EntityRow>| {
             row.map(|row| Key { name: row.name.clone(), source_id: row.source_id.clone() })
         };
@@ -214,12 +217,12 @@ impl Reader {
         Ok(PageOf {
             before: key(rows.first()).filter(|_| has_before),
             after: key(rows.last()).filter(|_| has_after),
-            total: total?.first().copied().unwrap_or_default().unsigned_abs(),
+            total: total.first().copied().unwrap_or_default(),
             rows,
         })
     }
 
-    /// One object that is there.
+    /// A present object.
     ///
     /// # Errors
     ///
@@ -230,18 +233,12 @@ impl Reader {
         source_type: &str,
         id: &str,
     ) -> Result<Option<EntityRow>, StoreError> {
-        let query = format!(
-            "{ENTITY} WHERE e.integration_id = {INTEGRATION}
-             AND e.entity_type IN ('identity', 'connection', 'resource')
-             AND e.source_type = ?2 AND e.source_id = ?3 AND e.gone_run IS NULL"
-        );
-        let found = self.connection.prepare_cached(&query).and_then(|mut statement| {
-            statement.query_row(params![integration, source_type, id], EntityRow::parse).optional()
-        });
-        found.map_err(|error| self.sqlite(error))
+        let query = format!("{ENTITIES} WHERE integration = ?1 AND source_type = ?2 AND source_id = ?3");
+        let mut found = self.rows(&query, params![integration, source_type, id], EntityRow::parse)?;
+        Ok(found.pop())
     }
 
-    /// What an object has (`is_parent`), or what has it: the first `limit`, and how many there are.
+    /// The objects that an object has (`is_parent`), or those that have it: the first `limit`, and how many there are.
     ///
     /// # Errors
     ///
@@ -253,32 +250,36 @@ impl Reader {
         limit: u32,
     ) -> Result<(Vec<Linked>, u64), StoreError> {
         let (this, other) = if is_parent { ("parent", "child") } else { ("child", "parent") };
-        let of_it = format!(
-            "r.integration_id = {INTEGRATION} AND r.{this}_entity_type = ?2 AND r.{this}_source_type = ?3
-             AND r.{this}_source_id = ?4 AND r.gone_run IS NULL"
+        let related = format!(
+            "FROM entity this
+             JOIN privilege p ON p.{this}_kind_id = this.kind_id
+             JOIN relation r ON r.privilege_id = p.id AND r.{this}_id = this.id AND r.gone_run IS NULL
+             WHERE this.kind_id = {KIND} AND this.source_id = ?3"
         );
         let query = format!(
-            "SELECT r.privilege, r.privilege_value, r.{other}_entity_type, r.{other}_source_type,
-                    r.{other}_source_id, coalesce(e.name, r.{other}_source_id), e.id IS NOT NULL,
-                    coalesce(e.normal, '')
-             FROM relation r LEFT JOIN entity e
-                 ON e.integration_id = r.integration_id AND e.entity_type = r.{other}_entity_type
-                 AND e.source_type = r.{other}_source_type AND e.source_id = r.{other}_source_id
-                 AND e.gone_run IS NULL
-             WHERE {of_it} LIMIT {limit}"
+            "SELECT related.privilege, related.privilege_value, k.entity_type, k.source_type, e.source_id,
+                    e.stream_id IS NOT NULL AND e.gone_run IS NULL AS is_there,
+                    coalesce(e.name, e.source_id) AS name, coalesce(e.normal, '') AS normal
+             FROM (SELECT p.name AS privilege, r.privilege_value, r.{other}_id AS other_id {related} LIMIT ?4) related
+             JOIN entity e ON e.id = related.other_id
+             JOIN kind k ON k.id = e.kind_id"
         );
-        let key = params![object.integration, object.entity_type, object.source_type, object.source_id];
-        let mut linked = self.rows(&query, key, |row| {
+        let (integration, source_type, id) = (&object.integration, &object.source_type, &object.source_id);
+        let mut linked = self.rows(&query, params![integration, source_type, id, limit], |row| {
+            let is_there: bool = row.get("is_there")?;
+            // A removed entity is shown by its key, like one that was never read.
+            let (name, normal) =
+                if is_there { ("name", row.get("normal")?) } else { ("source_id", String::new()) };
             Ok(Linked {
-                privilege: row.get(0)?,
-                grants: row.get(1)?,
-                other: Found {
-                    entity_type: row.get(2)?,
-                    source_type: row.get(3)?,
-                    source_id: row.get(4)?,
-                    name: row.get(5)?,
-                    is_there: row.get(6)?,
-                    normal: row.get(7)?,
+                privilege: row.get("privilege")?,
+                grants: row.get("privilege_value")?,
+                other: EntityLink {
+                    entity_type: row.get("entity_type")?,
+                    source_type: row.get("source_type")?,
+                    source_id: row.get("source_id")?,
+                    name: row.get(name)?,
+                    is_there,
+                    normal,
                 },
             })
         })?;
@@ -288,17 +289,17 @@ impl Reader {
             };
             key(a).cmp(&key(b))
         });
-        let total = format!("SELECT count(*) FROM relation r WHERE {of_it}");
-        let total = self.rows(&total, key, |row| row.get::<_, i64>(0))?;
-        Ok((linked, total.first().copied().unwrap_or_default().unsigned_abs()))
+        let total = format!("SELECT count(*) AS total {related}");
+        let total = self.rows(&total, params![integration, source_type, id], |row| count(row, "total"))?;
+        Ok((linked, total.first().copied().unwrap_or_default()))
     }
 
-    /// The ways to an application, or from an identity: `limit` of them after `skip`, those last used first.
+    /// The paths to an application, or from an identity: `limit` of them after `skip`, the last used ones first.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn access(&self, object: &EntityRow, skip: u64, limit: u32) -> Result<Vec<Access>, StoreError> {
+    pub fn access(&self, object: &EntityRow, skip: u64, limit: u32) -> Result<Vec<AccessPath>, StoreError> {
         let of_it = if object.entity_type == "identity" {
             "identity_source_type = ?2 AND identity_source_id = ?3"
         } else {
@@ -307,25 +308,25 @@ impl Reader {
         let query = format!(
             "SELECT application_source_type, application_source_id, application, identity_source_type,
                     identity_source_id, identity, through_source_type, through_source_id, through,
-                    coalesce(can_sign_in, 0), last_success
+                    coalesce(can_sign_in, 0) AS can_sign_in, last_success
              FROM application_access WHERE integration = ?1 AND {of_it}
              ORDER BY last_success IS NULL, last_success DESC, application, identity, through LIMIT ?4 OFFSET ?5"
         );
         let skip = i64::try_from(skip).unwrap_or(i64::MAX);
         let key = params![object.integration, object.source_type, object.source_id, limit, skip];
         self.rows(&query, key, |row| {
-            Ok(Access {
-                application_source_type: row.get(0)?,
-                application_source_id: row.get(1)?,
-                application: row.get(2)?,
-                identity_source_type: row.get(3)?,
-                identity_source_id: row.get(4)?,
-                identity: row.get(5)?,
-                through_source_type: row.get(6)?,
-                through_source_id: row.get(7)?,
-                through: row.get(8)?,
-                can_sign_in: row.get(9)?,
-                last_success: row.get(10)?,
+            Ok(AccessPath {
+                application_source_type: row.get("application_source_type")?,
+                application_source_id: row.get("application_source_id")?,
+                application: row.get("application")?,
+                identity_source_type: row.get("identity_source_type")?,
+                identity_source_id: row.get("identity_source_id")?,
+                identity: row.get("identity")?,
+                through_source_type: row.get("through_source_type")?,
+                through_source_id: row.get("through_source_id")?,
+                through: row.get("through")?,
+                can_sign_in: row.get("can_sign_in")?,
+                last_success: row.get("last_success")?,
             })
         })
     }

@@ -136,7 +136,7 @@ pub(crate) fn record(
         .prepare_cached(
             "SELECT kind, fields FROM change WHERE run_id = ?1 AND object = ?2 AND object_id = ?3",
         )?
-        .query_row(key, |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row(key, |row| Ok((row.get("kind")?, row.get("fields")?)))
         .optional()?;
     let kind = match known {
         None => Some(kind),

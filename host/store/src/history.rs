@@ -1,4 +1,4 @@
-//! What was: the runs, and what each found other than the runs before it.
+//! The runs, and the changes that each of them found.
 
 use rusqlite::{Row, params};
 use serde::Serialize;
@@ -8,7 +8,7 @@ use crate::{FieldChange, IncompleteStream, Reader, RunId, RunOutcome, StoreError
 
 /// A run, as it is shown.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `runs` in `migrations`")]
+#[expect(missing_docs, reason = "the fields are the columns of the view `runs`")]
 pub struct RunRow {
     pub run: RunId,
     pub integration: String,
@@ -29,7 +29,7 @@ pub struct RunRow {
 
 /// How a stream of a run ended.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `run_streams` in `migrations`")]
+#[expect(missing_docs, reason = "the fields are the columns of the view `run_streams`")]
 pub struct RunStreamRow {
     pub stream: String,
     pub state: StreamState,
@@ -44,9 +44,9 @@ pub struct RunStreamRow {
     pub waited_seconds: f64,
 }
 
-/// What a run found other than the runs before it.
+/// A change that a run found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the columns of the view `changes` in `migrations`")]
+#[expect(missing_docs, reason = "the fields are the columns of the view `changes`")]
 pub struct ChangeRow {
     pub run: RunId,
     pub run_started_at: String,
@@ -77,17 +77,17 @@ impl RunRow {
 
 impl ChangeRow {
     fn parse(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let fields: Option<String> = row.get(8)?;
+        let fields: Option<String> = row.get("fields")?;
         Ok(Self {
-            run: RunId(row.get(0)?),
-            run_started_at: row.get(1)?,
-            run_finished_at: row.get(9)?,
-            integration: row.get(2)?,
-            kind: row.get(3)?,
-            object: row.get(4)?,
-            source_type: row.get(5)?,
-            source_id: row.get(6)?,
-            name: row.get(7)?,
+            run: RunId(row.get("run")?),
+            run_started_at: row.get("run_started_at")?,
+            run_finished_at: row.get("run_finished_at")?,
+            integration: row.get("integration")?,
+            kind: row.get("kind")?,
+            object: row.get("object")?,
+            source_type: row.get("source_type")?,
+            source_id: row.get("source_id")?,
+            name: row.get("name")?,
             fields: fields.and_then(|fields| serde_json::from_str(&fields).ok()).unwrap_or_default(),
         })
     }
@@ -121,25 +121,26 @@ impl Reader {
         let find = || -> rusqlite::Result<Vec<RunRow>> {
             let mut statement = self.connection.prepare(
                 "SELECT run, integration, started_at, finished_at, outcome, account, connector_version,
-                        connector_digest, requests, coalesce(retries, 0), coalesce(waited_seconds, 0), problems, changes
+                        connector_digest, requests,
+                        coalesce(retries, 0) AS retries, coalesce(waited_seconds, 0) AS waited_seconds, problems, changes
                  FROM runs WHERE (?1 IS NULL OR integration = ?1) AND (?2 IS NULL OR run = ?2)
                  ORDER BY run DESC LIMIT ?3",
             )?;
             let rows = statement.query_map(params![integration, run.map(|run| run.0), limit], |row| {
                 Ok(RunRow {
-                    run: RunId(row.get(0)?),
-                    integration: row.get(1)?,
-                    started_at: row.get(2)?,
-                    finished_at: row.get(3)?,
-                    outcome: row.get::<_, Option<String>>(4)?.as_deref().map(RunOutcome::parse),
-                    account: row.get(5)?,
-                    connector_version: row.get(6)?,
-                    connector_digest: row.get(7)?,
-                    requests: count(row, 8)?,
-                    retries: count(row, 9)?,
-                    waited_seconds: row.get(10)?,
-                    problems: count(row, 11)?,
-                    changes: count(row, 12)?,
+                    run: RunId(row.get("run")?),
+                    integration: row.get("integration")?,
+                    started_at: row.get("started_at")?,
+                    finished_at: row.get("finished_at")?,
+                    outcome: row.get::<_, Option<String>>("outcome")?.as_deref().map(RunOutcome::parse),
+                    account: row.get("account")?,
+                    connector_version: row.get("connector_version")?,
+                    connector_digest: row.get("connector_digest")?,
+                    requests: count(row, "requests")?,
+                    retries: count(row, "retries")?,
+                    waited_seconds: row.get("waited_seconds")?,
+                    problems: count(row, "problems")?,
+                    changes: count(row, "changes")?,
                     streams: Vec::new(),
                 })
             })?;
@@ -151,17 +152,17 @@ impl Reader {
             for run in &mut rows {
                 let streams = statement.query_map([run.run.0], |row| {
                     Ok(RunStreamRow {
-                        stream: row.get(0)?,
-                        state: StreamState::parse(&row.get::<_, String>(1)?),
-                        reason: row.get(2)?,
-                        started_at: row.get(3)?,
-                        ended_at: row.get(4)?,
-                        pages: count(row, 5)?,
-                        total: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),
-                        retries: count(row, 7)?,
-                        waited_seconds: row.get(8)?,
-                        permission: row.get(9)?,
-                        hint: row.get(10)?,
+                        stream: row.get("stream")?,
+                        state: StreamState::parse(&row.get::<_, String>("state")?),
+                        reason: row.get("reason")?,
+                        started_at: row.get("started_at")?,
+                        ended_at: row.get("ended_at")?,
+                        pages: count(row, "pages")?,
+                        total: row.get::<_, Option<i64>>("total")?.map(i64::unsigned_abs),
+                        retries: count(row, "retries")?,
+                        waited_seconds: row.get("waited_seconds")?,
+                        permission: row.get("permission")?,
+                        hint: row.get("hint")?,
                     })
                 })?;
                 run.streams = streams.collect::<Result<_, _>>()?;
@@ -171,21 +172,21 @@ impl Reader {
         find().map_err(|error| self.sqlite(error))
     }
 
-    /// The run that the latest one is held against: the last one before it that ended by itself. Of one integration, or of
-    /// all; the zeroth where there is none.
+    /// The run that the latest one is compared with: the last one before it that ended by itself. Of one integration, or of
+    /// all; run 0 where there is none.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
     pub fn before_latest(&self, integration: Option<&str>) -> Result<RunId, StoreError> {
         let found = self.connection.query_row(
-            "WITH of_it AS (
+            "WITH candidate AS (
                  SELECT r.id, r.finished_at IS NOT NULL AND NOT r.abandoned AS ended
                  FROM run r JOIN integration i ON i.id = r.integration_id WHERE ?1 IS NULL OR i.name = ?1
              )
-             SELECT coalesce(max(id), 0) FROM of_it WHERE ended AND id < (SELECT max(id) FROM of_it)",
+             SELECT coalesce(max(id), 0) AS run FROM candidate WHERE ended AND id < (SELECT max(id) FROM candidate)",
             [integration],
-            |row| row.get(0),
+            |row| row.get("run"),
         );
         found.map(RunId).map_err(|error| self.sqlite(error))
     }

@@ -15,13 +15,18 @@
 
 mod browse;
 mod change;
+mod counts;
 mod error;
 mod history;
 pub mod normal;
+mod numbers;
 mod page;
+mod page_row;
+mod page_writer;
 mod query;
 mod read;
 mod reader;
+mod removed;
 mod retention;
 mod run;
 mod schema;
@@ -30,15 +35,16 @@ mod stream;
 mod usage;
 mod writer;
 
-pub use browse::{Access, Entities, Found, Key, Linked, PageCursor, PageOf, TypeCount};
+pub use browse::{AccessPath, Entities, EntityLink, Key, Linked, PageCursor, PageOf, TypeCount};
 pub use change::FieldChange;
+pub use counts::{EntityCount, RelationCount};
 pub use error::StoreError;
 pub use history::{ChangeRow, RunRow, RunStreamRow};
 pub use page::PageReader;
 pub use query::{Cell, QueryParams};
-pub use read::{ConnectorUse, EntityCount, EntityRow, RelationCount, RelationRow, StoredProblem, UsageRow};
+pub use read::{ConnectorUse, EntityRow, RelationRow, StoredProblem, UsageRow};
 pub use reader::Reader;
-pub use run::{RunId, RunOutcome, RunStart, StartedRun};
+pub use run::{RunId, RunOutcome, RunStart, StartedRun, Yields};
 pub use stream::{IncompleteStream, StreamCheckpoint, StreamCost, StreamState};
 pub use writer::Writer;
 

@@ -19,6 +19,14 @@ pub fn time(seconds: Timestamp) -> Value {
     }
 }
 
+/// A time as text, as the store has it: text that sorts by time.
+pub(crate) fn time_text(seconds: Timestamp) -> String {
+    match time(seconds) {
+        Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
 fn optional_time(seconds: Option<Timestamp>) -> Value {
     seconds.map_or(Value::Null, time)
 }
@@ -128,6 +136,7 @@ fn connection_fields(connection: &Connection) -> Value {
         "status": status(connection.status),
         "vendor_status": connection.vendor_status,
         "mfa_state": mfa_state(connection.mfa_state),
+        "is_privileged": connection.is_privileged,
         "created": optional_time(connection.created),
     })
 }

@@ -1,16 +1,16 @@
-//! A page on its way into the store.
+//! Commits a page: its objects, usages and problems, and the checkpoint after it.
 
 use roaring::RoaringTreemap;
-use rusqlite::{OptionalExtension, Transaction, params};
+use rusqlite::{OptionalExtension, params};
 
-use crate::change::{self, FieldChange, Kind, Object};
-use crate::normal;
+use crate::normal::time_text;
+use crate::numbers::{self, Numbers};
+use crate::page_writer::PageWriter;
+use crate::removed::mark_removed;
 use crate::run::now;
-use crate::seen::{bitmap, see};
-use crate::{RunId, StoreError, StreamState, Writer};
+use crate::seen::bitmap;
+use crate::{RunId, StoreError, StreamState, Writer, usage};
 use connector_sandbox::contract::api::{Page, Progress, Window};
-use connector_sandbox::contract::types::{Entity, Relation, Timestamp};
-use connector_sandbox::manifest::entity_type_word;
 
 /// Which connector read a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub struct PageReader {
 }
 
 impl Writer {
-    /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks
-    /// as gone what the stream had before and did not see in this run, unless it began after a bookmark.
+    /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks the objects as
+    /// removed that the stream did not see in this run, unless it began after a bookmark.
     ///
     /// # Errors
     ///
@@ -40,27 +40,38 @@ impl Writer {
         reader: &PageReader,
     ) -> Result<(), StoreError> {
         let kept = self.write(|transaction| {
-            let begun: Option<(String, bool)> = transaction
-                .prepare_cached("SELECT state, baseline FROM run_stream WHERE run_id = ?1 AND stream = ?2")?
-                .query_row(params![run.0, stream], |row| Ok((row.get(0)?, row.get(1)?)))
+            let begun: Option<(String, bool, i64)> = transaction
+                .prepare_cached(
+                    "SELECT s.state, s.baseline, r.integration_id FROM run_stream s JOIN run r ON r.id = s.run_id
+                     WHERE s.run_id = ?1 AND s.stream = ?2",
+                )?
+                .query_row(params![run.0, stream], |row| {
+                    Ok((row.get("state")?, row.get("baseline")?, row.get("integration_id")?))
+                })
                 .optional()?;
-            let Some((state, is_baseline)) = begun else { return Ok(false) };
+            let Some((state, is_baseline, integration)) = begun else { return Ok(false) };
             if StreamState::parse(&state) != StreamState::Running {
                 return Ok(false);
             }
-            let integration: i64 = transaction
-                .prepare_cached("SELECT integration_id FROM run WHERE id = ?1")?
-                .query_row([run.0], |row| row.get(0))?;
-            let connector = connector_id(transaction, reader)?;
-            let writer = PageWriter { transaction, integration, run, stream, connector, is_baseline };
-            let entities = writer.entities(&page.entities)?;
-            let relations = writer.relations(&page.relations)?;
-            writer.usages(&page.usages)?;
+            let PageReader { connector, version, digest, cursor_version } = reader;
+            let writer = PageWriter {
+                transaction,
+                integration,
+                run,
+                stream,
+                stream_id: numbers::stream(transaction, integration, stream)?,
+                connector: numbers::connector(transaction, connector, version, digest)?,
+                is_baseline,
+            };
+            let mut numbers = Numbers::new(transaction, integration);
+            let entities = writer.entities(&page.entities, &mut numbers)?;
+            let relations = writer.relations(&page.relations, &mut numbers)?;
+            usage::merge(&writer, &page.usages, &mut numbers)?;
             writer.problems(page)?;
             writer.page(page, &entities, &relations)?;
-            writer.checkpoint(page, reader.cursor_version)?;
+            writer.checkpoint(page, *cursor_version)?;
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
-                writer.mark_gone()?;
+                mark_removed(&writer)?;
             }
             Ok(true)
         })?;
@@ -72,245 +83,8 @@ impl Writer {
     }
 }
 
-/// The row of a connector, made where it is not there.
-fn connector_id(transaction: &Transaction<'_>, reader: &PageReader) -> rusqlite::Result<i64> {
-    let row = params![reader.connector, reader.version, reader.digest];
-    let find = "SELECT id FROM connector WHERE name = ?1 AND version = ?2 AND digest = ?3";
-    let found = transaction.prepare_cached(find)?.query_row(row, |row| row.get(0)).optional()?;
-    match found {
-        Some(id) => Ok(id),
-        None => transaction.query_row(
-            "INSERT INTO connector (name, version, digest) VALUES (?1, ?2, ?3) RETURNING id",
-            row,
-            |row| row.get(0),
-        ),
-    }
-}
-
-/// One page on its way into the store.
-pub(crate) struct PageWriter<'a> {
-    pub(crate) transaction: &'a Transaction<'a>,
-    pub(crate) integration: i64,
-    pub(crate) run: RunId,
-    pub(crate) stream: &'a str,
-    pub(crate) connector: i64,
-    /// There is nothing to be other than.
-    pub(crate) is_baseline: bool,
-}
-
+/// Keeps what is not an object: problems, the page itself, and where the next one begins.
 impl PageWriter<'_> {
-    /// Writes what is new or other than before. The rows of all of them.
-    fn entities(&self, entities: &[Entity]) -> rusqlite::Result<RoaringTreemap> {
-        let mut find = self.transaction.prepare_cached(
-            "SELECT id, name, normal, attributes, stream, gone_run IS NOT NULL FROM entity
-             WHERE integration_id = ?1 AND entity_type = ?2 AND source_type = ?3 AND source_id = ?4",
-        )?;
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
-                                 stream, connector_id, first_seen_run, search)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10,
-                     concat_ws(char(10), ?5, ?4, ?6 ->> 'username', ?6 ->> 'emails')) RETURNING id",
-        )?;
-        let mut update = self.transaction.prepare_cached(
-            "UPDATE entity SET name = ?2, normal = ?3, attributes = ?4, stream = ?5, connector_id = ?6, gone_run = NULL,
-                 search = concat_ws(char(10), ?2, source_id, ?3 ->> 'username', ?3 ->> 'emails')
-             WHERE id = ?1",
-        )?;
-        let mut seen = RoaringTreemap::new();
-        for entity in entities {
-            let entity_type = entity_type_word(normal::entity_type(&entity.normal));
-            let normal = normal::fields(&entity.normal).to_string();
-            let attributes = normal::attributes(&entity.attributes).to_string();
-            let key = params![self.integration, entity_type, entity.source_type, entity.source_id];
-            let known = find
-                .query_row(key, |row| {
-                    Ok(Known {
-                        id: row.get(0)?,
-                        values: [row.get(1)?, row.get(2)?, row.get(3)?],
-                        stream: row.get(4)?,
-                        is_gone: row.get(5)?,
-                    })
-                })
-                .optional()?;
-            let values = [&entity.name, &normal, &attributes];
-            let Some(known) = known else {
-                let id = insert.query_row(
-                    params![
-                        self.integration,
-                        entity_type,
-                        entity.source_type,
-                        entity.source_id,
-                        entity.name,
-                        normal,
-                        attributes,
-                        self.stream,
-                        self.connector,
-                        self.run.0
-                    ],
-                    |row| row.get(0),
-                )?;
-                self.changed(Object::Entity, id, Kind::Added, &[])?;
-                see(&mut seen, id);
-                continue;
-            };
-            see(&mut seen, known.id);
-            if self.is_anothers(&known)? {
-                continue;
-            }
-            if !known.is(&values, self.stream) {
-                let [name_before, normal_before, attributes_before] = &known.values;
-                let mut fields = Vec::new();
-                if *name_before != entity.name {
-                    let (from, to) = (name_before.as_str().into(), entity.name.as_str().into());
-                    fields.push(FieldChange { field: "name".to_owned(), from, to });
-                }
-                change::fields_between("", normal_before, &normal, &mut fields);
-                change::fields_between("attributes.", attributes_before, &attributes, &mut fields);
-                let row = params![known.id, entity.name, normal, attributes, self.stream, self.connector];
-                update.execute(row)?;
-                self.is_other(Object::Entity, &known, fields)?;
-            }
-        }
-        Ok(seen)
-    }
-
-    /// The same for relations.
-    fn relations(&self, relations: &[Relation]) -> rusqlite::Result<RoaringTreemap> {
-        let mut find = self.transaction.prepare_cached(
-            "SELECT id, privilege_value, attributes, stream, gone_run IS NOT NULL FROM relation
-             WHERE integration_id = ?1 AND parent_entity_type = ?2 AND parent_source_type = ?3
-               AND parent_source_id = ?4 AND privilege = ?5 AND child_entity_type = ?6 AND child_source_type = ?7
-               AND child_source_id = ?8",
-        )?;
-        let mut insert = self.transaction.prepare_cached(
-            "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
-                                   privilege, child_entity_type, child_source_type, child_source_id,
-                                   privilege_value, attributes, stream, connector_id, first_seen_run)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) RETURNING id",
-        )?;
-        let mut update = self.transaction.prepare_cached(
-            "UPDATE relation SET privilege_value = ?2, attributes = ?3, stream = ?4, connector_id = ?5, gone_run = NULL
-             WHERE id = ?1",
-        )?;
-        let mut seen = RoaringTreemap::new();
-        for relation in relations {
-            let Relation { parent, child, privilege, privilege_value, .. } = relation;
-            let attributes = normal::attributes(&relation.attributes).to_string();
-            let (parent_type, child_type) =
-                (entity_type_word(parent.entity_type), entity_type_word(child.entity_type));
-            let key = params![
-                self.integration,
-                parent_type,
-                parent.source_type,
-                parent.source_id,
-                privilege,
-                child_type,
-                child.source_type,
-                child.source_id
-            ];
-            let known = find
-                .query_row(key, |row| {
-                    let known = Known {
-                        id: row.get(0)?,
-                        values: [row.get(2)?],
-                        stream: row.get(3)?,
-                        is_gone: row.get(4)?,
-                    };
-                    Ok((known, row.get::<_, bool>(1)?))
-                })
-                .optional()?;
-            let Some((known, value_before)) = known else {
-                let id = insert.query_row(
-                    params![
-                        self.integration,
-                        parent_type,
-                        parent.source_type,
-                        parent.source_id,
-                        privilege,
-                        child_type,
-                        child.source_type,
-                        child.source_id,
-                        privilege_value,
-                        attributes,
-                        self.stream,
-                        self.connector,
-                        self.run.0
-                    ],
-                    |row| row.get(0),
-                )?;
-                self.changed(Object::Relation, id, Kind::Added, &[])?;
-                see(&mut seen, id);
-                continue;
-            };
-            see(&mut seen, known.id);
-            if self.is_anothers(&known)? {
-                continue;
-            }
-            if !known.is(&[&attributes], self.stream) || value_before != *privilege_value {
-                let mut fields = Vec::new();
-                if value_before != *privilege_value {
-                    let (from, to) = (value_before.into(), (*privilege_value).into());
-                    fields.push(FieldChange { field: "privilege_value".to_owned(), from, to });
-                }
-                let [attributes_before] = &known.values;
-                change::fields_between("attributes.", attributes_before, &attributes, &mut fields);
-                update.execute(params![
-                    known.id,
-                    privilege_value,
-                    attributes,
-                    self.stream,
-                    self.connector
-                ])?;
-                self.is_other(Object::Relation, &known, fields)?;
-            }
-        }
-        Ok(seen)
-    }
-
-    /// Whether the object is there, and another stream of this run says how it is. Two streams may tell of it differently:
-    /// without an owner it would change with each run, by who comes last. Where the owner is not complete nobody knows
-    /// yet; where it is, it saw the object, or what it did not see is gone or has another owner.
-    fn is_anothers<const N: usize>(&self, known: &Known<N>) -> rusqlite::Result<bool> {
-        if known.is_gone || known.stream == self.stream {
-            return Ok(false);
-        }
-        let mut statement = self.transaction.prepare_cached(
-            "SELECT instr(', ' || scope || ', ', ', ' || ?2 || ', ') > 0
-                 OR EXISTS (SELECT 1 FROM run_stream WHERE run_id = ?1 AND stream = ?2)
-             FROM run WHERE id = ?1",
-        )?;
-        statement.query_row(params![self.run.0, known.stream], |row| row.get(0))
-    }
-
-    /// An object was written that is other than before: by these `fields`, or because it came back.
-    fn is_other<const N: usize>(
-        &self,
-        object: Object,
-        known: &Known<N>,
-        fields: Vec<FieldChange>,
-    ) -> rusqlite::Result<()> {
-        match (known.is_gone, fields.is_empty()) {
-            (true, _) => self.changed(object, known.id, Kind::Added, &fields),
-            // It has another owner now.
-            (false, true) => Ok(()),
-            (false, false) => self.changed(object, known.id, Kind::Changed(fields), &[]),
-        }
-    }
-
-    pub(crate) fn changed(
-        &self,
-        object: Object,
-        id: i64,
-        kind: Kind,
-        since: &[FieldChange],
-    ) -> rusqlite::Result<()> {
-        // What another stream of the run said of it is not true any more.
-        if self.is_baseline && !change::is_recorded(self.transaction, self.run, object, id)? {
-            return Ok(());
-        }
-        change::record(self.transaction, self.run, object, id, kind, since)
-    }
-
     fn problems(&self, page: &Page) -> rusqlite::Result<()> {
         let mut statement = self.transaction.prepare_cached(
             "INSERT OR IGNORE INTO problem (run_id, stream, source_id, field, message) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -327,7 +101,6 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Which connector read how much.
     fn page(
         &self,
         page: &Page,
@@ -361,11 +134,12 @@ impl PageWriter<'_> {
             Progress::Done(bookmark) => (StreamState::Complete, None, bookmark.as_ref()),
         };
         let Window { from, to } = page.window.unwrap_or(Window { from: 0, to: 0 });
-        let window = page.window.map(|_| (time(from), time(to)));
+        let window = page.window.map(|_| (time_text(from), time_text(to)));
         let mut statement = self.transaction.prepare_cached(
             "UPDATE run_stream
              SET state = ?3, cursor = ?4, bookmark = ?5, pages = pages + 1, total = coalesce(?6, total),
-                 cursor_version = ?9, ended_at = CASE WHEN ?3 = 'complete' THEN ?10 END, window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
+                 cursor_version = ?9, ended_at = CASE WHEN ?3 = 'complete' THEN ?10 END,
+                 window_from = coalesce(?7, window_from), window_to = coalesce(?8, window_to)
              WHERE run_id = ?1 AND stream = ?2",
         )?;
         statement.execute(params![
@@ -383,34 +157,12 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Whether the stream began at the beginning, so that it saw all there is.
+    /// Whether the stream began at the beginning, so that it saw all present objects.
     fn is_whole(&self) -> rusqlite::Result<bool> {
         self.transaction.query_row(
             "SELECT whole FROM run_stream WHERE run_id = ?1 AND stream = ?2",
             params![self.run.0, self.stream],
-            |row| row.get(0),
+            |row| row.get("whole"),
         )
-    }
-}
-
-/// A row that is there already.
-struct Known<const N: usize> {
-    id: i64,
-    values: [String; N],
-    stream: String,
-    is_gone: bool,
-}
-
-impl<const N: usize> Known<N> {
-    fn is(&self, values: &[&String; N], stream: &str) -> bool {
-        !self.is_gone && self.stream == stream && self.values.each_ref() == *values
-    }
-}
-
-/// A time as the store has it: text that sorts by time.
-pub(crate) fn time(seconds: Timestamp) -> String {
-    match normal::time(seconds) {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
     }
 }

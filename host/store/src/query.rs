@@ -1,26 +1,27 @@
-//! Questions in SQL over the views, for what is derived and not kept.
+//! Queries in SQL over the views, whose results are derived and not stored.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Row, named_params, params};
 
+use crate::read::count;
 use crate::{Reader, StoreError};
 
-/// What a question may name: `:integration` (null for all), `:now` and `:idle_since` (RFC 3339), `:limit` and `:offset`.
+/// The parameters that a query may name: `:integration` (null for all), `:now` and `:idle_since` (RFC 3339), `:limit` and `:offset`.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryParams<'a> {
     /// The integration; `None` for all of the store.
     pub integration: Option<&'a str>,
     /// Now, RFC 3339.
     pub now: &'a str,
-    /// Since when what was not used is idle, RFC 3339.
+    /// What was last used before this time is idle, RFC 3339.
     pub idle_since: &'a str,
     /// The most rows.
     pub limit: u32,
-    /// How many rows to leave out before them.
+    /// How many rows to skip.
     pub offset: u64,
 }
 
-/// A value as text; null is none.
+/// A value as text; none for null.
 pub type Cell = Option<String>;
 
 impl Reader {
@@ -42,30 +43,37 @@ impl Reader {
     ///
     /// When SQLite fails.
     pub fn count(&self, select: &str, asked: QueryParams<'_>) -> Result<u64, StoreError> {
-        let query = format!("SELECT count(*) FROM ({select}) LIMIT :limit OFFSET :offset");
-        let counted =
-            self.asked(&query, QueryParams { limit: 1, offset: 0, ..asked }, |row| row.get::<_, i64>(0))?;
-        Ok(counted.first().copied().unwrap_or_default().unsigned_abs())
+        let query = format!("SELECT count(*) AS total FROM ({select}) LIMIT :limit OFFSET :offset");
+        let asked = QueryParams { limit: 1, offset: 0, ..asked };
+        let counted = self.asked(&query, asked, |row| count(row, "total"))?;
+        Ok(counted.first().copied().unwrap_or_default())
     }
 
-    /// Whether it is known which objects of a source type are there: there are some, or each stream that yields them was
-    /// complete in the last run that ended by itself. Of one integration, or of each.
+    /// Whether it is known which objects of an entity type fulfil `condition`, an SQL expression over the columns of the
+    /// view `entities`: one is present, or each stream that yields the entity type was complete in the last run that ended
+    /// by itself. Of one integration, or of each.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn knows(&self, integration: Option<&str>, source_type: &str) -> Result<bool, StoreError> {
-        let known = self.connection.query_row(
+    pub fn knows(
+        &self,
+        integration: Option<&str>,
+        entity_type: &str,
+        condition: &'static str,
+    ) -> Result<bool, StoreError> {
+        let query = format!(
             "SELECT count(*) > 0 AND count(*) = total(
                  EXISTS (
-                     SELECT 1 FROM entity e
-                     WHERE e.integration_id = i.id AND e.source_type = ?2 AND e.gone_run IS NULL
+                     SELECT 1 FROM kind k JOIN entity e ON e.kind_id = k.id
+                     WHERE k.integration_id = i.id AND k.entity_type = ?2
+                       AND e.stream_id IS NOT NULL AND e.gone_run IS NULL AND ({condition})
                  )
                  OR (
-                     EXISTS (SELECT 1 FROM stream_type t WHERE t.integration_id = i.id AND t.source_type = ?2)
+                     EXISTS (SELECT 1 FROM stream_type t WHERE t.integration_id = i.id AND t.entity_type = ?2)
                      AND NOT EXISTS (
                          SELECT 1 FROM stream_type t
-                         WHERE t.integration_id = i.id AND t.source_type = ?2 AND NOT EXISTS (
+                         WHERE t.integration_id = i.id AND t.entity_type = ?2 AND NOT EXISTS (
                              SELECT 1 FROM run_stream s
                              WHERE s.stream = t.stream AND s.state = 'complete' AND s.run_id = (
                                  SELECT max(r.id) FROM run r
@@ -74,11 +82,11 @@ impl Reader {
                          )
                      )
                  )
-             )
-             FROM integration i WHERE ?1 IS NULL OR i.name = ?1",
-            params![integration, source_type],
-            |row| row.get(0),
+             ) AS is_known
+             FROM integration i WHERE ?1 IS NULL OR i.name = ?1"
         );
+        let known =
+            self.connection.query_row(&query, params![integration, entity_type], |row| row.get("is_known"));
         known.map_err(|error| self.sqlite(error))
     }
 
@@ -89,10 +97,10 @@ impl Reader {
     /// When SQLite fails.
     pub fn knows_usages(&self, integration: Option<&str>) -> Result<bool, StoreError> {
         let known = self.connection.query_row(
-            "SELECT count(*) > 0 AND count(*) = total(id IN (SELECT integration_id FROM usage_window))
+            "SELECT count(*) > 0 AND count(*) = total(id IN (SELECT integration_id FROM usage_window)) AS is_known
              FROM integration WHERE ?1 IS NULL OR name = ?1",
             [integration],
-            |row| row.get(0),
+            |row| row.get("is_known"),
         );
         known.map_err(|error| self.sqlite(error))
     }
@@ -103,7 +111,7 @@ impl Reader {
         asked: QueryParams<'_>,
         parse: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        // All of them are named, so that a question may leave out what it does not need.
+        // SQLite refuses a value for a parameter that the query does not name: this names all of them.
         let query = format!(
             "WITH asked AS (SELECT :integration AS integration, :now AS now, :idle_since AS idle_since) {query}"
         );

@@ -22,14 +22,15 @@ impl Writer {
         self.reader().set("foreign_keys", false)?;
         let forgotten = self.write(|transaction| {
             let integration: i64 =
-                transaction
-                    .query_row("SELECT integration_id FROM run WHERE id = ?1", [run.0], |row| row.get(0))?;
+                transaction.query_row("SELECT integration_id FROM run WHERE id = ?1", [run.0], |row| {
+                    row.get("integration_id")
+                })?;
             forget_what_was_seen(transaction, integration, run)?;
             let last: Option<i64> = transaction
                 .query_row(
                     "SELECT id FROM run WHERE integration_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
                     [integration, RUNS_WITH_PAGES],
-                    |row| row.get(0),
+                    |row| row.get("id"),
                 )
                 .optional()?;
             let Some(last) = last else { return Ok(()) };
@@ -100,7 +101,7 @@ fn forget_runs(
         &format!(
             "DELETE FROM run WHERE id IN ({OLD}) AND id NOT IN (
                  SELECT run_id FROM run_stream
-                 UNION SELECT first_seen_run FROM entity
+                 UNION SELECT first_seen_run FROM entity WHERE first_seen_run IS NOT NULL
                  UNION SELECT gone_run FROM entity WHERE gone_run IS NOT NULL
                  UNION SELECT first_seen_run FROM relation
                  UNION SELECT gone_run FROM relation WHERE gone_run IS NOT NULL

@@ -6,6 +6,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
+use crate::schema::READER_INDEXES;
 use crate::{StoreError, Writer};
 
 /// A run of an integration.
@@ -64,8 +65,19 @@ pub struct RunStart<'a> {
     pub tenant: &'a str,
     /// The selected streams. Only a run with the same ones goes on with an interrupted one.
     pub scope: &'a str,
-    /// All streams of the connector, selected or not, with each source type that they yield.
-    pub yields: &'a [(&'a str, &'a str)],
+    /// What each stream of the connector yields, selected or not.
+    pub yields: &'a [Yields<'a>],
+}
+
+/// A source type that a stream yields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Yields<'a> {
+    /// The stream.
+    pub stream: &'a str,
+    /// `identity`, `connection` or `resource`.
+    pub entity_type: &'a str,
+    /// The source type.
+    pub source_type: &'a str,
 }
 
 /// An interrupted run that read nothing for so many hours is not gone on with: what it has seen may be gone by now.
@@ -103,7 +115,7 @@ impl Writer {
                  ON CONFLICT (name) DO UPDATE SET title = excluded.title
                  RETURNING id",
                 params![start.integration, start.connector, start.title, start.tenant],
-                |row| row.get(0),
+                |row| row.get("id"),
             )?;
             // A run that its deadline stopped lately goes on, however long ago it began.
             let interrupted: Option<i64> = transaction
@@ -112,7 +124,7 @@ impl Writer {
                      AND finished_at IS NULL AND scope = ?2
                      AND coalesce((SELECT max(committed_at) FROM run_page WHERE run_id = run.id), started_at) > ?3",
                     params![integration, start.scope, oldest],
-                    |row| row.get(0),
+                    |row| row.get("id"),
                 )
                 .optional()?;
             abandon(transaction, integration, interrupted)?;
@@ -122,7 +134,7 @@ impl Writer {
                     "INSERT INTO run (integration_id, started_at, scope, connector_version, connector_digest)
                      VALUES (?1, ?2, ?3, '', '') RETURNING id",
                     params![integration, now(), start.scope],
-                    |row| row.get(0),
+                    |row| row.get("id"),
                 )?,
             };
             transaction.execute(
@@ -130,10 +142,11 @@ impl Writer {
                 params![id, start.version, start.digest, start.account],
             )?;
             transaction.execute("DELETE FROM stream_type WHERE integration_id = ?1", [integration])?;
-            for (stream, source_type) in start.yields {
+            for Yields { stream, entity_type, source_type } in start.yields {
                 transaction.execute(
-                    "INSERT OR IGNORE INTO stream_type (integration_id, source_type, stream) VALUES (?1, ?2, ?3)",
-                    params![integration, source_type, stream],
+                    "INSERT OR IGNORE INTO stream_type (integration_id, entity_type, source_type, stream)
+                     VALUES (?1, ?2, ?3, ?4)",
+                    params![integration, entity_type, source_type, stream],
                 )?;
             }
             Ok(StartedRun { id: RunId(id), resumed: interrupted.is_some() })
@@ -145,7 +158,7 @@ impl Writer {
         let known = self.reader().connection.query_row(
             "SELECT connector, tenant FROM integration WHERE name = ?1",
             [start.integration],
-            |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?)),
+            |row| Ok((row.get::<_, String>("connector")?, row.get::<_, String>("tenant")?)),
         );
         match known.optional().map_err(|error| self.reader().sqlite(error))? {
             Some((connector, tenant))
@@ -186,7 +199,8 @@ impl Writer {
                 "UPDATE run SET finished_at = ?2, outcome = ?3 WHERE id = ?1",
                 params![run.0, now(), outcome.word()],
             )?;
-            transaction.execute("DELETE FROM usage_before WHERE run_id = ?1", [run.0]).map(drop)
+            transaction.execute("DELETE FROM usage_before WHERE run_id = ?1", [run.0])?;
+            transaction.execute_batch(READER_INDEXES)
         })
     }
 }

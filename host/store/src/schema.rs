@@ -1,4 +1,5 @@
-//! The schema: `schema/tables.sql` is what this crate keeps, `schema/views.sql` is what other programs read.
+//! The schema: `schema/tables.sql` has the tables of this crate, `schema/views.sql` the views that other programs read, and
+//! `schema/indexes.sql` the indexes that only readers use.
 
 /// `iga` and a zero, in SQLite's header: tells our files from those of other programs.
 pub(crate) const APPLICATION_ID: i32 = 0x6967_6100;
@@ -7,6 +8,8 @@ pub(crate) const VERSION: i32 = 1;
 
 const TABLES: &str = include_str!("schema/tables.sql");
 const VIEWS: &str = include_str!("schema/views.sql");
+/// Builds the indexes that only readers use, where they are not there yet.
+pub(crate) const READER_INDEXES: &str = include_str!("schema/indexes.sql");
 
 /// Makes an empty file a store, in one transaction.
 pub(crate) fn script() -> String {

@@ -1,90 +1,20 @@
-//! What a run saw, and what it therefore found gone.
+//! Bitmaps of the rows that the pages of a run saw.
 
 use roaring::RoaringTreemap;
 use rusqlite::params;
 
 use crate::RunId;
-use crate::change::{Kind, Object};
-use crate::page::PageWriter;
+use crate::change::Object;
 
-/// Whose pages saw something.
+/// Whose pages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum By<'a> {
     /// Those of this stream.
     Stream(&'a str),
-    /// Those of all streams but this one.
+    /// Those of all other streams.
     Others(&'a str),
-}
-
-impl PageWriter<'_> {
-    /// Marks as gone what the stream had, and nobody saw in this run. What another stream saw becomes that one's.
-    pub(crate) fn mark_gone(&self) -> rusqlite::Result<()> {
-        for object in [Object::Entity, Object::Relation] {
-            let table = object.word();
-            let mut gone = self.unseen(object)?;
-            let mut hand_over =
-                self.transaction.prepare_cached(&format!("UPDATE {table} SET stream = ?2 WHERE id = ?1"))?;
-            for (stream, seen) in self.seen_by_others(object, &gone)? {
-                for id in &seen {
-                    hand_over.execute(params![id.cast_signed(), stream])?;
-                }
-                gone -= seen;
-            }
-            let mut mark = self
-                .transaction
-                .prepare_cached(&format!("UPDATE {table} SET gone_run = ?2 WHERE id = ?1"))?;
-            for id in gone {
-                let id = id.cast_signed();
-                mark.execute(params![id, self.run.0])?;
-                self.changed(object, id, Kind::Removed, &[])?;
-            }
-        }
-        Ok(())
-    }
-
-    /// What is there of this stream, and was not seen by it in this run.
-    fn unseen(&self, object: Object) -> rusqlite::Result<RoaringTreemap> {
-        let seen = seen(self.transaction, self.run, object, By::Stream(self.stream))?;
-        let mut here = self.transaction.prepare_cached(&format!(
-            "SELECT id FROM {} WHERE integration_id = ?1 AND stream = ?2 AND gone_run IS NULL",
-            object.word()
-        ))?;
-        let mut unseen = RoaringTreemap::new();
-        let mut rows = here.query(params![self.integration, self.stream])?;
-        while let Some(row) = rows.next()? {
-            let id: i64 = row.get(0)?;
-            if !seen.contains(id.unsigned_abs()) {
-                see(&mut unseen, id);
-            }
-        }
-        Ok(unseen)
-    }
-
-    /// Which other streams of the run saw which of these, each of them once.
-    fn seen_by_others(
-        &self,
-        object: Object,
-        of: &RoaringTreemap,
-    ) -> rusqlite::Result<Vec<(String, RoaringTreemap)>> {
-        let mut left = of.clone();
-        if left.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut streams = self.transaction.prepare_cached(
-            "SELECT DISTINCT stream FROM run_page WHERE run_id = ?1 AND stream <> ?2 ORDER BY stream",
-        )?;
-        let streams = streams.query_map(params![self.run.0, self.stream], |row| row.get(0))?;
-        let mut found = Vec::new();
-        for stream in streams {
-            let stream: String = stream?;
-            let theirs = seen(self.transaction, self.run, object, By::Stream(&stream))? & &left;
-            if !theirs.is_empty() {
-                left -= &theirs;
-                found.push((stream, theirs));
-            }
-        }
-        Ok(found)
-    }
+    /// Those of all streams.
+    All,
 }
 
 pub(crate) fn see(seen: &mut RoaringTreemap, id: i64) {
@@ -94,7 +24,7 @@ pub(crate) fn see(seen: &mut RoaringTreemap, id: i64) {
 
 pub(crate) fn bitmap(seen: &RoaringTreemap) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(seen.serialized_size());
-    // A vector takes all that is written to it.
+    // Writing to a vector does not fail.
     let _ = seen.serialize_into(&mut bytes);
     bytes
 }
@@ -111,17 +41,18 @@ pub(crate) fn seen(
         Object::Relation => "seen_relations",
     };
     let (is, stream) = match by {
-        By::Stream(stream) => ("=", stream),
-        By::Others(stream) => ("<>", stream),
+        By::Stream(stream) => ("=", Some(stream)),
+        By::Others(stream) => ("<>", Some(stream)),
+        By::All => ("IS NOT", None),
     };
     let mut pages = connection.prepare_cached(&format!(
-        "SELECT {column} FROM run_page
+        "SELECT {column} AS seen FROM run_page
          WHERE run_id = ?1 AND stream {is} ?2 AND NOT distrusted AND {column} IS NOT NULL"
     ))?;
     let mut seen = RoaringTreemap::new();
     let mut rows = pages.query(params![run.0, stream])?;
     while let Some(row) = rows.next()? {
-        let bytes = row.get_ref(0)?.as_blob()?;
+        let bytes = row.get_ref("seen")?.as_blob()?;
         let page = RoaringTreemap::deserialize_from(bytes).map_err(|error| {
             rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Blob, error.into())
         })?;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::change::Object;
 use crate::run::now;
 use crate::seen::{By, seen};
-use crate::{RunId, StoreError, Writer, usage};
+use crate::{RunId, StoreError, Writer, numbers, usage};
 
 /// What reading a stream cost beside its pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -113,7 +113,7 @@ impl Writer {
                        AND r.integration_id = (SELECT integration_id FROM run WHERE id = ?1)
                      ORDER BY s.run_id DESC LIMIT 1",
                     params![run.0, stream],
-                    |row| row.get(0),
+                    |row| row.get("bookmark"),
                 )
                 .optional()?
                 .filter(|_| incremental);
@@ -168,10 +168,10 @@ impl Writer {
                 params![run.0, stream],
                 |row| {
                     Ok(StreamCheckpoint {
-                        state: StreamState::parse(&row.get::<_, String>(0)?),
-                        cursor: row.get(1)?,
+                        state: StreamState::parse(&row.get::<_, String>("state")?),
+                        cursor: row.get("cursor")?,
                         bookmark,
-                        pages: row.get::<_, i64>(2)?.unsigned_abs(),
+                        pages: row.get::<_, i64>("pages")?.unsigned_abs(),
                     })
                 },
             )
@@ -213,8 +213,13 @@ impl Writer {
             if pages == 0 {
                 return Ok(false);
             }
-            forget_first_seen(transaction, run, stream, digest)?;
-            usage::restore(transaction, run, stream)?;
+            let integration = transaction.query_row(
+                "SELECT integration_id FROM run WHERE id = ?1",
+                [run.0],
+                |row| row.get("integration_id"),
+            )?;
+            forget_first_seen(transaction, integration, run, stream, digest)?;
+            usage::restore(transaction, integration, run, stream)?;
             transaction.execute(
                 "UPDATE run_stream SET state = 'running', reason = NULL, permission = NULL, hint = NULL, ended_at = NULL,
                      cursor = NULL, bookmark = NULL, window_from = NULL, window_to = NULL, total = NULL, pages = 0
@@ -269,9 +274,9 @@ fn unfinished(
 ) -> rusqlite::Result<Option<Unfinished>> {
     let begun: Option<bool> = transaction
         .query_row(
-            "SELECT state <> 'skipped' OR cursor IS NOT NULL FROM run_stream WHERE run_id = ?1 AND stream = ?2",
+            "SELECT state <> 'skipped' OR cursor IS NOT NULL AS has_begun FROM run_stream WHERE run_id = ?1 AND stream = ?2",
             params![run.0, stream],
-            |row| row.get(0),
+            |row| row.get("has_begun"),
         )
         .optional()?;
     if begun == Some(true) {
@@ -279,40 +284,51 @@ fn unfinished(
     }
     let last = transaction
         .query_row(
-            "SELECT s.state <> 'complete' AND s.cursor_version = ?3, s.cursor, s.window_from, s.window_to
+            "SELECT s.state <> 'complete' AND s.cursor_version = ?3 AS fits, s.cursor, s.window_from, s.window_to
              FROM run_stream s JOIN run r ON r.id = s.run_id
              WHERE s.stream = ?2 AND s.run_id < ?1 AND NOT (s.state = 'skipped' AND s.cursor IS NULL)
                AND r.integration_id = (SELECT integration_id FROM run WHERE id = ?1)
              ORDER BY s.run_id DESC LIMIT 1",
             params![run.0, stream, cursor_version],
-            |row| Ok((row.get::<_, bool>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+            |row| {
+                let fits: bool = row.get("fits")?;
+                let cursor: Option<String> = row.get("cursor")?;
+                let (window_from, window_to) = (row.get("window_from")?, row.get("window_to")?);
+                Ok(cursor.filter(|_| fits).map(|cursor| Unfinished { cursor, window_from, window_to }))
+            },
         )
         .optional()?;
-    Ok(last.and_then(|(fits, cursor, window_from, window_to)| {
-        let cursor: Option<String> = cursor;
-        cursor.filter(|_| fits).map(|cursor| Unfinished { cursor, window_from, window_to })
-    }))
+    Ok(last.flatten())
 }
 
-/// Forgets what this connector was the first to see: it was never there, as far as anybody else knows. What another stream
-/// of the run saw as well stays, until the reading again says how it is.
+/// Forgets the objects that this connector was the first to see: no other read of the vendor knows them. Objects that another
+/// stream of the run saw as well stay, until the repeated read says how they are.
 fn forget_first_seen(
     transaction: &Transaction<'_>,
+    integration: i64,
     run: RunId,
     stream: &str,
     digest: &str,
 ) -> rusqlite::Result<()> {
+    let stream_id = numbers::stream(transaction, integration, stream)?;
     for object in [Object::Entity, Object::Relation] {
         let table = object.word();
         let others = seen(transaction, run, object, By::Others(stream))?;
         let mut find = transaction.prepare_cached(&format!(
-            "SELECT id FROM {table} WHERE first_seen_run = ?1 AND stream = ?2
-             AND integration_id = (SELECT integration_id FROM run WHERE id = ?1)
+            "SELECT id FROM {table} WHERE first_seen_run = ?1 AND stream_id = ?2
              AND connector_id IN (SELECT id FROM connector WHERE digest = ?3)"
         ))?;
-        let found = find.query_map(params![run.0, stream, digest], |row| row.get(0))?;
+        let found = find.query_map(params![run.0, stream_id, digest], |row| row.get("id"))?;
         let found: Vec<i64> = found.collect::<Result<_, _>>()?;
-        let mut forget = transaction.prepare_cached(&format!("DELETE FROM {table} WHERE id = ?1"))?;
+        let mut forget = transaction.prepare_cached(match object {
+            // Relations and usages may refer to it.
+            Object::Entity => {
+                "UPDATE entity SET stream_id = NULL, connector_id = NULL, first_seen_run = NULL, gone_run = NULL, name = NULL,
+                     search = NULL, normal = NULL, attributes = NULL
+                 WHERE id = ?1"
+            }
+            Object::Relation => "DELETE FROM relation WHERE id = ?1",
+        })?;
         let mut forget_change = transaction
             .prepare_cached("DELETE FROM change WHERE run_id = ?1 AND object = ?2 AND object_id = ?3")?;
         for id in found.into_iter().filter(|id| !others.contains(id.unsigned_abs())) {

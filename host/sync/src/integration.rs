@@ -1,13 +1,13 @@
 //! A connector with its settings and capabilities: ready to be called.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
 use connector_sandbox::capabilities::{
-    Answer, Budget, Capabilities, Egress, EgressError, HttpClient, HttpSetupError, WaitListener, ignore_waits,
+    Answer, Budget, Capabilities, CapabilitiesError, EgressError, HttpSetupError, Network, WaitListener,
+    ignore_waits,
 };
 use connector_sandbox::contract::api;
 use connector_sandbox::limits::Limits;
@@ -15,7 +15,7 @@ use connector_sandbox::manifest::{Manifest, StreamSpec};
 use connector_sandbox::{BundledConnector, CallContext, Connector, Engine, Hint, LoadError, Source};
 
 use crate::CallError;
-use crate::configuration::{Configuration, ConfigurationError, ConnectorReference};
+use crate::configuration::{Configuration, ConfigurationError, ConnectorReference, Settings};
 use crate::probation::Probation;
 use crate::retry::RetryPolicy;
 
@@ -156,19 +156,22 @@ impl Integration {
         let settings = configuration.settings(manifest)?;
         let selected = select(manifest, configuration.streams.as_deref())?;
 
-        let value = |name: &str| {
-            let setting = settings.public.iter().find(|setting| setting.name == name);
-            setting.map(|setting| setting.value.as_str())
-        };
-        let egress = Egress::new(manifest, value, &configuration.connect_to)
-            .map_err(|error| SetupError::Egress { integration: configuration.name.clone(), error })?;
         let ca_pem = match &configuration.ca_file {
             Some(path) => Some(
                 std::fs::read(path).map_err(|error| SetupError::Authorities { path: path.clone(), error })?,
             ),
             None => None,
         };
-        let http = HttpClient::new(egress, configuration.http, ca_pem.as_deref())?;
+        let network =
+            Network { connect_to: configuration.connect_to.clone(), ca_pem, limits: configuration.http };
+        let Settings { public: settings, secrets } = settings;
+        let mut capabilities = Capabilities::new(&configuration.name, manifest, &settings, secrets, &network)
+            .map_err(|error| match error {
+                CapabilitiesError::Egress(error) => {
+                    SetupError::Egress { integration: configuration.name.clone(), error }
+                }
+                CapabilitiesError::Http(error) => SetupError::Http(error),
+            })?;
         let known = |name: &&String| manifest.budgets.iter().any(|budget| budget.name == **name);
         if let Some(name) = configuration.own_budgets.keys().find(|name| !known(name)) {
             return Err(SetupError::UnknownBudget {
@@ -188,14 +191,7 @@ impl Integration {
             let budget_of = || Arc::new(Budget::new(requests, window));
             (budget.name.clone(), same.unwrap_or_else(budget_of))
         });
-        let budgets: BTreeMap<_, _> = budgets.collect();
-        let capabilities = Capabilities {
-            integration: configuration.name.clone(),
-            http,
-            secrets: Arc::new(settings.secrets),
-            budgets,
-            clock: None,
-        };
+        capabilities.budgets = budgets.collect();
         Ok(Self {
             name: configuration.name.clone(),
             selected,
@@ -204,7 +200,7 @@ impl Integration {
             longest_run: configuration.run,
             keep_days: configuration.keep_days,
             probation: None,
-            settings: settings.public,
+            settings,
             capabilities,
             limits: configuration.limits,
             connector,

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use connector_sandbox::capabilities::requests_sent;
 use connector_sandbox::contract::api::{self, Access, ErrorKind};
-use connector_sandbox::manifest::StreamSpec;
-use connector_store::{RunId, RunOutcome, RunStart, StoreError};
+use connector_sandbox::manifest::{Manifest, StreamSpec};
+use connector_store::{RunId, RunOutcome, RunStart, StoreError, Yields};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -85,7 +85,7 @@ pub async fn run(
                     account: account.as_deref(),
                     tenant: &tenant,
                     scope: &scope,
-                    yields: &manifest.yields(),
+                    yields: &yields(&manifest),
                 })
             }
         })
@@ -156,6 +156,18 @@ pub async fn run(
         requests: sent,
         seconds: started.elapsed().as_secs_f64(),
     })
+}
+
+/// What each stream of a connector yields.
+fn yields(manifest: &Manifest) -> Vec<Yields<'_>> {
+    let yields = manifest.streams.iter().flat_map(|stream| {
+        stream.entities.iter().map(|entity| Yields {
+            stream: &stream.name,
+            entity_type: entity.entity_type,
+            source_type: &entity.source_type,
+        })
+    });
+    yields.collect()
 }
 
 /// The streams of a run, and all they are read with.

@@ -35,13 +35,13 @@ impl<'de> Shape<'de> for NextOffset {
     fn text(text: &str) -> Field<Self> {
         // Unlike elsewhere, blank is not absent: a walk must not end by mistake, or the rest would seem deleted.
         if text.trim().is_empty() {
-            return Field::Wrong("a blank text");
+            return Field::Malformed("a blank text");
         }
-        Field::Is(text.parse().map_or_else(|_| Self::Opaque(text.to_owned()), Self::Number))
+        Field::Value(text.parse().map_or_else(|_| Self::Opaque(text.to_owned()), Self::Number))
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Is(Self::Number(value))
+        Field::Value(Self::Number(value))
     }
 
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
@@ -51,8 +51,8 @@ impl<'de> Shape<'de> for NextOffset {
         }
         let parts: Option<Vec<String>> = parts.into_iter().collect();
         Ok(match parts {
-            Some(parts) if !parts.is_empty() => Field::Is(Self::Opaque(parts.join(","))),
-            _ => Field::Wrong("a list of other things than texts"),
+            Some(parts) if !parts.is_empty() => Field::Value(Self::Opaque(parts.join(","))),
+            _ => Field::Malformed("a list of other things than texts"),
         })
     }
 }
@@ -65,21 +65,21 @@ impl<'de> Shape<'de> for Total {
     const EXPECTED: &'static str = "a whole number";
 
     fn text(text: &str) -> Field<Self> {
-        i64::text(text).ok().map_or(Field::Absent, |total| Field::Is(Self(total)))
+        i64::text(text).ok().map_or(Field::Missing, |total| Field::Value(Self(total)))
     }
 
     fn integer(value: i64) -> Field<Self> {
-        Field::Is(Self(value))
+        Field::Value(Self(value))
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
-        let mut total = Field::Absent;
+        let mut total = Field::Missing;
         while let Some(name) = object.next_key::<String>()? {
             if name == "value" {
                 total = object
                     .next_value::<Field<i64>>()?
                     .ok()
-                    .map_or(Field::Absent, |value| Field::Is(Self(value)));
+                    .map_or(Field::Missing, |value| Field::Value(Self(value)));
             } else {
                 object.next_value::<IgnoredAny>()?;
             }
@@ -102,26 +102,26 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for Listing<T> {
     fn list<A: SeqAccess<'de>>(list: A) -> Result<Field<Self>, A::Error> {
         let elements = Vec::list(list)?;
         Ok(match elements {
-            Field::Is(elements) => Field::Is(Self { elements, metadata: Field::Absent }),
-            Field::Absent => Field::Absent,
-            Field::Wrong(what) => Field::Wrong(what),
+            Field::Value(elements) => Field::Value(Self { elements, metadata: Field::Missing }),
+            Field::Missing => Field::Missing,
+            Field::Malformed(what) => Field::Malformed(what),
         })
     }
 
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Field<Self>, A::Error> {
-        let mut metadata = Field::Absent;
+        let mut metadata = Field::Missing;
         let mut found = None;
         while let Some(name) = object.next_key::<String>()? {
             if name == "metadata" {
                 metadata = object.next_value()?;
-            } else if let Field::Is(elements) = object.next_value()?
+            } else if let Field::Value(elements) = object.next_value()?
                 && found.replace(elements).is_some()
             {
                 while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                return Ok(Field::Wrong("an object with several lists"));
+                return Ok(Field::Malformed("an object with several lists"));
             }
         }
-        Ok(found.map_or(Field::Wrong("an object"), |elements| Field::Is(Self { elements, metadata })))
+        Ok(found.map_or(Field::Malformed("an object"), |elements| Field::Value(Self { elements, metadata })))
     }
 }
 
@@ -146,8 +146,10 @@ impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Record<T>> {}
 impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Listing<T>> {
     fn metadata(&mut self) -> Option<Metadata> {
         match self {
-            Self::Is(listing) => std::mem::take(&mut listing.metadata).ok().map(|Record(metadata)| metadata),
-            Self::Absent | Self::Wrong(_) => None,
+            Self::Value(listing) => {
+                std::mem::take(&mut listing.metadata).ok().map(|Record(metadata)| metadata)
+            }
+            Self::Missing | Self::Malformed(_) => None,
         }
     }
 
@@ -157,10 +159,10 @@ impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Listing<T>> {
             .into_iter()
             .map(|element| {
                 serde_json::from_str(element.get())
-                    .unwrap_or(Field::Wrong("JSON with a broken text or a doubled field"))
+                    .unwrap_or(Field::Malformed("JSON with a broken text or a doubled field"))
             })
             .collect();
-        Some(Self::Is(Listing { elements, metadata: Field::Absent }))
+        Some(Self::Value(Listing { elements, metadata: Field::Missing }))
     }
 }
 
@@ -232,9 +234,9 @@ pub(crate) fn parse<R: Payload>(body: &[u8]) -> Result<Envelope<R>, Unreadable> 
     // One kind of reader for whole and salvaged answers: each more is compiled for every type of every stream.
     let text = String::from_utf8_lossy(body);
     match serde_json::from_str::<Field<Record<Wire<R>>>>(&text) {
-        Ok(Field::Is(Record(wire))) => Ok(Envelope::new(wire, None)),
-        Ok(Field::Absent) => Err(Unreadable::NoObject("null")),
-        Ok(Field::Wrong(what)) => Err(Unreadable::NoObject(what)),
+        Ok(Field::Value(Record(wire))) => Ok(Envelope::new(wire, None)),
+        Ok(Field::Missing) => Err(Unreadable::NoObject("null")),
+        Ok(Field::Malformed(what)) => Err(Unreadable::NoObject(what)),
         Err(error) if error.is_eof() => Err(Unreadable::Truncated),
         Err(error) => salvage(&text, &error).ok_or_else(|| Unreadable::NoJson(error.to_string())),
     }
@@ -252,9 +254,11 @@ impl<R: Payload> Envelope<R> {
     fn new(wire: Wire<R>, salvaged: Option<String>) -> Self {
         let Wire { stat, code, message, message_detail, mut response, metadata } = wire;
         let metadata = match metadata {
-            Field::Is(Record(metadata)) => metadata,
-            Field::Absent => response.metadata().unwrap_or_default(),
-            Field::Wrong(what) => Metadata { next_offset: Field::Wrong(what), total_objects: Field::Absent },
+            Field::Value(Record(metadata)) => metadata,
+            Field::Missing => response.metadata().unwrap_or_default(),
+            Field::Malformed(what) => {
+                Metadata { next_offset: Field::Malformed(what), total_objects: Field::Missing }
+            }
         };
         let verdict = Verdict {
             stat: stat.ok(),
@@ -290,7 +294,7 @@ mod tests {
     type Things = Field<Listing<Thing>>;
 
     fn thing(id: &str) -> Field<Record<Thing>> {
-        Field::Is(Record(Thing { id: Field::Is(id.into()) }))
+        Field::Value(Record(Thing { id: Field::Value(id.into()) }))
     }
 
     fn metadata(next_offset: Field<NextOffset>, total_objects: Field<Total>) -> Metadata {
@@ -299,10 +303,10 @@ mod tests {
 
     #[test]
     fn metadata_is_read_in_all_its_forms_and_places() {
-        let offset = |offset| metadata(Field::Is(NextOffset::Number(offset)), Field::Absent);
-        let total = |total| metadata(Field::Absent, Field::Is(Total(total)));
-        let opaque = |text: &str| metadata(Field::Is(NextOffset::Opaque(text.to_owned())), Field::Absent);
-        let wrong = |what| metadata(Field::Wrong(what), Field::Absent);
+        let offset = |offset| metadata(Field::Value(NextOffset::Number(offset)), Field::Missing);
+        let total = |total| metadata(Field::Missing, Field::Value(Total(total)));
+        let opaque = |text: &str| metadata(Field::Value(NextOffset::Opaque(text.to_owned())), Field::Missing);
+        let wrong = |what| metadata(Field::Malformed(what), Field::Missing);
         for (json, expected) in [
             ("", Metadata::default()),
             (r#","metadata":null"#, Metadata::default()),
@@ -361,9 +365,9 @@ mod tests {
             let elements = envelope.response.ok().unwrap().elements;
             assert_eq!(elements.len(), 3, "{broken}");
             assert_eq!((&elements[0], &elements[2]), (&thing("a"), &thing("b")), "{broken}");
-            assert!(matches!(elements[1], Field::Wrong(_)), "{broken}: {:?}", elements[1]);
+            assert!(matches!(elements[1], Field::Malformed(_)), "{broken}: {:?}", elements[1]);
             assert!(envelope.salvaged.is_some());
-            assert_eq!(envelope.metadata.next_offset, Field::Is(NextOffset::Number(3)));
+            assert_eq!(envelope.metadata.next_offset, Field::Value(NextOffset::Number(3)));
         }
     }
 
@@ -376,8 +380,8 @@ mod tests {
     #[test]
     fn an_object_without_its_only_list_is_no_listing() {
         let body = br#"{"stat":"OK","response":{"a":[],"b":[],"c":1}}"#;
-        assert_eq!(parse::<Things>(body).unwrap().response, Field::Wrong("an object with several lists"));
+        assert_eq!(parse::<Things>(body).unwrap().response, Field::Malformed("an object with several lists"));
         let body = br#"{"stat":"OK","response":{"user_id":"x"}}"#;
-        assert_eq!(parse::<Things>(body).unwrap().response, Field::Wrong("an object"));
+        assert_eq!(parse::<Things>(body).unwrap().response, Field::Malformed("an object"));
     }
 }

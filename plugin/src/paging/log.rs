@@ -15,13 +15,12 @@ use super::refused;
 use crate::api::{Metadata, NextOffset};
 use crate::contract::{Error, ErrorKind, Position, Progress, Window};
 use crate::lenient::Field;
+use crate::settings::MOST_DAYS;
 
 /// The version of cursors and bookmarks, raised when they change their meaning.
 pub(crate) const CURSOR_VERSION: u32 = 1;
 const VERSION: &str = "v1";
 const DAY: i64 = 86_400;
-/// How far back Duo lets a query look, in days.
-pub(crate) const MOST_DAYS: i64 = 180;
 /// "Intentional two minute delay in availability": what is newer may still be missing.
 const DELAY: i64 = 120;
 /// How far a run looks back before the end of the last one.
@@ -127,12 +126,12 @@ impl Walk {
     /// `unexpected` where the vendor would have the walk go in circles, or gives no cursor.
     pub(crate) fn next(&self, path: &str, metadata: &Metadata) -> Result<Progress, Error> {
         let next = match &metadata.next_offset {
-            Field::Absent => {
+            Field::Missing => {
                 return Ok(Progress::Done(Some(format!("{VERSION}:since={};to={}", self.since, self.to))));
             }
-            Field::Is(NextOffset::Opaque(next)) => Ok(next.clone()),
-            Field::Is(NextOffset::Number(next)) => Ok(next.to_string()),
-            Field::Wrong(what) => Err(format!("is {what}")),
+            Field::Value(NextOffset::Opaque(next)) => Ok(next.clone()),
+            Field::Value(NextOffset::Number(next)) => Ok(next.to_string()),
+            Field::Malformed(what) => Err(format!("is {what}")),
         };
         match next {
             Ok(next) if self.next.as_ref() != Some(&next) => {
@@ -166,7 +165,7 @@ mod tests {
     }
 
     fn metadata(next: &str) -> Metadata {
-        Metadata { next_offset: Field::Is(NextOffset::Opaque(next.into())), ..Metadata::default() }
+        Metadata { next_offset: Field::Value(NextOffset::Opaque(next.into())), ..Metadata::default() }
     }
 
     #[test]

@@ -268,11 +268,11 @@ impl Cursor {
     fn next_offset(&self, path: &str, metadata: &Metadata) -> Result<Option<i64>, Error> {
         let begins = self.begins();
         let fault = match &metadata.next_offset {
-            Field::Absent => return Ok(None),
-            Field::Is(NextOffset::Number(next)) if *next > begins => return Ok(Some(*next)),
-            Field::Is(NextOffset::Number(next)) => format!("is {next}, which does not lead on"),
-            Field::Is(NextOffset::Opaque(_)) => "is a text instead of a number".to_owned(),
-            Field::Wrong(what) => format!("is {what} instead of a number"),
+            Field::Missing => return Ok(None),
+            Field::Value(NextOffset::Number(next)) if *next > begins => return Ok(Some(*next)),
+            Field::Value(NextOffset::Number(next)) => format!("is {next}, which does not lead on"),
+            Field::Value(NextOffset::Opaque(_)) => "is a text instead of a number".to_owned(),
+            Field::Malformed(what) => format!("is {what} instead of a number"),
         };
         let message =
             format!("could not read `{path}` on from offset {begins}: the answer's `next_offset` {fault}");

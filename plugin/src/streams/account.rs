@@ -11,15 +11,25 @@ use crate::api::{Client, Endpoint};
 use crate::contract::{
     Account, EntityType, Error, ErrorKind, NormalForm, Page, Position, Progress, Resource,
 };
-use crate::family::{GRANT_READ_INFORMATION, INFORMATION};
 use crate::lenient::{Field, Record};
 use crate::paging::offset::Cursor;
+use crate::permission_group::{GRANT_READ_INFORMATION, PermissionGroup};
 
 /// The source type of the account.
 pub(super) const ACCOUNT: &str = "account";
 
 pub(crate) const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v1/info/summary", permissions: GRANT_READ_INFORMATION, v5_only: false };
+
+/// What the account says of itself.
+pub(crate) static INFORMATION: PermissionGroup = PermissionGroup {
+    permissions: GRANT_READ_INFORMATION,
+    edition_of: None,
+    probe: |client| {
+        let reply = client.get::<Field<Record<Summary>>>(&ENDPOINT, &[])?;
+        Ok(reply.response.ok().and_then(|Record(summary)| summary.account_id.ok()))
+    },
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "account",
@@ -41,13 +51,15 @@ pub(super) static STREAM: Stream = Stream {
     relations: &[],
     optional: true,
     log: false,
-    family: &INFORMATION,
+    permission_group: &INFORMATION,
     read,
 };
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Summary {
+    /// Older accounts lack it.
+    account_id: Field<String>,
     edition: Field<String>,
     user_count: Field<i64>,
     user_pending_deletion_count: Field<i64>,
@@ -81,9 +93,9 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let client = &client.connected_to(&account);
     let reply = client.get::<Field<Record<Summary>>>(&ENDPOINT, &[])?;
     let summary = match reply.response {
-        Field::Is(Record(summary)) => summary,
-        Field::Absent => return Err(no_answer(client, &ENDPOINT, "missing")),
-        Field::Wrong(what) => {
+        Field::Value(Record(summary)) => summary,
+        Field::Missing => return Err(no_answer(client, &ENDPOINT, "missing")),
+        Field::Malformed(what) => {
             return Err(no_answer(client, &ENDPOINT, &format!("{what} instead of an object")));
         }
     };

@@ -25,9 +25,9 @@ use crate::contract::{
     Connection, ConnectionKind, EntityType, Error, Identity, IdentityKind, MfaState, NormalForm, Page,
     Position, Progress, Status,
 };
-use crate::family::{ADMINISTRATORS, GRANT_ADMINISTRATORS_READ};
 use crate::lenient::{Field, List, Record};
 use crate::paging::offset::Cursor;
+use crate::permission_group::{GRANT_ADMINISTRATORS_READ, PermissionGroup, first_of};
 
 /// The source type of an administrator.
 pub(super) const ADMINISTRATOR: &str = "administrator";
@@ -38,6 +38,15 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 
 /// The largest page elsewhere; undocumented here. Duo may serve less.
 const LIMIT: u32 = 500;
+/// The role that may do everything.
+const OWNER: &str = "Owner";
+
+/// Administrators and their roles.
+pub(crate) static ADMINISTRATORS: PermissionGroup = PermissionGroup {
+    permissions: GRANT_ADMINISTRATORS_READ,
+    edition_of: None,
+    probe: |client| first_of(client, &ENDPOINT),
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "administrators",
@@ -82,6 +91,10 @@ pub(super) static STREAM: Stream = Stream {
             title: "Admin roles",
             fields: &[
                 ("kind", "always `role`"),
+                (
+                    "is_privileged",
+                    "true for `Owner`, false for the other roles of Duo's own; not known for custom roles",
+                ),
                 ("description", "what Duo's own roles may do, from its documentation"),
                 ("status", "always active"),
             ],
@@ -123,7 +136,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &ADMINISTRATORS,
+    permission_group: &ADMINISTRATORS,
     read: |client, position| {
         let account = account::key(client)?;
         read_list::<Administrator>(&client.connected_to(&account), &ENDPOINT, LIMIT, position)
@@ -241,7 +254,7 @@ fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page:
     let mut fields = Fields { key, problems: &mut page.problems };
     let credentials = fields.take("webauthncredentials", list).unwrap_or_default();
     for (index, credential) in credentials.into_iter().enumerate() {
-        if let Field::Is(Record(Credential { webauthnkey: Field::Is(key), .. })) = &credential {
+        if let Field::Value(Record(Credential { webauthnkey: Field::Value(key), .. })) = &credential {
             keys.push(key.clone());
         }
         let place = format_args!("`webauthncredentials[{index}]` of administrator `{key}`");
@@ -269,6 +282,8 @@ fn role_entity(role: &str) -> crate::contract::Entity {
         status: Status::Active,
         vendor_status: None,
         mfa_state: None,
+        // An Owner may do everything, which no other role of Duo's may. What custom roles may do is not told.
+        is_privileged: description.map(|_| role == OWNER),
         created: None,
     };
     let mut attributes = Attributes::default();
@@ -318,8 +333,8 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
         let mut page = Vec::new();
         for element in elements(client, &ENDPOINT, reply.response)? {
             let (key, email) = match element {
-                Field::Is(Record(Address { admin_id, email })) => (admin_id.ok(), email.ok()),
-                Field::Absent | Field::Wrong(_) => (None, None),
+                Field::Value(Record(Address { admin_id, email })) => (admin_id.ok(), email.ok()),
+                Field::Missing | Field::Malformed(_) => (None, None),
             };
             if let (Some(key), Some(email)) = (&key, email) {
                 keys.insert(email.trim().to_lowercase(), key.clone());

@@ -23,9 +23,9 @@ use crate::contract::{
     Application, EntityType, Error, ErrorKind, Level, NormalForm, Page, Position, Problem, Resource,
     UserAccess,
 };
-use crate::family::{APPLICATIONS, GRANT_RESOURCE_READ_OR_APPLICATIONS};
 use crate::lenient::{Field, Words};
 use crate::paging::offset::Cursor;
+use crate::permission_group::{GRANT_RESOURCE_READ_OR_APPLICATIONS, PermissionGroup, first_of};
 use crate::signing::Scheme;
 
 /// The source type of an application.
@@ -46,6 +46,22 @@ const LEGACY_LIST: &str = "v1";
 
 /// The largest page that Duo serves here.
 const LIMIT: u32 = 500;
+
+/// Applications, in the newest version that answers.
+pub(crate) static APPLICATIONS: PermissionGroup = PermissionGroup {
+    permissions: GRANT_RESOURCE_READ_OR_APPLICATIONS,
+    edition_of: None,
+    probe: |client| match current(client) {
+        Some(endpoint) => match first_of(client, endpoint) {
+            Err(error) if is_refused(&error) => {
+                // The refusal of the newest version names the remedy.
+                first_of(client, &LEGACY).map_err(|_| error)
+            }
+            probed => probed,
+        },
+        None => first_of(client, &LEGACY),
+    },
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "applications",
@@ -97,7 +113,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &APPLICATIONS,
+    permission_group: &APPLICATIONS,
     read,
 };
 

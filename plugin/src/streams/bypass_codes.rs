@@ -9,6 +9,7 @@
 use serde::Deserialize;
 
 use super::administrators::{self, ADMINISTRATOR};
+use super::groups::RESOURCE;
 use super::list::read_from;
 use super::object::{Attributes, Fields, Object, entity, grant, identity, resource, said};
 use super::users::{USER, UserOf};
@@ -18,9 +19,9 @@ use crate::contract::{
     BypassCode, EntityType, Error, ErrorKind, Expiry, NormalForm, Page, Position, Problem, Progress,
     Resource, UsesLeft,
 };
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, Record};
 use crate::paging::offset::Cursor;
+use crate::permission_group::GRANT_RESOURCE_READ;
 
 const BYPASS_CODE: &str = "bypass-code";
 
@@ -61,7 +62,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read,
 };
 
@@ -139,11 +140,11 @@ impl Object for Code {
     fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
         let mut fields = Fields { key: &key, problems: &mut page.problems };
         let expires = match self.expiration {
-            Some(Field::Absent) => Expiry::Never,
+            Some(Field::Missing) => Expiry::Never,
             field => fields.take("expiration", field.unwrap_or_default()).map_or(Expiry::Unknown, Expiry::At),
         };
         let uses_left = match self.reuse_count {
-            Some(Field::Absent) => UsesLeft::Unlimited,
+            Some(Field::Missing) => UsesLeft::Unlimited,
             field => {
                 let count = fields.take("reuse_count", field.unwrap_or_default());
                 count.and_then(|count| u32::try_from(count).ok()).map_or(UsesLeft::Unknown, UsesLeft::Times)

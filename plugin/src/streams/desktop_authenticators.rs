@@ -5,14 +5,15 @@
 
 use serde::Deserialize;
 
+use super::groups::RESOURCE;
 use super::list::read_list;
 use super::object::{Attributes, Fields, Object, entity, grant, identity, resource};
 use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, List, Moment, Record};
+use crate::permission_group::GRANT_RESOURCE_READ;
 
 const DESKTOP_AUTHENTICATOR: &str = "desktop-authenticator";
 
@@ -46,7 +47,7 @@ pub(super) static STREAM: Stream = Stream {
     }],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read: |client, position| read_list::<DesktopAuthenticator>(client, &ENDPOINT, LIMIT, position),
 };
 

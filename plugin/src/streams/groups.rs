@@ -13,8 +13,8 @@ use super::object::{Attributes, Fields, Object, entity};
 use super::{EntityRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Connection, ConnectionKind, EntityType, MfaState, NormalForm, Page, Status};
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::Field;
+use crate::permission_group::{GRANT_RESOURCE_READ, PermissionGroup, first_of};
 
 /// The source type of a group.
 pub(super) const GROUP: &str = "group";
@@ -24,6 +24,13 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 
 /// The largest page that Duo serves here.
 const LIMIT: u32 = 500;
+
+/// Users, groups, and what users hold.
+pub(crate) static RESOURCE: PermissionGroup = PermissionGroup {
+    permissions: GRANT_RESOURCE_READ,
+    edition_of: None,
+    probe: |client| first_of(client, &ENDPOINT),
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "groups",
@@ -50,7 +57,7 @@ pub(super) static STREAM: Stream = Stream {
     relations: &[],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read: |client, position| read_list::<Group>(client, &ENDPOINT, LIMIT, position),
 };
 
@@ -92,6 +99,7 @@ impl Object for Group {
             status,
             vendor_status,
             mfa_state,
+            is_privileged: None,
             // Duo does not say.
             created: None,
         };

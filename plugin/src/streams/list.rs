@@ -61,11 +61,11 @@ pub(super) fn list<T: Object>(
 
 fn keys<T: Object>(elements: &[Field<Record<T>>]) -> Vec<Option<&str>> {
     let keys = elements.iter().map(|element| match element {
-        Field::Is(Record(object)) => match object.key() {
-            Field::Is(key) => Some(key.as_str()),
-            Field::Absent | Field::Wrong(_) => None,
+        Field::Value(Record(object)) => match object.key() {
+            Field::Value(key) => Some(key.as_str()),
+            Field::Missing | Field::Malformed(_) => None,
         },
-        Field::Absent | Field::Wrong(_) => None,
+        Field::Missing | Field::Malformed(_) => None,
     });
     keys.collect()
 }
@@ -94,9 +94,9 @@ pub(super) fn elements<T>(
     response: Field<Listing<T>>,
 ) -> Result<Vec<Field<Record<T>>>, Error> {
     match response {
-        Field::Is(listing) => Ok(listing.elements),
-        Field::Absent => Err(no_answer(client, endpoint, "missing")),
-        Field::Wrong(what) => Err(no_answer(client, endpoint, &format!("{what} instead of a list"))),
+        Field::Value(listing) => Ok(listing.elements),
+        Field::Missing => Err(no_answer(client, endpoint, "missing")),
+        Field::Malformed(what) => Err(no_answer(client, endpoint, &format!("{what} instead of a list"))),
     }
 }
 
@@ -115,13 +115,13 @@ pub(super) fn map_element<T: Object>(
     page: &mut Page,
 ) {
     let fault = match element {
-        Field::Is(Record(object)) => match object.key().clone() {
-            Field::Is(key) => return object.map(key, client, page),
-            Field::Absent => format!("has no `{}`{}", T::KEY, hint(&object)),
-            Field::Wrong(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),
+        Field::Value(Record(object)) => match object.key().clone() {
+            Field::Value(key) => return object.map(key, client, page),
+            Field::Missing => format!("has no `{}`{}", T::KEY, hint(&object)),
+            Field::Malformed(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),
         },
-        Field::Absent => "is empty".to_owned(),
-        Field::Wrong(what) => format!("is {what}"),
+        Field::Missing => "is empty".to_owned(),
+        Field::Malformed(what) => format!("is {what}"),
     };
     page.problems.push(Problem {
         source_id: None,
@@ -132,7 +132,7 @@ pub(super) fn map_element<T: Object>(
 
 fn hint<T: Object>(object: &T) -> String {
     match object.hint() {
-        Some((name, Field::Is(value))) => format!(" (its `{name}` is `{value}`)"),
+        Some((name, Field::Value(value))) => format!(" (its `{name}` is `{value}`)"),
         _ => String::new(),
     }
 }

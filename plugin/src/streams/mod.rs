@@ -22,7 +22,7 @@ mod webauthn_credentials;
 
 use crate::api::Client;
 use crate::contract::{EntityType, Error, Page, Position};
-use crate::family::Family;
+use crate::permission_group::PermissionGroup;
 
 /// All streams, in the order a run should read them.
 pub(crate) static STREAMS: &[&Stream] = &[
@@ -54,7 +54,7 @@ pub(crate) struct Stream {
     /// Whether it walks through a log: yields usages, and goes on from a bookmark.
     pub(crate) log: bool,
     /// What opens it.
-    pub(crate) family: &'static Family,
+    pub(crate) permission_group: &'static PermissionGroup,
     /// Reads one page.
     pub(crate) read: fn(&Client<'_>, &Position) -> Result<Page, Error>,
 }

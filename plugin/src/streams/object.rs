@@ -55,7 +55,7 @@ macro_rules! nested {
 }
 pub(super) use nested;
 
-/// Deserializes a field that may be null on purpose: `None` is absent, `Some(Field::Absent)` is null or blank.
+/// Deserializes a field that may be null on purpose: `None` is absent, `Some(Field::Missing)` is null or blank.
 pub(super) fn said<'de, D: Deserializer<'de>, T: Shape<'de>>(
     deserializer: D,
 ) -> Result<Option<Field<T>>, D::Error> {
@@ -72,9 +72,9 @@ impl Fields<'_> {
     /// The value of the field `name`; `None` where the vendor did not say.
     pub(super) fn take<T: for<'de> Shape<'de>>(&mut self, name: &str, field: Field<T>) -> Option<T> {
         match field {
-            Field::Is(value) => Some(value),
-            Field::Absent => None,
-            Field::Wrong(what) => {
+            Field::Value(value) => Some(value),
+            Field::Missing => None,
+            Field::Malformed(what) => {
                 self.problem(name, format!("`{name}` is {what} instead of {}; it was left out", T::EXPECTED));
                 None
             }
@@ -85,12 +85,12 @@ impl Fields<'_> {
     pub(super) fn nested<T: Nested>(&mut self, name: &str, field: Field<Record<T>>) -> Option<String> {
         let Record(object) = self.take(name, field)?;
         match object.key() {
-            Field::Is(key) => Some(key),
-            Field::Absent => {
+            Field::Value(key) => Some(key),
+            Field::Missing => {
                 self.problem(name, format!("`{name}` has no `{}`; this relation was left out", T::KEY));
                 None
             }
-            Field::Wrong(what) => {
+            Field::Malformed(what) => {
                 let message = format!("`{name}` has {what} as its `{}`; this relation was left out", T::KEY);
                 self.problem(name, message);
                 None
@@ -104,16 +104,16 @@ impl Fields<'_> {
         let mut keys = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
             let fault = match element {
-                Field::Is(Record(object)) => match object.key() {
-                    Field::Is(key) => {
+                Field::Value(Record(object)) => match object.key() {
+                    Field::Value(key) => {
                         keys.push(key);
                         continue;
                     }
-                    Field::Absent => format!("has no `{}`", T::KEY),
-                    Field::Wrong(what) => format!("has {what} as its `{}`", T::KEY),
+                    Field::Missing => format!("has no `{}`", T::KEY),
+                    Field::Malformed(what) => format!("has {what} as its `{}`", T::KEY),
                 },
-                Field::Absent => "is empty".to_owned(),
-                Field::Wrong(what) => format!("is {what}"),
+                Field::Missing => "is empty".to_owned(),
+                Field::Malformed(what) => format!("is {what}"),
             };
             self.problem(name, format!("`{name}[{index}]` {fault}; this relation was left out"));
         }
@@ -126,12 +126,12 @@ impl Fields<'_> {
         let mut texts = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
             let fault = match element {
-                Field::Is(text) => {
+                Field::Value(text) => {
                     texts.push(text);
                     continue;
                 }
-                Field::Absent => "empty",
-                Field::Wrong(what) => what,
+                Field::Missing => "empty",
+                Field::Malformed(what) => what,
             };
             self.problem(name, format!("`{name}[{index}]` is {fault} instead of a text; it was left out"));
         }

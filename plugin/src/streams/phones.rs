@@ -9,6 +9,7 @@
 
 use serde::Deserialize;
 
+use super::groups::RESOURCE;
 use super::list::read_list;
 use super::object::{
     Attributes, Fields, Object, entity, grant, identity, phone_label, phone_number, resource,
@@ -17,8 +18,8 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, List, Moment};
+use crate::permission_group::GRANT_RESOURCE_READ;
 
 const PHONE: &str = "phone";
 
@@ -70,7 +71,7 @@ pub(super) static STREAM: Stream = Stream {
     }],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read: |client, position| read_list::<Phone>(client, &ENDPOINT, LIMIT, position),
 };
 

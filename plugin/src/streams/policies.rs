@@ -13,9 +13,9 @@ use crate::api::{Client, Endpoint};
 use crate::contract::{
     EntityType, Error, NormalForm, Page, Policy, Position, Problem, Progress, Relation, Resource,
 };
-use crate::family::{GRANT_RESOURCE_READ, POLICIES, require_v5};
 use crate::lenient::{Field, Leaves, List, Record, Words};
 use crate::paging::offset::Cursor;
+use crate::permission_group::{GRANT_RESOURCE_READ, PermissionGroup, first_of, require_v5};
 
 const POLICY: &str = "policy";
 
@@ -28,6 +28,16 @@ const SUMMARY_LIST: &str = "summary";
 
 /// The largest page elsewhere; undocumented here. Duo may serve less.
 const LIMIT: u32 = 500;
+
+/// Policies and where they apply.
+pub(crate) static POLICIES: PermissionGroup = PermissionGroup {
+    permissions: GRANT_RESOURCE_READ,
+    edition_of: None,
+    probe: |client| {
+        require_v5(client, &ENDPOINT)?;
+        first_of(client, &ENDPOINT)
+    },
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "policies",
@@ -60,7 +70,7 @@ pub(super) static STREAM: Stream = Stream {
     }],
     optional: false,
     log: false,
-    family: &POLICIES,
+    permission_group: &POLICIES,
     read,
 };
 
@@ -124,7 +134,7 @@ impl<'de> Deserialize<'de> for Sections {
                 }
                 _ => {}
             }
-            if let Ok(Field::Is(Leaves(inner))) = Field::<Leaves>::deserialize(value) {
+            if let Ok(Field::Value(Leaves(inner))) = Field::<Leaves>::deserialize(value) {
                 leaves.extend(inner.into_iter().map(|(path, text)| match path.as_str() {
                     "" => (section.clone(), text),
                     path => (format!("{section}.{path}"), text),
@@ -207,21 +217,21 @@ struct Application {
 fn read_summary(client: &Client<'_>) -> Result<Page, Error> {
     let reply = client.get::<Field<Record<Summary>>>(&SUMMARY, &[])?;
     let summary = match reply.response {
-        Field::Is(Record(summary)) => summary,
-        Field::Absent => return Err(no_answer(client, &SUMMARY, "missing")),
-        Field::Wrong(what) => {
+        Field::Value(Record(summary)) => summary,
+        Field::Missing => return Err(no_answer(client, &SUMMARY, "missing")),
+        Field::Malformed(what) => {
             return Err(no_answer(client, &SUMMARY, &format!("{what} instead of an object")));
         }
     };
     let mut page = empty_page(Progress::Done(None));
     let policies = match summary.policies {
-        Field::Is(policies) => policies,
-        Field::Absent => return Err(no_answer(client, &SUMMARY, "without `policies`")),
-        Field::Wrong(what) => {
+        Field::Value(policies) => policies,
+        Field::Missing => return Err(no_answer(client, &SUMMARY, "without `policies`")),
+        Field::Malformed(what) => {
             return Err(no_answer(client, &SUMMARY, &format!("{what} instead of a list in `policies`")));
         }
     };
-    if summary.response_is_truncated == Field::Is(true) {
+    if summary.response_is_truncated == Field::Value(true) {
         page.problems.push(Problem {
             source_id: None,
             field: Some("policy_applies_to".to_owned()),
@@ -231,7 +241,8 @@ fn read_summary(client: &Client<'_>) -> Result<Page, Error> {
         });
     }
     for (index, policy) in policies.into_iter().enumerate() {
-        let Field::Is(Record(Applied { policy_key: Field::Is(key), policy_applies_to })) = policy else {
+        let Field::Value(Record(Applied { policy_key: Field::Value(key), policy_applies_to })) = policy
+        else {
             page.problems.push(Problem {
                 source_id: None,
                 field: Some("policy_key".to_owned()),
@@ -251,8 +262,11 @@ fn map_places(key: &str, places: List<Place>, page: &mut Page) {
     let mut applications: BTreeMap<String, Application> = BTreeMap::new();
     let places = fields.take("policy_applies_to", places).unwrap_or_default();
     for (index, place) in places.into_iter().enumerate() {
-        let Field::Is(Record(Place { apply_type, app_integration_key: Field::Is(application), group_name })) =
-            place
+        let Field::Value(Record(Place {
+            apply_type,
+            app_integration_key: Field::Value(application),
+            group_name,
+        })) = place
         else {
             let message = format!(
                 "`policy_applies_to[{index}]` names no application that could be read; it was left out"

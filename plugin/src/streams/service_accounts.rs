@@ -114,7 +114,7 @@ pub(super) fn map(
     let mut granted: Vec<(String, bool)> = flags
         .0
         .into_iter()
-        .filter(|(flag, field)| !(flag.is_empty() || *field == Field::Absent))
+        .filter(|(flag, field)| !(flag.is_empty() || *field == Field::Missing))
         .filter_map(|(flag, field)| fields.take(&format!("adminapi_{flag}"), field).map(|on| (flag, on)))
         .filter(|(_, on)| *on)
         .map(|(flag, _)| privilege(&flag))

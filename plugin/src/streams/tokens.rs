@@ -3,14 +3,15 @@
 use serde::Deserialize;
 
 use super::administrators::{ADMINISTRATOR, AdministratorOf};
+use super::groups::RESOURCE;
 use super::list::read_list;
 use super::object::{Attributes, Fields, Object, entity, grant, identity, resource};
 use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, List};
+use crate::permission_group::GRANT_RESOURCE_READ;
 
 /// The source type of a hardware token.
 pub(super) const HARDWARE_TOKEN: &str = "hardware-token";
@@ -55,7 +56,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read: |client, position| read_list::<Token>(client, &ENDPOINT, LIMIT, position),
 };
 

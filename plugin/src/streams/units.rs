@@ -13,9 +13,9 @@ use crate::api::{Client, Endpoint};
 use crate::contract::{
     Connection, ConnectionKind, EntityType, Error, Level, NormalForm, Page, Position, Status,
 };
-use crate::family::{ADMINISTRATIVE_UNITS, GRANT_ADMINISTRATORS_READ};
 use crate::lenient::{Field, Record};
 use crate::paging::offset::Cursor;
+use crate::permission_group::{GRANT_ADMINISTRATORS_READ, PermissionGroup, first_of};
 use crate::signing;
 
 /// The source type of an administrative unit.
@@ -29,6 +29,13 @@ pub(crate) const ENDPOINT: Endpoint<'_> = Endpoint {
 
 /// Fewer than Duo serves: each may cost a request of its own, and all of a page are part of one call.
 const LIMIT: u32 = 50;
+
+/// Administrative units, which not every edition has.
+pub(crate) static ADMINISTRATIVE_UNITS: PermissionGroup = PermissionGroup {
+    permissions: GRANT_ADMINISTRATORS_READ,
+    edition_of: Some(&super::administrators::ADMINISTRATORS),
+    probe: |client| first_of(client, &ENDPOINT),
+};
 
 pub(super) static STREAM: Stream = Stream {
     name: "administrative-units",
@@ -69,7 +76,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &ADMINISTRATIVE_UNITS,
+    permission_group: &ADMINISTRATIVE_UNITS,
     read,
 };
 
@@ -78,8 +85,8 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let Listed { objects, mut page } = list::<Unit>(client, &ENDPOINT, LIMIT, &cursor)?;
     for (place, unit) in objects {
         match &unit {
-            Field::Is(Record(Unit { admin_unit_id: Field::Is(key), groups, integrations, .. }))
-                if *groups == Field::Absent || *integrations == Field::Absent =>
+            Field::Value(Record(Unit { admin_unit_id: Field::Value(key), groups, integrations, .. }))
+                if *groups == Field::Missing || *integrations == Field::Missing =>
             {
                 match details(client, key)? {
                     Some(whole) => map_element(client, whole, &place, &mut page),
@@ -99,10 +106,10 @@ fn details(client: &Client<'_>, key: &str) -> Result<Option<Field<Record<Unit>>>
     match client.get::<Field<Record<Unit>>>(&endpoint, &[]) {
         Ok(reply) => {
             let mut unit = reply.response;
-            if let Field::Is(Record(unit)) = &mut unit
-                && unit.admin_unit_id == Field::Absent
+            if let Field::Value(Record(unit)) = &mut unit
+                && unit.admin_unit_id == Field::Missing
             {
-                unit.admin_unit_id = Field::Is(key.to_owned());
+                unit.admin_unit_id = Field::Value(key.to_owned());
             }
             Ok(Some(unit))
         }
@@ -155,6 +162,7 @@ impl Object for Unit {
             status: Status::Active,
             vendor_status: None,
             mfa_state: None,
+            is_privileged: None,
             created: None,
         };
         page.entities.push(entity(

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::Stream;
 use super::applications::APPLICATION;
@@ -18,10 +19,10 @@ use super::object::{identity, resource};
 use super::users::USER;
 use crate::api::{Client, Endpoint, Listing};
 use crate::contract::{Attempt, AttemptResult, Error, ErrorKind, Page, Position, Problem, Usage};
-use crate::family::{GRANT_READ_LOG, LOG};
 use crate::lenient::{Field, Record};
 use crate::paging::log::Walk;
 use crate::paging::offset;
+use crate::permission_group::{GRANT_READ_LOG, PermissionGroup};
 use crate::settings::LOG_DAYS;
 
 pub(crate) const ENDPOINT: Endpoint<'_> =
@@ -30,6 +31,19 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 /// The largest page that Duo serves here.
 const LIMIT: u32 = 1000;
 
+/// The authentication log.
+pub(crate) static LOG: PermissionGroup = PermissionGroup {
+    permissions: GRANT_READ_LOG,
+    edition_of: None,
+    probe: |client| {
+        // A day, and one event of it.
+        let walk = Walk::at(&Position::Beginning, 1, client.now())?;
+        let params = walk.params(1);
+        let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        client.get::<IgnoredAny>(&ENDPOINT, &params).map(|_| None)
+    },
+};
+
 pub(super) static STREAM: Stream = Stream {
     name: "application-usage",
     title: "Application usage",
@@ -37,7 +51,7 @@ pub(super) static STREAM: Stream = Stream {
     relations: &[],
     optional: true,
     log: true,
-    family: &LOG,
+    permission_group: &LOG,
     read,
 };
 
@@ -55,11 +69,11 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let mut uses = Uses::new();
     for (index, event) in events.into_iter().enumerate() {
         match event {
-            Field::Is(Record(event)) => event.fold(index, &mut uses, &mut page.problems),
-            Field::Absent => {
+            Field::Value(Record(event)) => event.fold(index, &mut uses, &mut page.problems),
+            Field::Missing => {
                 page.problems.push(left_out(None, None, format!("`authlogs[{index}]` is empty")))
             }
-            Field::Wrong(what) => {
+            Field::Malformed(what) => {
                 page.problems.push(left_out(None, None, format!("`authlogs[{index}]` is {what}")));
             }
         }
@@ -138,8 +152,8 @@ impl Event {
         if event_type.trim().eq_ignore_ascii_case("enrollment") {
             return;
         }
-        let Field::Is(at) = self.timestamp else { return fault("timestamp", "has no time") };
-        let Field::Is(Record(Named { key: Field::Is(application), name })) = self.application else {
+        let Field::Value(at) = self.timestamp else { return fault("timestamp", "has no time") };
+        let Field::Value(Record(Named { key: Field::Value(application), name })) = self.application else {
             return fault("application", "names no application");
         };
         let application_name = name.ok();
@@ -148,8 +162,8 @@ impl Event {
         let attempt = Attempt { at, result, vendor_result: self.reason.ok().or(word) };
         // A username that nobody has is somebody all the same: the application was asked for.
         let (user, user_name) = match self.user {
-            Field::Is(Record(Named { key, name })) => (key.ok(), name.ok()),
-            Field::Absent | Field::Wrong(_) => (None, None),
+            Field::Value(Record(Named { key, name })) => (key.ok(), name.ok()),
+            Field::Missing | Field::Malformed(_) => (None, None),
         };
         if let Some(user) = user {
             let last = uses.entry((application.clone(), Some(user))).or_default();

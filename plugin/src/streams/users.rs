@@ -14,6 +14,7 @@
 use serde::Deserialize;
 
 use super::groups::GROUP;
+use super::groups::RESOURCE;
 use super::list::read_from;
 use super::object::{Attributes, Fields, Object, connection, entity, grant, identity, nested, resource};
 use super::{EntityRow, RelationRow, Stream};
@@ -22,9 +23,9 @@ use crate::contract::{
     AttributeValue, Authenticator, AuthenticatorFactor, Connection, ConnectionKind, EntityType, Error,
     Identity, IdentityKind, MfaState, NormalForm, Page, Position, Resource, Status,
 };
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, Leaves, List, Members, Record};
 use crate::paging::offset::Cursor;
+use crate::permission_group::GRANT_RESOURCE_READ;
 
 /// The source type of a user.
 pub(super) const USER: &str = "user";
@@ -123,7 +124,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read,
 };
 
@@ -149,6 +150,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
             status: Status::Active,
             vendor_status: None,
             mfa_state: None,
+            is_privileged: None,
             created: None,
         };
         let everyone = NormalForm::Connection(everyone);
@@ -281,7 +283,7 @@ impl Object for User {
         let tokens = fields.take("u2ftokens", self.u2ftokens).unwrap_or_default();
         for (index, token) in tokens.into_iter().enumerate() {
             match token {
-                Field::Is(Record(U2fToken { registration_id: Field::Is(token), date_added })) => {
+                Field::Value(Record(U2fToken { registration_id: Field::Value(token), date_added })) => {
                     let added = fields.take("u2ftokens.date_added", date_added);
                     let authenticator = Authenticator {
                         factor: AuthenticatorFactor::U2f,

@@ -6,14 +6,15 @@
 use serde::Deserialize;
 
 use super::administrators::{ADMINISTRATOR, AdministratorOf};
+use super::groups::RESOURCE;
 use super::list::read_list;
 use super::object::{Attributes, Fields, Object, entity, grant, identity, resource};
 use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::family::{GRANT_RESOURCE_READ, RESOURCE};
 use crate::lenient::{Field, Record};
+use crate::permission_group::GRANT_RESOURCE_READ;
 
 /// The source type of a WebAuthn credential.
 pub(super) const WEBAUTHN_CREDENTIAL: &str = "webauthn-credential";
@@ -58,7 +59,7 @@ pub(super) static STREAM: Stream = Stream {
     ],
     optional: false,
     log: false,
-    family: &RESOURCE,
+    permission_group: &RESOURCE,
     read: |client, position| read_list::<Credential>(client, &ENDPOINT, LIMIT, position),
 };
 

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::authentication::SignatureVersion;
-use crate::endpoints;
+use crate::endpoints::{self, RateClass};
 
 /// Requests that are remembered one by one; of more, the latest.
 const REMEMBERED: usize = 100_000;
@@ -37,24 +37,6 @@ pub struct RecordedRequest {
     pub signature: Option<SignatureVersion>,
     /// The HTTP status it got.
     pub status: u16,
-}
-
-/// A class of requests that Duo limits together, per minute: a Duo employee's figures of 2019, section 2.4.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum RateClass {
-    Page,
-    Single,
-    Log,
-}
-
-impl RateClass {
-    const fn per_minute(self) -> usize {
-        match self {
-            Self::Page => 200,
-            Self::Single => 300,
-            Self::Log => 2,
-        }
-    }
 }
 
 #[derive(Default)]

@@ -24,6 +24,7 @@ mod options;
 mod paging;
 mod routes;
 mod server;
+mod shared;
 pub mod tenant;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -36,7 +37,8 @@ pub use fault::Fault;
 pub use options::{Grant, Grants, TenantOptions};
 pub use server::SimulatorError;
 
-use server::{Listener, Shared, Validity};
+use server::{Listener, Validity};
+use shared::Shared;
 use tenant::Tenant;
 
 /// A tenant that answers. It stops when it is dropped.

@@ -7,7 +7,7 @@ use crate::endpoints;
 use crate::failure::Failure;
 use crate::log;
 use crate::paging::{Page, Parameters};
-use crate::server::Shared;
+use crate::shared::Shared;
 use crate::tenant::{Kind, UserField};
 
 /// Answers a request that was signed with `version`.

@@ -1,26 +1,23 @@
 //! The listener, and what happens to each request before and after its route.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderValue, Request, Response, StatusCode, header};
 use axum_server::Handle;
-use chrono::{DateTime, Utc};
 use rustls_pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::{Value, json};
 use tower_http::compression::CompressionLayer;
 
 use crate::authentication::{self, Credentials, SignatureVersion};
-use crate::counters::{RecordedRequest, Recorder};
+use crate::counters::RecordedRequest;
 use crate::failure::Failure;
-use crate::fault::{Fault, Faults};
-use crate::options::{Grants, TenantOptions};
+use crate::fault::Fault;
 use crate::routes;
-use crate::tenant::Tenant;
+use crate::shared::Shared;
 
 /// A simulator that can't be started.
 #[derive(Debug, thiserror::Error)]
@@ -41,43 +38,6 @@ pub enum SimulatorError {
         /// What the library said.
         reason: String,
     },
-}
-
-/// What happens to a tenant before a request of this path and query is answered.
-pub(crate) type Change = Box<dyn Fn(&Tenant, &str, &str) + Send + Sync>;
-
-/// What all requests share.
-pub(crate) struct Shared {
-    pub(crate) options: TenantOptions,
-    pub(crate) tenant: Tenant,
-    pub(crate) grants: RwLock<Grants>,
-    /// In seconds ahead of the machine's clock.
-    pub(crate) clock_offset: AtomicI64,
-    pub(crate) faults: Faults,
-    pub(crate) before_each: RwLock<Option<Change>>,
-    pub(crate) counters: Recorder,
-}
-
-impl Shared {
-    pub(crate) fn new(options: TenantOptions) -> Self {
-        Self {
-            tenant: Tenant::new(&options),
-            grants: RwLock::new(options.grants.clone()),
-            clock_offset: AtomicI64::new(options.clock_offset_seconds),
-            faults: Faults::default(),
-            before_each: RwLock::default(),
-            counters: Recorder::default(),
-            options,
-        }
-    }
-
-    pub(crate) fn now(&self) -> DateTime<Utc> {
-        Utc::now() + chrono::Duration::seconds(self.clock_offset.load(Ordering::Relaxed))
-    }
-
-    pub(crate) fn grants(&self) -> Grants {
-        self.grants.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// What a certificate is like.

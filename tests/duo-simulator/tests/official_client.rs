@@ -49,8 +49,8 @@ const READ: [&str; 35] = [
     "/admin/v1/settings",
 ];
 
-/// A Python with the client in it, in the target directory; `None` where there is no Python.
-fn python() -> Option<PathBuf> {
+/// A Python with the client in it, in the target directory.
+fn python() -> PathBuf {
     let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("official-client");
     let python = environment.join("bin").join("python");
     let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/requirements.txt");
@@ -58,26 +58,17 @@ fn python() -> Option<PathBuf> {
         let output = command.output().unwrap();
         assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     };
-    if Command::new("python3").arg("--version").stdout(Stdio::null()).status().is_err() {
-        return None;
-    }
     if !python.exists() {
         run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
     }
     run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements));
-    Some(python)
+    python
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[cfg_attr(not(has_python), ignore = "there is no `python3`")]
 async fn the_official_client_reads_the_whole_tenant() {
-    let Some(python) = python() else {
-        assert!(
-            std::env::var_os("CI").is_none(),
-            "CI needs Python: the official client must read the simulator"
-        );
-        eprintln!("skipped: there is no `python3`, so Duo's official client can't be run");
-        return;
-    };
+    let python = python();
     let grants = [
         Grant::ResourceRead,
         Grant::AdministratorsRead,

@@ -163,43 +163,30 @@ impl<'a> Reference<'a> {
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
+    use connector_sandbox::contract::types::ConnectionKind;
     use connector_store::Writer;
-    use rusqlite::Connection;
 
     use super::*;
+    use crate::test_store::{TestStore, VENDORS, run};
 
     #[test]
-    fn what_one_file_names_is_in_the_other_whatever_is_written_meanwhile() {
+    fn all_files_are_of_one_moment_whatever_is_written_meanwhile() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
-        drop(Writer::open(&path).unwrap());
-        let writer = Connection::open(&path).unwrap();
-        writer
-            .execute_batch(
-                "INSERT INTO integration VALUES (1, 'acme', 'acme', 'Acme', 'api.example.com');
-                 INSERT INTO run (id, integration_id, started_at, scope, connector_version, connector_digest)
-                 VALUES (1, 1, '', '', '', '');
-                 INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');
-                 PRAGMA synchronous = OFF;",
-            )
-            .unwrap();
+        let mut writer = Writer::open(&path).unwrap();
+        run(&mut writer, None);
         let over = AtomicBool::new(false);
         let count = |file: &str| std::fs::read_to_string(folder.path().join(file)).unwrap().lines().count();
         std::thread::scope(|scope| {
             let over = &over;
             scope.spawn(move || {
-                for id in 0..100_000 {
-                    let both = "BEGIN;
-                         INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal,
-                             attributes, stream, connector_id, first_seen_run, search)
-                         VALUES (1, 'connection', 'group', ID, 'g', '{}', '{}', 's', 1, 1, '');
-                         INSERT INTO relation (integration_id, parent_entity_type, parent_source_type,
-                             parent_source_id, privilege, child_entity_type, child_source_type, child_source_id,
-                             privilege_value, attributes, stream, connector_id, first_seen_run, search)
-                         VALUES (1, 'connection', 'group', ID, 'access', 'resource', 'application', 'vpn', 1, '{}', 's',
-                             1, 1);
-                         COMMIT;";
-                    writer.execute_batch(&both.replace("ID", &format!("'{id}'"))).unwrap();
+                let vendor = VENDORS[0];
+                let mut store = TestStore::new(vendor);
+                for id in 0..2000 {
+                    let id = id.to_string();
+                    store.connection(vendor.group, &id, ConnectionKind::Group, |_| ());
+                    store.relate((vendor.group, &id), "access", (vendor.application, "vpn"), true);
+                    run(&mut writer, Some(&store.page));
                     if over.load(Ordering::Relaxed) {
                         break;
                     }

@@ -40,8 +40,8 @@ pub struct Insight {
 /// What a rule looks at.
 #[derive(Clone, Copy, Debug)]
 enum Needs {
-    /// Objects of this source type.
-    Type(&'static str),
+    /// Objects of this entity type that fulfil this SQL condition over the columns of `entities`.
+    Objects(&'static str, &'static str),
     /// A log of who used what.
     Log,
 }
@@ -187,7 +187,7 @@ fn is_known(store: &Reader, needs: &[Needs], integration: Option<&str>) -> Resul
     for need in needs {
         let known = match need {
             Needs::Log => store.knows_usages(integration)?,
-            Needs::Type(source_type) => store.knows(integration, source_type)?,
+            Needs::Objects(entity_type, condition) => store.knows(integration, entity_type, condition)?,
         };
         if !known {
             return Ok(false);

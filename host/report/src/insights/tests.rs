@@ -1,305 +1,240 @@
-use connector_store::Writer;
-use rusqlite::{Connection, params};
-use serde_json::{Value, json};
+use connector_sandbox::contract::types::{ConnectionKind, Expiry, MfaState, Status, UsesLeft};
 
 use super::*;
+use crate::test_store::{LATELY, LONG_AGO, NOW, TestStore, VENDORS};
 
-/// A store that is filled row by row.
-struct Filled {
-    folder: tempfile::TempDir,
-    connection: Connection,
+fn now() -> DateTime<Utc> {
+    DateTime::from_timestamp(NOW, 0).unwrap()
 }
 
-const NOW: &str = "2026-11-24T12:00:00Z";
-const LATELY: &str = "2026-11-01T00:00:00Z";
-const LONG_AGO: &str = "2026-08-01T00:00:00Z";
-
-impl Filled {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.db");
-        drop(Writer::open(&path).unwrap());
-        let connection = Connection::open(&path).unwrap();
-        connection
-            .execute_batch(
-                "INSERT INTO integration VALUES (1, 'acme', 'acme', 'Acme', 'api.example.com');
-                 INSERT INTO run (id, integration_id, started_at, finished_at, scope, connector_version, connector_digest)
-                 VALUES (1, 1, '2026-11-24T11:00:00Z', '2026-11-24T11:01:00Z', '', '1.0.0', '00');
-                 INSERT INTO connector VALUES (1, 'acme', '1.0.0', '00');",
-            )
-            .unwrap();
-        Self { folder, connection }
-    }
-
-    fn entity(&self, entity_type: &str, source_type: &str, id: &str, normal: Value) -> &Self {
-        let query = "INSERT INTO entity (integration_id, entity_type, source_type, source_id, name, normal, attributes,
-                                         stream, connector_id, first_seen_run, search)
-                     VALUES (1, ?1, ?2, ?3, ?3, ?4, '{}', 's', 1, 1, '')";
-        self.connection.execute(query, params![entity_type, source_type, id, normal.to_string()]).unwrap();
-        self
-    }
-
-    fn user(&self, id: &str, normal: Value) -> &Self {
-        self.entity("identity", "user", id, normal)
-    }
-
-    fn administrator(&self, id: &str, normal: Value) -> &Self {
-        self.entity("identity", "administrator", id, normal)
-    }
-
-    fn relation(&self, parent: [&str; 3], privilege: &str, child: [&str; 3], grants: bool) -> &Self {
-        let query = "INSERT INTO relation (integration_id, parent_entity_type, parent_source_type, parent_source_id,
-                         privilege, child_entity_type, child_source_type, child_source_id, privilege_value, attributes,
-                         stream, connector_id, first_seen_run)
-                     VALUES (1, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, '{}', 's', 1, 1)";
-        let values = params![
-            parent[0],
-            parent[1],
-            parent[2],
-            privilege,
-            child[0],
-            child[1],
-            child[2],
-            i32::from(grants)
-        ];
-        self.connection.execute(query, values).unwrap();
-        self
-    }
-
-    /// The keys that a rule finds.
-    fn finds(&self, rule: &str) -> Option<Vec<String>> {
-        let store = Reader::open(&self.folder.path().join("test.db")).unwrap();
-        let found = find(&store, named(rule).unwrap(), Some("acme"), NOW.parse().unwrap(), 100, 0).unwrap();
-        let keys: Vec<_> = found.rows.iter().map(|row| row.source_id.clone()).collect();
-        assert!(found.rows.iter().all(|row| row.cells.len() == found.insight.columns.len()), "{rule}");
-        found.count.map(|count| {
-            assert_eq!(count, keys.len() as u64);
-            keys
-        })
-    }
-
-    #[track_caller]
-    fn expect(&self, rule: &str, keys: &[&str]) {
-        assert_eq!(self.finds(rule).unwrap_or_else(|| panic!("{rule}: not known")), keys, "{rule}");
-    }
+/// The keys that a rule finds; none where it is not known.
+fn finds(store: &Reader, rule: &str) -> Option<Vec<String>> {
+    let found = find(store, named(rule).unwrap(), Some("acme"), now(), 100, 0).unwrap();
+    let keys: Vec<_> = found.rows.iter().map(|row| row.source_id.clone()).collect();
+    assert!(found.rows.iter().all(|row| row.cells.len() == found.insight.columns.len()), "{rule}");
+    found.count.map(|count| {
+        assert_eq!(count, keys.len() as u64);
+        keys
+    })
 }
 
-fn active(more: Value) -> Value {
-    let mut normal = json!({ "status": "active", "last_login": LATELY, "created": LONG_AGO, "emails": [] });
-    normal.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-    normal
+/// Fills a store with the objects of each vendor, and expects each rule to find the same.
+#[track_caller]
+fn expect(fill: impl Fn(&mut TestStore), expected: &[(&str, &[&str])]) {
+    for vendor in VENDORS {
+        let mut store = TestStore::new(vendor);
+        fill(&mut store);
+        let reader = store.read(true);
+        for (rule, keys) in expected {
+            assert_eq!(finds(&reader, rule).as_deref().unwrap_or_default(), *keys, "{rule} of {vendor:?}");
+        }
+    }
 }
 
 #[test]
 fn where_nothing_was_read_nothing_is_known() {
-    let store = Filled::new();
-    let skip =
-        "INSERT INTO run_stream (run_id, stream, state, started_at, whole) VALUES (1, 's', 'skipped', '', 1)";
-    store.connection.execute(skip, []).unwrap();
-    for insight in INSIGHTS {
-        assert_eq!(store.finds(insight.name), None, "{}", insight.name);
+    for vendor in VENDORS {
+        let mut store = TestStore::new(vendor);
+        let reader = store.read(false);
+        for insight in INSIGHTS {
+            assert_eq!(finds(&reader, insight.name), None, "{}", insight.name);
+        }
+        let reader = store.read(true);
+        assert_eq!(finds(&reader, "users-in-bypass"), Some(vec![]), "all that yields users was read");
+        assert_eq!(finds(&reader, "unused-applications"), None, "no log was read");
+        store.log(&[]);
+        assert_eq!(finds(&store.read(true), "unused-applications"), Some(vec![]));
     }
-    // All was read that was selected; whether that yields users, no release before this one kept.
-    store.connection.execute("UPDATE run_stream SET state = 'complete'", []).unwrap();
-    assert_eq!(store.finds("users-in-bypass"), None);
-    let yields =
-        "INSERT INTO stream_type VALUES (1, 'user', 's'), (1, 'group', 't'), (1, 'application', 's')";
-    store.connection.execute(yields, []).unwrap();
-    store.expect("users-in-bypass", &[]);
-    assert_eq!(store.finds("groups-in-bypass"), None, "its stream was not selected");
-    assert_eq!(store.finds("unused-applications"), None, "no log was read");
 }
 
 #[test]
 fn users() {
-    let store = Filled::new();
-    store
-        .user("enrolled", active(json!({ "mfa_state": "enrolled" })))
-        .user("without", active(json!({ "mfa_state": "not-enrolled" })))
-        .user("disabled without", active(json!({ "mfa_state": "not-enrolled", "status": "disabled" })))
-        .user("bypassed", active(json!({ "mfa_state": "bypassed" })))
-        .user("idle", active(json!({ "last_login": LONG_AGO })))
-        .user("idle, disabled", active(json!({ "last_login": LONG_AGO, "status": "disabled" })))
-        .user("never", active(json!({ "last_login": null })))
-        .user("never, but new", active(json!({ "last_login": null, "created": LATELY })));
-    store.expect("users-without-mfa", &["without"]);
-    store.expect("users-in-bypass", &["bypassed"]);
-    store.expect("idle-users", &["never", "idle"]);
+    expect(
+        |store| {
+            store
+                .user("enrolled", |user| user.mfa_state = Some(MfaState::Enrolled))
+                .user("without", |user| user.mfa_state = Some(MfaState::NotEnrolled))
+                .user("disabled without", |user| {
+                    (user.mfa_state, user.status) = (Some(MfaState::NotEnrolled), Status::Disabled);
+                })
+                .user("bypassed", |user| user.mfa_state = Some(MfaState::Bypassed))
+                .user("idle", |user| user.last_login = Some(LONG_AGO))
+                .user("idle, disabled", |user| {
+                    (user.last_login, user.status) = (Some(LONG_AGO), Status::Disabled);
+                })
+                .user("never", |user| user.last_login = None)
+                .user("never, but new", |user| (user.last_login, user.created) = (None, Some(LATELY)))
+                .administrator("administrator", |user| user.mfa_state = Some(MfaState::NotEnrolled))
+                .service("program", false);
+        },
+        &[
+            ("users-without-mfa", &["without"]),
+            ("users-in-bypass", &["bypassed"]),
+            ("idle-users", &["never", "idle"]),
+        ],
+    );
 }
 
 #[test]
 fn groups_in_bypass() {
-    let store = Filled::new();
-    store.entity("connection", "group", "in", json!({ "mfa_state": "bypassed" })).entity(
-        "connection",
-        "group",
-        "out",
-        json!({ "mfa_state": null }),
+    expect(
+        |store| {
+            let group = store.vendor.group;
+            store
+                .connection(group, "in", ConnectionKind::Group, |one| {
+                    one.mfa_state = Some(MfaState::Bypassed);
+                })
+                .group("out");
+        },
+        &[("groups-in-bypass", &["in"])],
     );
-    store.expect("groups-in-bypass", &["in"]);
 }
 
 #[test]
 fn bypass_codes() {
-    let store = Filled::new();
-    let code = |id: &str, expires: &str, uses: Value| {
-        let normal = json!({ "expires": expires, "uses_left": uses, "created": LONG_AGO });
-        store.entity("resource", "bypass-code", id, normal);
-    };
-    code("for ever", "never", json!(1));
-    code("often", "2026-12-01T00:00:00Z", json!("unlimited"));
-    code("often, expired", LONG_AGO, json!("unlimited"));
-    code("once", "2026-12-01T00:00:00Z", json!(1));
-    store.expect("bypass-codes-without-expiry", &["for ever"]);
-    store.expect("bypass-codes-with-unlimited-uses", &["often"]);
+    let later = Expiry::At(NOW + 86_400);
+    expect(
+        |store| {
+            store
+                .bypass_code("for ever", Expiry::Never, UsesLeft::Times(1))
+                .bypass_code("often", later, UsesLeft::Unlimited)
+                .bypass_code("often, expired", Expiry::At(LONG_AGO), UsesLeft::Unlimited)
+                .bypass_code("once", later, UsesLeft::Times(1));
+        },
+        &[("bypass-codes-without-expiry", &["for ever"]), ("bypass-codes-with-unlimited-uses", &["often"])],
+    );
 }
 
 #[test]
 fn administrators() {
-    let store = Filled::new();
-    store
-        .administrator("key", active(json!({})))
-        .administrator("token", active(json!({})))
-        .administrator("nothing", active(json!({ "last_login": LONG_AGO })))
-        .administrator("disabled", active(json!({ "status": "disabled", "last_login": LONG_AGO })));
-    store.expect("idle-administrators", &["nothing"]);
-    assert_eq!(
-        store.finds("administrators-without-phishing-resistant-factor"),
-        None,
-        "no credential was looked for"
+    expect(
+        |store| {
+            let (administrator, authenticator) = (store.vendor.administrator, store.vendor.authenticator);
+            store
+                .administrator("key", |_| ())
+                .administrator("token", |_| ())
+                .administrator("nothing", |user| user.last_login = Some(LONG_AGO))
+                .administrator("disabled", |user| {
+                    (user.status, user.last_login) = (Status::Disabled, Some(LONG_AGO));
+                })
+                .authenticator("W", true)
+                .authenticator("T", false)
+                .relate((administrator, "key"), "owns", (authenticator, "W"), true)
+                .relate((administrator, "token"), "owns", (authenticator, "T"), true)
+                .relate((administrator, "token"), "owns", (authenticator, "W"), false);
+        },
+        &[
+            ("idle-administrators", &["nothing"]),
+            ("administrators-without-phishing-resistant-factor", &["nothing", "token"]),
+        ],
     );
-    store
-        .entity("resource", "webauthn-credential", "W", json!({ "phishing_resistant": true }))
-        .entity("resource", "hardware-token", "T", json!({ "phishing_resistant": false }))
-        .relation(
-            ["identity", "administrator", "key"],
-            "owns",
-            ["resource", "webauthn-credential", "W"],
-            true,
-        )
-        .relation(["identity", "administrator", "token"], "owns", ["resource", "hardware-token", "T"], true);
-    store.relation(
-        ["identity", "administrator", "token"],
-        "owns",
-        ["resource", "webauthn-credential", "W"],
-        false,
-    );
-    store.expect("administrators-without-phishing-resistant-factor", &["nothing", "token"]);
 }
 
 #[test]
 fn owners() {
-    let store = Filled::new();
-    let owner = |id: &str| {
-        store.administrator(id, active(json!({})));
-        store.relation(
-            ["identity", "administrator", id],
-            "assigned",
-            ["connection", "admin-role", "Owner"],
-            true,
-        );
+    let fill = |owners: &'static [&'static str], has_roles: bool| {
+        move |store: &mut TestStore| {
+            let (administrator, role) = (store.vendor.administrator, store.vendor.role);
+            store.account("A1").administrator("helper", |_| ());
+            for (id, is_privileged) in [("everything", true), ("help desk", false)] {
+                store.connection(role, id, ConnectionKind::Role, |one| {
+                    one.is_privileged = Some(is_privileged)
+                });
+            }
+            if has_roles {
+                store.relate((administrator, "helper"), "assigned", (role, "help desk"), true);
+                // A role that is denied is none.
+                store.relate((administrator, "helper"), "assigned", (role, "everything"), false);
+            }
+            for owner in owners {
+                store.administrator(owner, |_| ());
+                store.relate((administrator, owner), "assigned", (role, "everything"), true);
+            }
+        }
     };
-    // Where the edition has no roles, everybody is an owner.
-    store.administrator("helper", active(json!({})));
-    store.expect("number-of-owners", &["helper"]);
-    store.relation(
-        ["identity", "administrator", "helper"],
-        "assigned",
-        ["connection", "admin-role", "Help Desk"],
-        true,
-    );
-    // There are roles, and nobody has that one: not even whom it is denied.
-    store.administrator("denied", active(json!({})));
-    let denied = ["identity", "administrator", "denied"];
-    store.relation(denied, "assigned", ["connection", "admin-role", "Owner"], false);
-    store.expect("number-of-owners", &["acme"]);
-    store.entity("resource", "account", "DA1", json!({}));
-    store.expect("number-of-owners", &["DA1"]);
-    owner("1");
-    store.expect("number-of-owners", &["1"]);
-    owner("2");
-    store.expect("number-of-owners", &[]);
-    ["3", "4", "5"].into_iter().for_each(owner);
-    store.expect("number-of-owners", &[]);
-    owner("6");
-    store.expect("number-of-owners", &["1", "2", "3", "4", "5", "6"]);
+    expect(fill(&[], false), &[("number-of-owners", &["helper"])]);
+    expect(fill(&[], true), &[("number-of-owners", &["A1"])]);
+    expect(fill(&["1"], true), &[("number-of-owners", &["1"])]);
+    expect(fill(&["1", "2"], true), &[("number-of-owners", &[])]);
+    expect(fill(&["1", "2", "3", "4", "5"], true), &[("number-of-owners", &[])]);
+    let six: &[&str] = &["1", "2", "3", "4", "5", "6"];
+    expect(fill(&["1", "2", "3", "4", "5", "6"], true), &[("number-of-owners", six)]);
 }
 
 #[test]
 fn applications() {
-    let store = Filled::new();
-    let everybody = ["connection", "all-users", "all"];
-    store
-        .entity("resource", "application", "open", json!({}))
-        .entity("resource", "application", "denied", json!({}))
-        .entity("resource", "application", "closed", json!({}))
-        .relation(everybody, "access", ["resource", "application", "open"], true)
-        .relation(everybody, "access", ["resource", "application", "denied"], false)
-        .relation(["connection", "group", "G"], "access", ["resource", "application", "closed"], true);
-    store.expect("applications-open-to-all", &["open"]);
-    assert_eq!(store.finds("unused-applications"), None);
-    store
-        .connection
-        .execute_batch(&format!(
-            "INSERT INTO run_stream (run_id, stream, state, started_at, whole, window_from, window_to)
-             VALUES (1, 'log', 'complete', '{NOW}', 1, '{LONG_AGO}', '{NOW}');
-             INSERT INTO usage (integration_id, resource_source_type, resource_source_id, identity_source_type,
-                                identity_source_id, last_success, last_attempt, stream, last_seen_run)
-             VALUES (1, 'application', 'open', '', '', '{LATELY}', '{LATELY}', 'log', 1),
-                    (1, 'application', 'closed', '', '', NULL, '{LATELY}', 'log', 1)"
-        ))
-        .unwrap();
-    store.expect("unused-applications", &["closed", "denied"]);
-}
-
-#[test]
-fn through_a_group_that_is_gone_nobody_reaches_an_application() {
-    let store = Filled::new();
-    let group = |id: &'static str| ["connection", "group", id];
-    let ann = ["identity", "user", "ann"];
-    store.user("ann", active(json!({}))).entity("resource", "application", "vpn", json!({}));
-    for id in ["here", "gone", "never read"] {
-        store.relation(ann, "member", group(id), true);
-        store.relation(group(id), "access", ["resource", "application", "vpn"], true);
-    }
-    store.entity("connection", "group", "here", json!({})).entity("connection", "group", "gone", json!({}));
-    store.connection.execute("UPDATE entity SET gone_run = 1 WHERE source_id = 'gone'", []).unwrap();
-    let mut ways = store.connection.prepare("SELECT through FROM application_access ORDER BY 1").unwrap();
-    let ways = ways.query_map([], |row| row.get(0)).unwrap().collect::<Result<Vec<String>, _>>().unwrap();
-    assert_eq!(ways, ["here", "never read"], "and no way looks like a direct one");
+    expect(
+        |store| {
+            let (everyone, group, application) =
+                (store.vendor.everyone, store.vendor.group, store.vendor.application);
+            store
+                .connection(everyone, "all", ConnectionKind::Everyone, |_| ())
+                .group("G")
+                .application("open")
+                .application("denied")
+                .application("closed")
+                .relate((everyone, "all"), "access", (application, "open"), true)
+                .relate((everyone, "all"), "access", (application, "denied"), false)
+                .relate((group, "G"), "access", (application, "closed"), true)
+                .log(&["open"]);
+        },
+        &[("applications-open-to-all", &["open"]), ("unused-applications", &["closed", "denied"])],
+    );
 }
 
 #[test]
 fn service_accounts_with_write_grants() {
-    let store = Filled::new();
-    let account = ["resource", "account", "A"];
-    let program = |id: &'static str| ["identity", "service-account", id];
-    store
-        .entity("identity", "service-account", "reader", json!({}))
-        .entity("identity", "service-account", "writer", json!({}))
-        .entity("identity", "service-account", "denied", json!({}))
-        .relation(program("reader"), "resource-read", account, true)
-        .relation(program("writer"), "resource-read", account, true)
-        .relation(program("writer"), "resource-write", account, true)
-        .relation(program("denied"), "resource-write", account, false);
-    store.expect("service-accounts-with-write-grants", &["writer"]);
+    expect(
+        |store| {
+            let (service, account) = (store.vendor.service, store.vendor.account);
+            store
+                .account("A1")
+                .service("reader", false)
+                .service("writer", true)
+                .relate((service, "reader"), "resource-read", (account, "A1"), true)
+                .relate((service, "writer"), "resource-write", (account, "A1"), true)
+                .administrator("a person", |_| ());
+        },
+        &[("service-accounts-with-write-grants", &["writer"])],
+    );
 }
 
 #[test]
-fn shared_phones() {
-    let store = Filled::new();
-    let phone = |id: &'static str| ["resource", "phone", id];
-    let user = |id: &'static str| ["identity", "user", id];
-    store
-        .entity("resource", "phone", "shared", json!({ "kind": "authenticator" }))
-        .entity("resource", "phone", "own", json!({ "kind": "authenticator" }))
-        .user("ann", active(json!({})))
-        .user("bob", active(json!({})))
-        .relation(user("ann"), "owns", phone("shared"), true)
-        .relation(user("bob"), "owns", phone("shared"), true)
-        .relation(user("ann"), "owns", phone("own"), true)
-        .relation(user("bob"), "owns", phone("own"), false);
-    store.expect("shared-phones", &["shared"]);
+fn shared_authenticators() {
+    expect(
+        |store| {
+            let (user, authenticator) = (store.vendor.user, store.vendor.authenticator);
+            store
+                .authenticator("shared", false)
+                .authenticator("own", false)
+                .user("ann", |_| ())
+                .user("bob", |_| ())
+                .relate((user, "ann"), "owns", (authenticator, "shared"), true)
+                .relate((user, "bob"), "owns", (authenticator, "shared"), true)
+                .relate((user, "ann"), "owns", (authenticator, "own"), true)
+                .relate((user, "bob"), "owns", (authenticator, "own"), false);
+        },
+        &[("shared-authenticators", &["shared"])],
+    );
+}
+
+#[test]
+fn an_application_is_reached_through_groups_that_exist_or_were_not_read() {
+    for vendor in VENDORS {
+        let mut store = TestStore::new(vendor);
+        store.user("ann", |_| ()).application("vpn").group("here");
+        for id in ["here", "never read"] {
+            store.relate((vendor.user, "ann"), "member", (vendor.group, id), true);
+            store.relate((vendor.group, id), "access", (vendor.application, "vpn"), true);
+        }
+        store.relate((vendor.user, "ann"), "owns", (vendor.application, "vpn"), true);
+        let reader = store.read(true);
+        let application = reader.entity("acme", vendor.application, "vpn").unwrap().unwrap();
+        assert!(application.is_application());
+        let ways = reader.access(&application, 0, 10).unwrap();
+        let through: Vec<_> = ways.iter().map(|way| way.through.as_deref().unwrap()).collect();
+        assert_eq!(through, ["here", "never read"], "no other relation is access");
+    }
 }
 
 #[test]
@@ -316,15 +251,18 @@ fn rules_have_names_of_their_own_and_look_only_at_views() {
 
 #[test]
 fn charts_count_everything_once() {
-    let store = Filled::new();
-    store.user("a", active(json!({ "mfa_state": "enrolled" }))).user("b", json!({ "status": null })).entity(
-        "resource",
-        "phone",
-        "P",
-        json!({ "kind": "authenticator", "factor": "phone" }),
-    );
-    let path = store.folder.path().join("test.db");
-    let charts = charts(&Reader::open(&path).unwrap(), None, NOW.parse().unwrap()).unwrap();
-    let totals: Vec<_> = charts.iter().map(|chart| (chart.title, chart.total())).collect();
-    assert_eq!(totals, [("Users by status", 2), ("Users by MFA state", 2), ("Authenticators by factor", 1)]);
+    for vendor in VENDORS {
+        let mut store = TestStore::new(vendor);
+        store
+            .user("a", |user| user.mfa_state = Some(MfaState::Enrolled))
+            .user("b", |user| user.status = Status::Other)
+            .administrator("c", |_| ())
+            .authenticator("P", false);
+        let charts = charts(&store.read(true), None, now()).unwrap();
+        let totals: Vec<_> = charts.iter().map(|chart| (chart.title, chart.total())).collect();
+        assert_eq!(
+            totals,
+            [("Users by status", 2), ("Users by MFA state", 2), ("Authenticators by factor", 1)]
+        );
+    }
 }

@@ -17,9 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
+use secrecy::SecretString;
 use wasmtime_wasi::HostWallClock;
 
+use crate::contract::api::Setting;
 use crate::limits::Limits;
+use crate::manifest::{Manifest, SettingKind};
 
 pub use budget::Budget;
 pub(crate) use clock::CallClock;
@@ -53,7 +56,61 @@ pub struct Capabilities {
     pub clock: Option<SystemTime>,
 }
 
+/// How the requests of an integration travel.
+#[derive(Clone, Debug, Default)]
+pub struct Network {
+    /// Where connections for a host go instead, by host: `https://HOST:PORT`, or `http://HOST:PORT` for a simulator. Without
+    /// an entry they go to the host itself, on port 443, and only to a public address.
+    pub connect_to: BTreeMap<String, String>,
+    /// Certificates in PEM form that are trusted beside the system's authorities.
+    pub ca_pem: Option<Vec<u8>>,
+    /// What one exchange may take.
+    pub limits: HttpLimits,
+}
+
+/// Capabilities that can't be given.
+#[derive(Debug, thiserror::Error)]
+pub enum CapabilitiesError {
+    /// A host is not one, or `connect_to` makes no sense.
+    #[error(transparent)]
+    Egress(#[from] EgressError),
+    /// The HTTP client can't be set up.
+    #[error(transparent)]
+    Http(#[from] HttpSetupError),
+}
+
 impl Capabilities {
+    /// What a connector with this `manifest` may use with these `settings` and `secrets`: requests to the manifest's hosts,
+    /// and the secrets that it declares, whatever else is in `secrets`. The vendor's rate limits are not kept until
+    /// `budgets` is filled. `integration` names it in logs.
+    ///
+    /// # Errors
+    ///
+    /// [`CapabilitiesError`] when a setting names no host, or `network` can't be used. Nothing is sent.
+    pub fn new(
+        integration: &str,
+        manifest: &Manifest,
+        settings: &[Setting],
+        secrets: BTreeMap<String, SecretString>,
+        network: &Network,
+    ) -> Result<Self, CapabilitiesError> {
+        let value = |name: &str| {
+            let setting = settings.iter().find(|setting| setting.name == name);
+            setting.map(|setting| setting.value.as_str())
+        };
+        let egress = Egress::new(manifest, value, &network.connect_to)?;
+        let http = HttpClient::new(egress, network.limits, network.ca_pem.as_deref())?;
+        let declared = manifest.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
+        let declared = declared.map(|setting| setting.name.clone()).collect();
+        Ok(Self {
+            integration: integration.to_owned(),
+            http,
+            secrets: Arc::new(Secrets::new(declared, secrets)),
+            budgets: BTreeMap::new(),
+            clock: None,
+        })
+    }
+
     /// Lends everything for one call. `stream` names the work in logs, `budget` is what its requests count
     /// against, `requests` counts them.
     ///

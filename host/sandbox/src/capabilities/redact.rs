@@ -196,6 +196,7 @@ impl Redactor {
                 status: _,
                 vendor_status,
                 mfa_state: _,
+                is_privileged: _,
                 created: _,
             }) => self.clean_all([description, vendor_status].into_iter().flatten()),
             NormalForm::Resource(resource) => match resource {

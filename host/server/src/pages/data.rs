@@ -16,7 +16,7 @@ use super::page::{self, Frame, PageError};
 use super::{Signed, Web};
 use connector_sandbox::manifest::Manifest;
 use connector_store::{
-    Access, Entities, EntityRow, Key, Linked, PageCursor, PageOf, Reader, StoreError, TypeCount,
+    AccessPath, Entities, EntityRow, Key, Linked, PageCursor, PageOf, Reader, StoreError, TypeCount,
 };
 
 /// The entity types, in the order in which the pages list them.
@@ -77,7 +77,7 @@ struct ObjectPage {
     of: Vec<Group>,
     of_total: u64,
     of_shown: u64,
-    paths: Vec<Access>,
+    paths: Vec<AccessPath>,
     more_paths: bool,
     skip: u64,
     on_a_page: u64,
@@ -215,7 +215,7 @@ async fn list(
 struct ObjectDetails {
     has: (Vec<Linked>, u64),
     of: (Vec<Linked>, u64),
-    paths: Vec<Access>,
+    paths: Vec<AccessPath>,
 }
 
 impl ObjectDetails {

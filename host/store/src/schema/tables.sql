@@ -15,8 +15,8 @@ CREATE TABLE run (
     id                INTEGER PRIMARY KEY,
     integration_id    INTEGER NOT NULL REFERENCES integration,
     started_at        TEXT NOT NULL,
-    -- Null while it runs, and after a crash: the next run goes on from its checkpoints, if it has the same scope
-    -- and comes within a day.
+    -- Null while it runs, and after a crash: the next run resumes at its checkpoints, if it has the same scope and
+    -- starts within a day.
     finished_at       TEXT,
     -- The selected streams.
     scope             TEXT NOT NULL,
@@ -24,15 +24,15 @@ CREATE TABLE run (
     account           TEXT,
     connector_version TEXT NOT NULL,
     connector_digest  TEXT NOT NULL,
-    -- Requests sent, those that failed included. Like those of a stream, without what a crash cut off.
+    -- Requests sent, failed ones included. A crash loses those since the last page.
     requests          INTEGER NOT NULL DEFAULT 0,
-    -- 1 where it was interrupted, and a later run began anew instead of resuming it.
+    -- 1 where it was interrupted, and a later run started over instead of resuming it.
     abandoned         INTEGER NOT NULL DEFAULT 0 CHECK (abandoned IN (0, 1))
 ) STRICT;
 
 CREATE INDEX run_integration ON run (integration_id);
 
--- Every version of a connector that read anything.
+-- Each version of a connector that read a page.
 CREATE TABLE connector (
     id      INTEGER PRIMARY KEY,
     name    TEXT NOT NULL,
@@ -54,28 +54,27 @@ CREATE TABLE run_stream (
     ended_at       TEXT,
     -- The checkpoint: where the next page begins. Null before the first page and after the last one.
     cursor         TEXT,
-    -- The version of that cursor, as the connector that gave it declares. No other version is given it.
+    -- The version of that cursor, as declared by the connector that returned it. No connector with another version gets it.
     cursor_version INTEGER NOT NULL DEFAULT 0,
     -- Where the next run of an incremental stream begins.
     bookmark       TEXT,
-    -- 1 where it began at the beginning, so that what it did not see is gone; 0 where it reads what came after a
-    -- bookmark.
+    -- 1 where it began at the beginning, so that unseen objects are removed; 0 where it reads what came after a bookmark.
     whole          INTEGER NOT NULL CHECK (whole IN (0, 1)),
-    -- 1 where no run before it read the stream completely: there is nothing to be other than.
+    -- 1 where no earlier run read the stream completely: there is no earlier read to compare with.
     baseline       INTEGER NOT NULL DEFAULT 1 CHECK (baseline IN (0, 1)),
     pages          INTEGER NOT NULL DEFAULT 0,
-    -- How many objects the vendor says the stream has.
+    -- The number of objects in the stream, by the vendor's word.
     total          INTEGER,
-    -- Calls that were made again, and the time spent waiting for that and for the vendor's rate limit.
+    -- Repeated calls, and the time spent waiting before them and for the vendor's rate limit.
     retries        INTEGER NOT NULL DEFAULT 0,
     waited_seconds REAL NOT NULL DEFAULT 0,
-    -- The time that the usages of a log stream cover once it is complete, earlier runs included.
+    -- The time that the usages of a log stream cover once it is complete, including earlier runs.
     window_from    TEXT,
     window_to      TEXT,
     PRIMARY KEY (run_id, stream)
 ) STRICT, WITHOUT ROWID;
 
--- Every page, and which connector read it: one may take over from another in the middle of a run.
+-- Each page, and the connector that read it: another connector may take over in the middle of a run.
 CREATE TABLE run_page (
     id             INTEGER PRIMARY KEY,
     run_id         INTEGER NOT NULL REFERENCES run,
@@ -86,106 +85,121 @@ CREATE TABLE run_page (
     relations      INTEGER NOT NULL,
     usages         INTEGER NOT NULL,
     problems       INTEGER NOT NULL,
-    -- Which rows it saw, as Roaring bitmaps of their keys: an object that did not change costs a bit, not a row. Null
-    -- once the stream is complete.
+    -- The rows it saw, as Roaring bitmaps of their numbers: an unchanged object costs one bit. Null once a later run has
+    -- finished, or the stream started over.
     seen_entities  BLOB,
     seen_relations BLOB,
-    -- 1 where the connector was rolled back later, so that the stream was read again.
+    -- 1 where the connector was rolled back later, and the stream was read again.
     distrusted     INTEGER NOT NULL DEFAULT 0 CHECK (distrusted IN (0, 1))
 ) STRICT;
 
 CREATE INDEX run_page_stream ON run_page (run_id, stream);
 
-CREATE TABLE entity (
-    -- Never used again: bitmaps and changes name it.
-    id             INTEGER PRIMARY KEY AUTOINCREMENT,
+-- The kinds of entities of an integration. An entity belongs to the integration of its kind.
+CREATE TABLE kind (
+    id             INTEGER PRIMARY KEY,
     integration_id INTEGER NOT NULL REFERENCES integration,
     entity_type    TEXT NOT NULL CHECK (entity_type IN ('identity', 'connection', 'resource')),
     source_type    TEXT NOT NULL,
-    source_id      TEXT NOT NULL,
+    UNIQUE (source_type, entity_type, integration_id)
+) STRICT;
+
+-- The streams of an integration, as entities and relations refer to them.
+CREATE TABLE stream (
+    id             INTEGER PRIMARY KEY,
+    integration_id INTEGER NOT NULL REFERENCES integration,
     name           TEXT NOT NULL,
-    -- The normal fields, a JSON object.
-    normal         TEXT NOT NULL,
-    -- What only this vendor has, a JSON object.
-    attributes     TEXT NOT NULL,
-    -- The stream it comes from, which alone can say that it is gone.
-    stream         TEXT NOT NULL,
-    -- Which connector read it first as it is now.
-    connector_id   INTEGER NOT NULL REFERENCES connector,
-    first_seen_run INTEGER NOT NULL REFERENCES run,
+    UNIQUE (name, integration_id)
+) STRICT;
+
+-- What relations say, and of which kinds of entities. The kinds are here so that relations are found and counted by kind
+-- without a look at the entities.
+CREATE TABLE privilege (
+    id             INTEGER PRIMARY KEY,
+    name           TEXT NOT NULL,
+    parent_kind_id INTEGER NOT NULL REFERENCES kind,
+    child_kind_id  INTEGER NOT NULL REFERENCES kind,
+    UNIQUE (name, parent_kind_id, child_kind_id)
+) STRICT;
+
+CREATE INDEX privilege_parent ON privilege (parent_kind_id);
+CREATE INDEX privilege_child ON privilege (child_kind_id);
+
+-- An entity that no stream has yielded has no stream, and no values: a relation or a usage refers to it. It is not present.
+-- Nor is one that a complete run no longer saw. A row is never deleted, so that a number always means the same entity.
+CREATE TABLE entity (
+    id             INTEGER PRIMARY KEY,
+    kind_id        INTEGER NOT NULL REFERENCES kind,
+    -- The stream it comes from, the only one that can mark it as removed.
+    stream_id      INTEGER REFERENCES stream,
+    -- The connector that first read it as it is now.
+    connector_id   INTEGER REFERENCES connector,
+    first_seen_run INTEGER REFERENCES run,
     -- The complete run that no longer saw it.
     gone_run       INTEGER REFERENCES run,
-    -- What a search looks at: name, key, user name and e-mail addresses, one a line. A generated column would not make
-    -- `entity_browse` a covering index.
-    search         TEXT NOT NULL,
-    UNIQUE (integration_id, entity_type, source_type, source_id)
+    source_id      TEXT NOT NULL,
+    name           TEXT,
+    -- What a search looks at beside name and key: user name and e-mail addresses, one a line.
+    search         TEXT,
+    -- The normal fields, a JSON object.
+    normal         TEXT,
+    -- The vendor's own fields, a JSON object.
+    attributes     TEXT,
+    UNIQUE (kind_id, source_id),
+    CHECK (stream_id IS NULL OR (connector_id IS NOT NULL AND first_seen_run IS NOT NULL AND name IS NOT NULL
+                                 AND search IS NOT NULL AND normal IS NOT NULL AND attributes IS NOT NULL))
 ) STRICT;
 
-CREATE INDEX entity_stream ON entity (integration_id, stream) WHERE gone_run IS NULL;
--- `search` and `gone_run` are in the index so that a search reads nothing else.
-CREATE INDEX entity_browse
-    ON entity (integration_id, source_type, name COLLATE NOCASE, source_id, search, gone_run) WHERE gone_run IS NULL;
+-- Has what the counts of a run need, so that they read no entity: `gone_run` too, which SQLite looks up otherwise.
+CREATE INDEX entity_stream ON entity (stream_id, kind_id, first_seen_run, gone_run)
+    WHERE stream_id IS NOT NULL AND gone_run IS NULL;
 
+-- A number of its own lets the bitmaps of pages and the changes of runs name a relation.
 CREATE TABLE relation (
-    id                 INTEGER PRIMARY KEY AUTOINCREMENT,
-    integration_id     INTEGER NOT NULL REFERENCES integration,
-    parent_entity_type TEXT NOT NULL,
-    parent_source_type TEXT NOT NULL,
-    parent_source_id   TEXT NOT NULL,
-    privilege          TEXT NOT NULL,
-    child_entity_type  TEXT NOT NULL,
-    child_source_type  TEXT NOT NULL,
-    child_source_id    TEXT NOT NULL,
+    id              INTEGER PRIMARY KEY,
+    parent_id       INTEGER NOT NULL REFERENCES entity,
+    privilege_id    INTEGER NOT NULL REFERENCES privilege,
+    child_id        INTEGER NOT NULL REFERENCES entity,
     -- 1 grants, 0 is an explicit deny.
-    privilege_value    INTEGER NOT NULL CHECK (privilege_value IN (0, 1)),
-    -- What only this vendor has, a JSON object.
-    attributes         TEXT NOT NULL,
-    stream             TEXT NOT NULL,
-    connector_id       INTEGER NOT NULL REFERENCES connector,
-    first_seen_run     INTEGER NOT NULL REFERENCES run,
-    gone_run           INTEGER REFERENCES run,
-    UNIQUE (
-        integration_id, parent_entity_type, parent_source_type, parent_source_id, privilege,
-        child_entity_type, child_source_type, child_source_id
-    )
+    privilege_value INTEGER NOT NULL CHECK (privilege_value IN (0, 1)),
+    stream_id       INTEGER NOT NULL REFERENCES stream,
+    connector_id    INTEGER NOT NULL REFERENCES connector,
+    first_seen_run  INTEGER NOT NULL REFERENCES run,
+    gone_run        INTEGER REFERENCES run,
+    -- The vendor's own fields, a JSON object.
+    attributes      TEXT NOT NULL,
+    UNIQUE (parent_id, privilege_id, child_id)
 ) STRICT;
 
-CREATE INDEX relation_child
-    ON relation (integration_id, child_entity_type, child_source_type, child_source_id);
-CREATE INDEX relation_stream ON relation (integration_id, stream) WHERE gone_run IS NULL;
+CREATE INDEX relation_stream ON relation (stream_id, privilege_id, first_seen_run, gone_run)
+    WHERE gone_run IS NULL;
 
--- What a run found other than the runs before it, a row for each object at most. The first complete run of a stream
--- has none.
+-- The changes that a run found, at most one row for each object. The first complete run of a stream records none.
 CREATE TABLE change (
     run_id    INTEGER NOT NULL REFERENCES run,
     object    TEXT NOT NULL CHECK (object IN ('entity', 'relation')),
     -- The `id` of the entity or the relation.
     object_id INTEGER NOT NULL,
     kind      TEXT NOT NULL CHECK (kind IN ('added', 'changed', 'removed')),
-    -- Of what changed: a JSON array of objects with `field`, `from` and `to`.
+    -- Of a changed object: a JSON array of objects with `field`, `from` and `to`.
     fields    TEXT,
     PRIMARY KEY (run_id, object, object_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE usage (
-    integration_id       INTEGER NOT NULL REFERENCES integration,
-    resource_source_type TEXT NOT NULL,
-    resource_source_id   TEXT NOT NULL,
-    -- Blank for "by anybody".
-    identity_source_type TEXT NOT NULL,
-    identity_source_id   TEXT NOT NULL,
-    -- What they were called at the time of the last attempt: all there is of what was deleted.
-    resource_name        TEXT,
-    identity_name        TEXT,
-    last_success         TEXT,
-    last_attempt         TEXT,
-    last_attempt_result  TEXT,
-    last_attempt_vendor  TEXT,
-    stream               TEXT NOT NULL,
-    last_seen_run        INTEGER NOT NULL REFERENCES run,
-    PRIMARY KEY (
-        integration_id, resource_source_type, resource_source_id, identity_source_type, identity_source_id
-    )
+    resource_id         INTEGER NOT NULL REFERENCES entity,
+    -- 0 for "by any identity".
+    identity_id         INTEGER NOT NULL,
+    -- Their names at the time of the last attempt: all that is known of a deleted one.
+    resource_name       TEXT,
+    identity_name       TEXT,
+    last_success        TEXT,
+    last_attempt        TEXT,
+    last_attempt_result TEXT,
+    last_attempt_vendor TEXT,
+    stream_id           INTEGER NOT NULL REFERENCES stream,
+    last_seen_run       INTEGER NOT NULL REFERENCES run,
+    PRIMARY KEY (resource_id, identity_id)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE problem (
@@ -196,46 +210,41 @@ CREATE TABLE problem (
     message   TEXT NOT NULL
 ) STRICT;
 
--- What is read twice is one problem.
+-- A problem that is read twice counts once.
 CREATE UNIQUE INDEX problem_run
     ON problem (run_id, stream, coalesce(source_id, ''), coalesce(field, ''), message);
 
--- Which streams yield which source types, selected or not, by the manifest of the connector that began the last run. Where
--- one of them was not read, that there is nothing of a type means nothing.
+-- The source types that each stream yields, selected or not, by the manifest of the connector that began the last run. Where
+-- one of these streams was not read, the absence of a type means nothing.
 CREATE TABLE stream_type (
     integration_id INTEGER NOT NULL REFERENCES integration,
+    entity_type    TEXT NOT NULL,
     source_type    TEXT NOT NULL,
     stream         TEXT NOT NULL,
     PRIMARY KEY (integration_id, source_type, stream)
 ) STRICT, WITHOUT ROWID;
 
--- What a usage was before a run wrote it, until the run ends: a usage keeps the latest time of all, so that what a connector
--- said that was rolled back could not be undone otherwise. `last_seen_run` is null where there was none.
+-- The values of a usage before a run wrote it, until the run ends. A usage keeps the latest time of all, so this is the only
+-- way to undo what a rolled-back connector reported. `last_seen_run` is null where there was no usage.
 CREATE TABLE usage_before (
-    run_id               INTEGER NOT NULL REFERENCES run,
+    run_id              INTEGER NOT NULL REFERENCES run,
     -- The stream that wrote it.
-    by_stream            TEXT NOT NULL,
-    integration_id       INTEGER NOT NULL REFERENCES integration,
-    resource_source_type TEXT NOT NULL,
-    resource_source_id   TEXT NOT NULL,
-    identity_source_type TEXT NOT NULL,
-    identity_source_id   TEXT NOT NULL,
-    resource_name        TEXT,
-    identity_name        TEXT,
-    last_success         TEXT,
-    last_attempt         TEXT,
-    last_attempt_result  TEXT,
-    last_attempt_vendor  TEXT,
-    stream               TEXT,
-    last_seen_run        INTEGER REFERENCES run,
-    PRIMARY KEY (
-        run_id, by_stream, integration_id, resource_source_type, resource_source_id, identity_source_type,
-        identity_source_id
-    )
+    by_stream_id        INTEGER NOT NULL REFERENCES stream,
+    resource_id         INTEGER NOT NULL REFERENCES entity,
+    identity_id         INTEGER NOT NULL,
+    resource_name       TEXT,
+    identity_name       TEXT,
+    last_success        TEXT,
+    last_attempt        TEXT,
+    last_attempt_result TEXT,
+    last_attempt_vendor TEXT,
+    stream_id           INTEGER REFERENCES stream,
+    last_seen_run       INTEGER REFERENCES run,
+    PRIMARY KEY (run_id, by_stream_id, resource_id, identity_id)
 ) STRICT, WITHOUT ROWID;
 
--- How much each connector read of a run whose pages are no longer kept one by one: the pages of the last few runs are, with
--- the bitmaps of what the last one saw.
+-- The number of pages that each connector read, for runs whose rows in `run_page` were deleted: only those of the last few
+-- runs are kept.
 CREATE TABLE run_reader (
     run_id           INTEGER NOT NULL REFERENCES run,
     stream           TEXT NOT NULL,
@@ -246,3 +255,22 @@ CREATE TABLE run_reader (
     last_page_at     TEXT NOT NULL,
     PRIMARY KEY (run_id, stream, connector_id)
 ) STRICT, WITHOUT ROWID;
+
+-- What SQLite's planner assumes: rows of an index, and rows for each value of its first column, of the first two, and so on.
+-- The same in each store, so that a query has the same plan in each: a few kinds, streams and privileges with many objects.
+ANALYZE sqlite_schema;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('integration', 'sqlite_autoindex_integration_1', '1 1'),
+    ('kind', 'sqlite_autoindex_kind_1', '20 1 1 1'),
+    ('stream', 'sqlite_autoindex_stream_1', '20 1 1'),
+    ('privilege', 'sqlite_autoindex_privilege_1', '40 4 2 1'),
+    ('privilege', 'privilege_parent', '40 4'),
+    ('privilege', 'privilege_child', '40 4'),
+    ('entity', 'sqlite_autoindex_entity_1', '300000 30000 1'),
+    ('entity', 'entity_stream', '300000 30000 20000 20000 20000'),
+    ('entity', 'entity_browse', '300000 30000 2 1 1 1 1'),
+    ('entity', 'entity_state', '300000 30000 30000 10000 5000 5000 5000 5000 10 1 1 1'),
+    ('relation', 'sqlite_autoindex_relation_1', '600000 4 2 1'),
+    ('relation', 'relation_child', '600000 30000 20 1 1 1'),
+    ('relation', 'relation_stream', '600000 60000 50000 50000 50000'),
+    ('usage', 'sqlite_autoindex_usage_1', '100000 500 1');

@@ -1,4 +1,4 @@
--- The views: what others read. Their names and columns stay; new ones may come. Times are RFC 3339 in UTC.
+-- The views: what other programs read. Their names and columns stay; new ones may come. Times are RFC 3339 in UTC.
 --
 -- Who has access to what:
 --   SELECT parent_source_id, privilege, child_source_id FROM relations;
@@ -11,30 +11,48 @@
 -- Which version of the connector read what:
 --   SELECT run, stream, version, digest, pages FROM run_connector;
 
--- Everything that is there. `normal` and `attributes` are JSON objects.
+-- Every present entity. `normal` and `attributes` are JSON objects.
 CREATE VIEW entities AS
-    SELECT i.name AS integration, e.entity_type, e.source_type, e.source_id, e.name,
-           e.normal, e.attributes, e.stream, e.first_seen_run AS first_run
-    FROM entity e JOIN integration i ON i.id = e.integration_id
-    WHERE e.gone_run IS NULL;
+    SELECT i.name AS integration, k.entity_type, k.source_type, e.source_id, e.name,
+           e.normal, e.attributes, (SELECT s.name FROM stream s WHERE s.id = e.stream_id) AS stream,
+           e.first_seen_run AS first_run
+    FROM kind k
+    JOIN integration i ON i.id = k.integration_id
+    JOIN entity e ON e.kind_id = k.id
+    WHERE e.stream_id IS NOT NULL AND e.gone_run IS NULL;
 
 -- Who is or has what. `privilege_value` is 1 where it grants, 0 where it denies.
 CREATE VIEW relations AS
     SELECT i.name AS integration,
-           r.parent_entity_type, r.parent_source_type, r.parent_source_id,
-           r.privilege, r.privilege_value,
-           r.child_entity_type, r.child_source_type, r.child_source_id,
-           r.attributes, r.stream, r.first_seen_run AS first_run
-    FROM relation r JOIN integration i ON i.id = r.integration_id
+           parent_kind.entity_type AS parent_entity_type, parent_kind.source_type AS parent_source_type,
+           parent.source_id AS parent_source_id,
+           p.name AS privilege, r.privilege_value,
+           child_kind.entity_type AS child_entity_type, child_kind.source_type AS child_source_type,
+           child.source_id AS child_source_id,
+           r.attributes, (SELECT s.name FROM stream s WHERE s.id = r.stream_id) AS stream,
+           r.first_seen_run AS first_run
+    FROM privilege p
+    JOIN kind parent_kind ON parent_kind.id = p.parent_kind_id
+    JOIN kind child_kind ON child_kind.id = p.child_kind_id
+    JOIN integration i ON i.id = parent_kind.integration_id
+    JOIN relation r ON r.privilege_id = p.id
+    -- The kind is that of the privilege: saying so lets a key find the entity.
+    JOIN entity parent ON parent.id = r.parent_id AND parent.kind_id = p.parent_kind_id
+    JOIN entity child ON child.id = r.child_id AND child.kind_id = p.child_kind_id
     WHERE r.gone_run IS NULL;
 
--- The last use of each resource: by an identity, or by anybody where `identity_source_id` is null.
+-- The last use of each resource: by one identity, or by any where `identity_source_id` is null.
 CREATE VIEW usages AS
-    SELECT i.name AS integration, u.resource_source_type, u.resource_source_id,
-           u.resource_name, nullif(u.identity_source_type, '') AS identity_source_type,
-           nullif(u.identity_source_id, '') AS identity_source_id, u.identity_name,
+    SELECT i.name AS integration, k.source_type AS resource_source_type, resource.source_id AS resource_source_id,
+           u.resource_name, identity_kind.source_type AS identity_source_type,
+           identity.source_id AS identity_source_id, u.identity_name,
            u.last_success, u.last_attempt, u.last_attempt_result, u.last_attempt_vendor
-    FROM usage u JOIN integration i ON i.id = u.integration_id;
+    FROM usage u
+    JOIN entity resource ON resource.id = u.resource_id
+    JOIN kind k ON k.id = resource.kind_id
+    JOIN integration i ON i.id = k.integration_id
+    LEFT JOIN entity identity ON identity.id = u.identity_id
+    LEFT JOIN kind identity_kind ON identity_kind.id = identity.kind_id;
 
 -- Every run. `outcome` is `complete`, `partial`, or null where it runs or was interrupted.
 CREATE VIEW runs AS
@@ -53,30 +71,32 @@ CREATE VIEW run_streams AS
            waited_seconds, window_from, window_to
     FROM run_stream;
 
--- What each run found other than the runs before it. `fields` is a JSON array of objects with `field`, `from` and `to`.
--- Of a relation, `source_type` is `parent > child`, `source_id` and `name` are `parent privilege child`. A run without `run_finished_at`
--- may find more: who asks for what came after a run he knows remembers only finished ones.
+-- The changes that each run found. `fields` is a JSON array of objects with `field`, `from` and `to`. Of a relation,
+-- `source_type` is `parent > child`, `source_id` and `name` are `parent privilege child`. A run without `run_finished_at` may
+-- find more changes: a program that asks for the changes since a run remembers the last finished one.
 CREATE VIEW changes AS
     SELECT c.run_id AS run, r.started_at AS run_started_at, i.name AS integration, c.kind, c.object,
-           e.source_type, e.source_id, e.name, c.fields, r.finished_at AS run_finished_at
+           k.source_type, e.source_id, e.name, c.fields, r.finished_at AS run_finished_at
     FROM change c
     JOIN run r ON r.id = c.run_id
     JOIN integration i ON i.id = r.integration_id
     JOIN entity e ON c.object = 'entity' AND e.id = c.object_id
+    JOIN kind k ON k.id = e.kind_id
     UNION ALL
     SELECT c.run_id, r.started_at, i.name, c.kind, c.object,
-           o.parent_source_type || ' > ' || o.child_source_type,
-           o.parent_source_id || ' ' || o.privilege || ' ' || o.child_source_id,
-           coalesce(p.name, o.parent_source_id) || ' ' || o.privilege || ' ' || coalesce(k.name, o.child_source_id),
+           parent_kind.source_type || ' > ' || child_kind.source_type,
+           parent.source_id || ' ' || p.name || ' ' || child.source_id,
+           coalesce(parent.name, parent.source_id) || ' ' || p.name || ' ' || coalesce(child.name, child.source_id),
            c.fields, r.finished_at
     FROM change c
     JOIN run r ON r.id = c.run_id
     JOIN integration i ON i.id = r.integration_id
     JOIN relation o ON c.object = 'relation' AND o.id = c.object_id
-    LEFT JOIN entity p ON p.integration_id = o.integration_id AND p.entity_type = o.parent_entity_type
-        AND p.source_type = o.parent_source_type AND p.source_id = o.parent_source_id
-    LEFT JOIN entity k ON k.integration_id = o.integration_id AND k.entity_type = o.child_entity_type
-        AND k.source_type = o.child_source_type AND k.source_id = o.child_source_id;
+    JOIN privilege p ON p.id = o.privilege_id
+    JOIN kind parent_kind ON parent_kind.id = p.parent_kind_id
+    JOIN kind child_kind ON child_kind.id = p.child_kind_id
+    JOIN entity parent ON parent.id = o.parent_id
+    JOIN entity child ON child.id = o.child_id;
 
 -- Which version of the connector read what: run, stream, digest.
 CREATE VIEW run_connector AS
@@ -95,86 +115,84 @@ CREATE VIEW run_connector AS
 
 -- The fields that are asked for most, as columns.
 CREATE VIEW identity AS
-    SELECT i.name AS integration, e.source_type, e.source_id, e.name,
-           e.normal ->> 'username'   AS username,
-           e.normal -> 'emails' ->> 0 AS email,
-           e.normal ->> 'kind'       AS kind,
-           e.normal ->> 'status'     AS status,
-           e.normal ->> 'mfa_state'  AS mfa_state,
-           e.normal ->> 'last_login' AS last_login
-    FROM entity e JOIN integration i ON i.id = e.integration_id
-    WHERE e.entity_type = 'identity' AND e.gone_run IS NULL;
+    SELECT integration, source_type, source_id, name,
+           normal ->> 'username'    AS username,
+           normal -> 'emails' ->> 0 AS email,
+           normal ->> 'kind'        AS kind,
+           normal ->> 'status'      AS status,
+           normal ->> 'mfa_state'   AS mfa_state,
+           normal ->> 'last_login'  AS last_login
+    FROM entities WHERE entity_type = 'identity';
 
 CREATE VIEW connection AS
-    SELECT i.name AS integration, e.source_type, e.source_id, e.name,
-           e.normal ->> 'kind'      AS kind,
-           e.normal ->> 'status'    AS status,
-           e.normal ->> 'mfa_state' AS mfa_state
-    FROM entity e JOIN integration i ON i.id = e.integration_id
-    WHERE e.entity_type = 'connection' AND e.gone_run IS NULL;
+    SELECT integration, source_type, source_id, name,
+           normal ->> 'kind'      AS kind,
+           normal ->> 'status'    AS status,
+           normal ->> 'mfa_state' AS mfa_state
+    FROM entities WHERE entity_type = 'connection';
 
 CREATE VIEW resource AS
-    SELECT i.name AS integration, e.source_type, e.source_id, e.name,
-           e.normal ->> 'kind' AS kind
-    FROM entity e JOIN integration i ON i.id = e.integration_id
-    WHERE e.entity_type = 'resource' AND e.gone_run IS NULL;
+    SELECT integration, source_type, source_id, name,
+           normal ->> 'kind' AS kind
+    FROM entities WHERE entity_type = 'resource';
 
--- Who reaches which application, and through what: a row for each way. An application is a resource whose kind is
+-- Who reaches which application, and through what: a row for each path. An application is a resource whose kind is
 -- `application`. `through` is the group or another connection; null where the access is direct. `can_sign_in` is 0 where
--- the identity or the connection is disabled, locked or about to be deleted.
+-- the identity or the connection is disabled, locked or about to be deleted. One select for each, so that SQLite starts from
+-- whichever key is asked for.
 CREATE VIEW application_access AS
     SELECT i.name AS integration,
-           application.source_type AS application_source_type, application.source_id AS application_source_id,
+           application_kind.source_type AS application_source_type, application.source_id AS application_source_id,
            application.name AS application,
-           identity.source_type AS identity_source_type, identity.source_id AS identity_source_id,
+           identity_kind.source_type AS identity_source_type, identity.source_id AS identity_source_id,
            identity.name AS identity,
            identity.normal ->> 'username' AS username,
            identity.normal ->> 'status' AS identity_status,
            identity.normal ->> 'mfa_state' AS mfa_state,
-           way.through_type AS through_source_type, way.through_id AS through_source_id,
-           coalesce(through.name, way.through_id) AS through,
+           through_kind.source_type AS through_source_type, through.source_id AS through_source_id,
+           coalesce(through.name, through.source_id) AS through,
            through.normal ->> 'status' AS through_status,
            identity.normal ->> 'status' = 'active'
                AND coalesce(through.normal ->> 'status', 'active') = 'active' AS can_sign_in,
            usage.last_success AS last_success
-    FROM (
-        SELECT access.integration_id, access.child_source_type AS application_type,
-               access.child_source_id AS application_id,
-               member.parent_source_type AS identity_type, member.parent_source_id AS identity_id,
-               access.parent_source_type AS through_type, access.parent_source_id AS through_id
-        FROM relation access JOIN relation member
-            ON member.integration_id = access.integration_id
-            AND member.child_entity_type = access.parent_entity_type
-            AND member.child_source_type = access.parent_source_type
-            AND member.child_source_id = access.parent_source_id
-        WHERE access.privilege = 'access' AND access.privilege_value AND access.gone_run IS NULL
-          AND access.child_entity_type = 'resource' AND access.parent_entity_type = 'connection'
-          AND member.privilege = 'member' AND member.privilege_value AND member.gone_run IS NULL
-          AND member.parent_entity_type = 'identity'
-        UNION ALL
-        SELECT integration_id, child_source_type, child_source_id, parent_source_type, parent_source_id, NULL, NULL
-        FROM relation
-        WHERE privilege = 'access' AND privilege_value AND gone_run IS NULL
-          AND child_entity_type = 'resource' AND parent_entity_type = 'identity'
-    ) way
-    JOIN integration i ON i.id = way.integration_id
-    JOIN entity application
-        ON application.integration_id = way.integration_id AND application.entity_type = 'resource'
-        AND application.source_type = way.application_type AND application.source_id = way.application_id
-        AND application.gone_run IS NULL AND application.normal ->> 'kind' = 'application'
-    JOIN entity identity
-        ON identity.integration_id = way.integration_id AND identity.entity_type = 'identity'
-        AND identity.source_type = way.identity_type AND identity.source_id = way.identity_id
-        AND identity.gone_run IS NULL
-    LEFT JOIN entity through
-        ON through.integration_id = way.integration_id AND through.entity_type = 'connection'
-        AND through.source_type = way.through_type AND through.source_id = way.through_id
-    LEFT JOIN usage
-        ON usage.integration_id = way.integration_id
-        AND usage.resource_source_type = way.application_type AND usage.resource_source_id = way.application_id
-        AND usage.identity_source_type = way.identity_type AND usage.identity_source_id = way.identity_id
+    FROM kind application_kind
+    JOIN integration i ON i.id = application_kind.integration_id
+    JOIN entity application ON application.kind_id = application_kind.id
+        AND application.stream_id IS NOT NULL AND application.gone_run IS NULL
+        AND application.normal ->> 'kind' = 'application'
+    JOIN privilege grants ON grants.child_kind_id = application.kind_id AND grants.name = 'access'
+    JOIN relation access ON access.privilege_id = grants.id AND access.child_id = application.id
+        AND access.privilege_value AND access.gone_run IS NULL
+    JOIN kind through_kind ON through_kind.id = grants.parent_kind_id AND through_kind.entity_type = 'connection'
     -- A connection that was removed gives no access; one that was never read may exist.
-    WHERE through.gone_run IS NULL;
+    JOIN entity through ON through.id = access.parent_id AND through.gone_run IS NULL
+    JOIN privilege member ON member.child_kind_id = through_kind.id AND member.name = 'member'
+    JOIN relation membership ON membership.privilege_id = member.id AND membership.child_id = access.parent_id
+        AND membership.privilege_value AND membership.gone_run IS NULL
+    JOIN kind identity_kind ON identity_kind.id = member.parent_kind_id AND identity_kind.entity_type = 'identity'
+    JOIN entity identity ON identity.id = membership.parent_id AND identity.kind_id = identity_kind.id
+        AND identity.stream_id IS NOT NULL AND identity.gone_run IS NULL
+    LEFT JOIN usage ON usage.resource_id = application.id AND usage.identity_id = identity.id
+    WHERE application_kind.entity_type = 'resource'
+    UNION ALL
+    SELECT i.name, application_kind.source_type, application.source_id, application.name,
+           identity_kind.source_type, identity.source_id, identity.name,
+           identity.normal ->> 'username', identity.normal ->> 'status', identity.normal ->> 'mfa_state',
+           NULL, NULL, NULL, NULL, identity.normal ->> 'status' = 'active',
+           usage.last_success
+    FROM kind application_kind
+    JOIN integration i ON i.id = application_kind.integration_id
+    JOIN entity application ON application.kind_id = application_kind.id
+        AND application.stream_id IS NOT NULL AND application.gone_run IS NULL
+        AND application.normal ->> 'kind' = 'application'
+    JOIN privilege grants ON grants.child_kind_id = application.kind_id AND grants.name = 'access'
+    JOIN relation access ON access.privilege_id = grants.id AND access.child_id = application.id
+        AND access.privilege_value AND access.gone_run IS NULL
+    JOIN kind identity_kind ON identity_kind.id = grants.parent_kind_id AND identity_kind.entity_type = 'identity'
+    JOIN entity identity ON identity.id = access.parent_id AND identity.kind_id = identity_kind.id
+        AND identity.stream_id IS NOT NULL AND identity.gone_run IS NULL
+    LEFT JOIN usage ON usage.resource_id = application.id AND usage.identity_id = identity.id
+    WHERE application_kind.entity_type = 'resource';
 
 -- The time that the usages of an integration cover: what the last complete run of each log stream says.
 CREATE VIEW usage_window AS
@@ -190,31 +208,23 @@ CREATE VIEW usage_window AS
 -- The last use of each application by any identity. Without `last_success` no identity signed in within the window;
 -- without a window nothing is known. `is_deleted` is 1 for an application that only the log still names.
 CREATE VIEW application_usage AS
-    SELECT i.name AS integration, application.source_type AS application_source_type,
+    SELECT i.name AS integration, k.source_type AS application_source_type,
            application.source_id AS application_source_id, application.name AS application,
            0 AS is_deleted, usage.last_success, usage.last_attempt, usage.last_attempt_result,
            span.window_from, span.window_to
-    FROM entity application
-    JOIN integration i ON i.id = application.integration_id
-    LEFT JOIN usage
-        ON usage.integration_id = application.integration_id
-        AND usage.resource_source_type = application.source_type
-        AND usage.resource_source_id = application.source_id
-        AND usage.identity_source_type = '' AND usage.identity_source_id = ''
-    LEFT JOIN usage_window span ON span.integration_id = application.integration_id
-    WHERE application.entity_type = 'resource' AND application.normal ->> 'kind' = 'application'
-      AND application.gone_run IS NULL
+    FROM kind k
+    JOIN integration i ON i.id = k.integration_id
+    JOIN entity application ON application.kind_id = k.id
+    LEFT JOIN usage ON usage.resource_id = application.id AND usage.identity_id = 0
+    LEFT JOIN usage_window span ON span.integration_id = i.id
+    WHERE k.entity_type = 'resource' AND application.normal ->> 'kind' = 'application'
+      AND application.stream_id IS NOT NULL AND application.gone_run IS NULL
     UNION ALL
-    SELECT i.name, usage.resource_source_type, usage.resource_source_id,
-           coalesce(usage.resource_name, usage.resource_source_id),
+    SELECT i.name, k.source_type, application.source_id, coalesce(usage.resource_name, application.source_id),
            1, usage.last_success, usage.last_attempt, usage.last_attempt_result, span.window_from, span.window_to
     FROM usage
-    JOIN integration i ON i.id = usage.integration_id
-    LEFT JOIN usage_window span ON span.integration_id = usage.integration_id
-    WHERE usage.identity_source_type = ''
-      AND NOT EXISTS (
-          SELECT 1 FROM entity application
-          WHERE application.integration_id = usage.integration_id AND application.entity_type = 'resource'
-            AND application.source_type = usage.resource_source_type
-            AND application.source_id = usage.resource_source_id AND application.gone_run IS NULL
-      );
+    JOIN entity application ON application.id = usage.resource_id
+    JOIN kind k ON k.id = application.kind_id
+    JOIN integration i ON i.id = k.integration_id
+    LEFT JOIN usage_window span ON span.integration_id = i.id
+    WHERE usage.identity_id = 0 AND (application.stream_id IS NULL OR application.gone_run IS NOT NULL);

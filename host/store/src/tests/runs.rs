@@ -71,7 +71,7 @@ fn ended(store: &Writer) -> Vec<String> {
     let rows = store.reader().runs(None, 10).unwrap().into_iter();
     let text = |run: RunRow| {
         let streams = run.streams.into_iter().map(|one| format!(" {} {:?}", one.state.word(), one.reason));
-        format!("{} {:?}{}", run.run, run.outcome, streams.collect::<String>())
+        format!("{} {:?}{}", run.run, run.outcome.map(RunOutcome::word), streams.collect::<String>())
     };
     rows.map(text).collect()
 }
@@ -83,7 +83,7 @@ fn an_interrupted_run_that_nobody_goes_on_with_ends_as_partial() {
     store.begin_stream(first, "groups", true, 1).unwrap();
     store.commit_page(first, "groups", &page(vec![group("1", "one")], more("a")), &reader()).unwrap();
     store.begin_run(&RunStart { scope: "users", ..start() }).unwrap();
-    let abandoned = r#"1 Some("partial") incomplete Some("interrupted, and not gone on with")"#;
+    let abandoned = r#"1 Some(Partial) incomplete Some("interrupted, and not gone on with")"#;
     assert_eq!(ended(&store), ["2 None", abandoned]);
     // One that is gone on with does not end.
     assert!(store.begin_run(&RunStart { scope: "users", ..start() }).unwrap().resumed);
@@ -127,11 +127,19 @@ fn a_stream_that_was_refused_and_is_read_later_in_the_run_tells_its_changes() {
 }
 
 #[test]
-fn that_there_is_nothing_of_a_type_is_known_once_all_that_yields_it_was_read() {
+fn an_empty_list_is_known_once_all_streams_that_yield_its_type_were_read() {
     let (_folder, mut store) = open();
+    let yields = |stream, entity_type, source_type| Yields { stream, entity_type, source_type };
     let start = RunStart {
-        yields: &[("groups", "group"), ("units", "group"), ("applications", "application")],
+        yields: &[
+            yields("groups", "connection", "group"),
+            yields("units", "connection", "group"),
+            yields("applications", "resource", "application"),
+        ],
         ..start()
+    };
+    let knows = |store: &Writer, integration: Option<&str>, entity_type: &str| {
+        store.reader().knows(integration, entity_type, "normal ->> 'kind' = 'application'").unwrap()
     };
     let mut read = |streams: &[&str]| {
         let run = store.begin_run(&start).unwrap().id;
@@ -140,24 +148,21 @@ fn that_there_is_nothing_of_a_type_is_known_once_all_that_yields_it_was_read() {
             store.commit_page(run, stream, &page(vec![], done()), &reader()).unwrap();
         }
         store.finish_run(run, RunOutcome::Complete).unwrap();
-        ["group", "application", "phone"].map(|source_type| store.reader().knows(None, source_type).unwrap())
+        ["connection", "resource", "identity"].map(|entity_type| knows(&store, None, entity_type))
     };
     assert_eq!(read(&["groups"]), [false, false, false], "units may have some as well");
     assert_eq!(read(&["groups", "units"]), [true, false, false], "applications were not selected");
-    assert_eq!(read(&["applications"]), [false, true, false], "of groups the last run says nothing");
-    assert!(!store.reader().knows(Some("other"), "application").unwrap());
+    assert_eq!(read(&["applications"]), [false, true, false], "the last run says nothing of groups");
+    assert!(!knows(&store, Some("other"), "resource"));
 
     // Of several integrations, each must have been read.
     let other = RunStart { integration: "other", ..start };
     let run = store.begin_run(&other).unwrap().id;
-    assert_eq!(
-        [None, Some("acme")].map(|one| store.reader().knows(one, "application").unwrap()),
-        [false, true]
-    );
+    assert_eq!([None, Some("acme")].map(|one| knows(&store, one, "resource")), [false, true]);
     store.begin_stream(run, "applications", false, 1).unwrap();
     let some = page(vec![application("vpn")], more("a"));
     store.commit_page(run, "applications", &some, &reader()).unwrap();
-    assert!(store.reader().knows(None, "application").unwrap(), "there are some");
+    assert!(knows(&store, None, "resource"), "there is one");
 }
 
 #[test]

@@ -10,12 +10,12 @@ mod file;
 mod schedule;
 mod value;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use connector_sandbox::capabilities::{HttpLimits, Secrets};
+use connector_sandbox::capabilities::HttpLimits;
 use connector_sandbox::contract::api;
 use connector_sandbox::limits::Limits;
 use connector_sandbox::manifest::{LONGEST_BUDGET, Manifest, SettingKind, SettingSpec};
@@ -121,8 +121,8 @@ pub struct Configuration {
 pub struct Settings {
     /// Those that are not secret, defaults filled in.
     pub public: Vec<api::Setting>,
-    /// Those that are.
-    pub secrets: Secrets,
+    /// Those that are, by name. `Debug` hides them.
+    pub secrets: BTreeMap<String, SecretString>,
 }
 
 /// A configuration that can't be used.
@@ -404,9 +404,7 @@ impl Configuration {
         if !problems.is_empty() {
             return Err(ConfigurationError::Settings { integration: self.name.clone(), problems });
         }
-        let specs = manifest.settings.iter().filter(|spec| spec.kind == SettingKind::Secret);
-        let declared: BTreeSet<_> = specs.map(|spec| spec.name.clone()).collect();
-        Ok(Settings { public, secrets: Secrets::new(declared, secrets) })
+        Ok(Settings { public, secrets })
     }
 
     /// The valid value of a setting; `None` where it is optional and not set.

@@ -81,11 +81,11 @@ impl Changing {
             let objects = self.objects.get(begins..end).unwrap_or_default();
             let metadata = Metadata {
                 next_offset: if end < self.objects.len() {
-                    Field::Is(NextOffset::Number(end.try_into().unwrap()))
+                    Field::Value(NextOffset::Number(end.try_into().unwrap()))
                 } else {
-                    Field::Absent
+                    Field::Missing
                 },
-                total_objects: Field::Is(Total(self.objects.len().try_into().unwrap())),
+                total_objects: Field::Value(Total(self.objects.len().try_into().unwrap())),
             };
             let keys: Vec<String> = objects.iter().map(ToString::to_string).collect();
             let keys: Vec<_> = keys.iter().map(|key| Some(key.as_str())).collect();

@@ -63,22 +63,22 @@ fn a_cursor_of_another_version_is_refused() {
 fn the_vendor_says_where_the_next_page_begins() {
     let here = parsed("v2:offset=300");
     let next = |next_offset| here.next("/p", &metadata(next_offset), &[Some("a"), Some("b")], 300).unwrap();
-    assert_eq!(next(Field::Absent).progress, Progress::Done(None));
+    assert_eq!(next(Field::Missing).progress, Progress::Done(None));
     let more = |text: &str| Progress::More(text.into());
-    assert_eq!(next(Field::Is(NextOffset::Number(302))).progress, more("v2:offset=302;trail=1.b,2.a"));
+    assert_eq!(next(Field::Value(NextOffset::Number(302))).progress, more("v2:offset=302;trail=1.b,2.a"));
     // Fewer than there is room for: the place of the last one is known, the next page begins with it.
-    assert_eq!(next(Field::Is(NextOffset::Number(400))).progress, more("v2:offset=400;trail=99.b,100.a"));
+    assert_eq!(next(Field::Value(NextOffset::Number(400))).progress, more("v2:offset=400;trail=99.b,100.a"));
 }
 
 #[test]
 fn a_walk_in_circles_is_an_error_and_not_the_end() {
     let here = parsed("v2:offset=301;trail=1.a");
     for next_offset in [
-        Field::Is(NextOffset::Number(300)),
-        Field::Is(NextOffset::Number(0)),
-        Field::Is(NextOffset::Number(-1)),
-        Field::Is(NextOffset::Opaque("1,b".into())),
-        Field::Wrong("a list"),
+        Field::Value(NextOffset::Number(300)),
+        Field::Value(NextOffset::Number(0)),
+        Field::Value(NextOffset::Number(-1)),
+        Field::Value(NextOffset::Opaque("1,b".into())),
+        Field::Malformed("a list"),
     ] {
         let error = here.next("/p", &metadata(next_offset.clone()), &[Some("a")], 300).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unexpected, "{next_offset:?}");
@@ -88,7 +88,7 @@ fn a_walk_in_circles_is_an_error_and_not_the_end() {
 
 /// A page with objects of these keys, of a list of `total`, that begins at `cursor`; the list ends with it.
 fn last(cursor: &str, keys: &[&str], total: Option<i64>) -> Result<Step, Error> {
-    let total_objects = total.map_or(Field::Absent, |total| Field::Is(Total(total)));
+    let total_objects = total.map_or(Field::Missing, |total| Field::Value(Total(total)));
     let keys: Vec<_> = keys.iter().copied().map(Some).collect();
     parsed(cursor).next("/p", &Metadata { total_objects, ..Metadata::default() }, &keys, 300)
 }
@@ -126,8 +126,10 @@ fn a_page_that_says_nothing_does_not_end_a_list_of_which_more_was_promised() {
         "{}",
         error.message
     );
-    let metadata =
-        Metadata { next_offset: Field::Is(NextOffset::Number(600)), total_objects: Field::Is(Total(10000)) };
+    let metadata = Metadata {
+        next_offset: Field::Value(NextOffset::Number(600)),
+        total_objects: Field::Value(Total(10000)),
+    };
     let healed = parsed(&cursor).next("/p", &metadata, &[Some("b"), Some("c")], 300);
     assert_eq!(more(healed), "v2:offset=600;trail=299.c,300.b;total=10000");
 }

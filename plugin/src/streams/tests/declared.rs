@@ -96,6 +96,7 @@ fn filled(normal: &NormalForm) -> Vec<&'static str> {
             add("description", connection.description.is_some());
             add("vendor_status", connection.vendor_status.is_some());
             add("mfa_state", connection.mfa_state.is_some());
+            add("is_privileged", connection.is_privileged.is_some());
             add("created", connection.created.is_some());
         }
         NormalForm::Resource(resource) => {

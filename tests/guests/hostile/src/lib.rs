@@ -91,6 +91,7 @@ fn group(name: &str) -> Entity {
             status: Status::Active,
             vendor_status: None,
             mfa_state: None,
+            is_privileged: None,
             created: None,
         }),
         attributes: vec![],
