@@ -21,8 +21,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::blocking;
 use crate::changes::Changes;
+use crate::task;
 
 /// How long a session lasts; use does not extend it.
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
@@ -58,7 +58,7 @@ pub enum AuthenticationError {
 pub struct Proxy {
     /// The header that names the person.
     header: HeaderName,
-    /// What it sends in `X-Connector-Host-Proxy-Secret`, to prove that it is the proxy.
+    /// The value that it sends in `X-Connector-Host-Proxy-Secret`, to prove itself.
     secret: SecretString,
 }
 
@@ -122,7 +122,7 @@ impl TokenHash {
     pub(crate) async fn refresh(&self) {
         let _one_at_a_time = self.reading.lock().await;
         let file = self.file.clone();
-        let hash = match blocking::run(move || read_hash(&file)).await {
+        let hash = match task::blocking(move || read_hash(&file)).await {
             Ok(hash) => Some(hash),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
@@ -140,7 +140,7 @@ impl TokenHash {
     async fn make_first(&self) -> Result<Option<String>, AuthenticationError> {
         let file = self.file.clone();
         let make = move || if file.exists() { Ok(None) } else { new_token(&file).map(Some) };
-        let made = blocking::run(make).await?;
+        let made = task::blocking(make).await?;
         self.refresh().await;
         Ok(made)
     }
@@ -346,7 +346,7 @@ impl Gate {
     /// Whether a session that was open still is.
     pub(crate) fn is_open(&self, session: &Session) -> bool {
         if self.proxy.is_some() {
-            // The proxy decides anew with each request, and only then.
+            // The proxy decides at each request only.
             return true;
         }
         let Some(token) = self.token.get() else { return false };

@@ -15,9 +15,9 @@ use tokio::task::JoinHandle;
 use crate::api::{self, ApiError};
 use crate::api_types::{InstallRequest, Swapped};
 use crate::authentication::TokenHash;
-use crate::blocking;
 use crate::registry::{Consent, Refusal};
 use crate::supervisor::Supervisor;
+use crate::task;
 
 /// Listens at `path` until the task is aborted.
 pub(crate) fn listen(
@@ -48,7 +48,7 @@ async fn install(
     State(supervisor): State<Arc<Supervisor>>,
     Json(request): Json<InstallRequest>,
 ) -> Result<Json<Swapped>, ApiError> {
-    let read = blocking::run(move || Artifact::read(Source::File(request.path))).await;
+    let read = task::blocking(move || Artifact::read(Source::File(request.path))).await;
     let artifact = read.map_err(|error| Refusal::from(LoadError::from(error)))?;
     let consent = Consent { explicit: true, new_access: request.accept_new_access };
     let swapped = supervisor.registry.swap(&request.name, artifact, consent).await?;

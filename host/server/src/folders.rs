@@ -16,32 +16,27 @@ impl Folders {
     }
 
     /// The path of the folder.
-    #[must_use]
-    pub fn root(&self) -> &Path {
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
     /// The configurations: `NAME.toml`.
-    #[must_use]
-    pub fn integrations(&self) -> PathBuf {
+    pub(crate) fn integrations(&self) -> PathBuf {
         self.root.join("integrations")
     }
 
     /// The connectors that are not bundled: `NAME.wasm`.
-    #[must_use]
-    pub fn connectors(&self) -> PathBuf {
+    pub(crate) fn connectors(&self) -> PathBuf {
         self.root.join("connectors")
     }
 
     /// The stores, and the program's own files.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")
     }
 
     /// The store of an integration.
-    #[must_use]
-    pub fn store(&self, integration: &str) -> PathBuf {
+    pub(crate) fn store(&self, integration: &str) -> PathBuf {
         self.data().join(format!("{integration}.db"))
     }
 
@@ -52,14 +47,12 @@ impl Folders {
     }
 
     /// The socket of the command line.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.data().join("control.sock")
     }
 
     /// The lock that a `serve` holds while it runs.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
+    pub(crate) fn lock(&self) -> PathBuf {
         self.data().join("serve.lock")
     }
 }

@@ -16,12 +16,11 @@
 //! - [`authentication`]: the token, sessions, and the proxy that signs people in
 //! - `watch`: reports changed files
 //! - `connections`: accepts connections, with limits
-//! - `blocking`: work that waits for the file system
+//! - `task`: work in tasks of its own
 
 mod api;
 pub mod api_types;
 pub mod authentication;
-mod blocking;
 mod changes;
 pub mod client;
 mod connections;
@@ -33,6 +32,7 @@ pub mod recent_log;
 pub mod registry;
 mod serve;
 mod supervisor;
+mod task;
 mod watch;
 
 pub use pages::{PagesError, PagesOptions};

@@ -18,15 +18,14 @@ const LINES: usize = 300;
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// When it was logged.
-    pub at: DateTime<Utc>,
+pub(crate) struct LogLine {
+    pub(crate) at: DateTime<Utc>,
     /// `ERROR`, `WARN` or `INFO`.
-    pub level: String,
+    pub(crate) level: String,
     /// The stream that it is about, if any.
-    pub stream: Option<String>,
+    pub(crate) stream: Option<String>,
     /// The text, cleaned for people.
-    pub message: String,
+    pub(crate) message: String,
 }
 
 /// The last lines of each integration.
@@ -35,13 +34,12 @@ pub struct RecentLog(Arc<Mutex<BTreeMap<String, VecDeque<LogLine>>>>);
 
 impl RecentLog {
     /// The last lines of an integration, the latest first.
-    #[must_use]
-    pub fn lines(&self, integration: &str) -> Vec<LogLine> {
+    pub(crate) fn lines(&self, integration: &str) -> Vec<LogLine> {
         self.0.lock().get(integration).map(|lines| lines.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
     /// Drops the lines of an integration that was removed.
-    pub fn forget(&self, integration: &str) {
+    pub(crate) fn forget(&self, integration: &str) {
         self.0.lock().remove(integration);
     }
 }

@@ -120,10 +120,10 @@ pub async fn serve(
     let mut next = Some(false);
     loop {
         // A reload takes as long as the `check` of a candidate; `stop` ends it.
-        if let Some(anew) = next.take() {
+        if let Some(all) = next.take() {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = supervisor.reload(anew) => {}
+                () = supervisor.reload(all) => {}
             }
         }
         tokio::select! {

@@ -18,7 +18,7 @@ use crate::authentication::Session;
 
 /// The shortest time between two renderings: a run keeps many pages in a second.
 const PACE: Duration = Duration::from_millis(250);
-/// How long one request is answered. The browser then sends another one, by which a proxy decides anew.
+/// How long one request is answered. The browser then sends another one, for which a proxy decides again.
 const LASTS: Duration = Duration::from_secs(15 * 60);
 /// When a browser asks again after an answer that says so.
 const LATER: Duration = Duration::from_secs(60);

@@ -47,7 +47,7 @@ async fn sign_in(State(web): State<Arc<Web>>, from: ClientAddress, Form(form): F
     if web.gate.is_behind_proxy() {
         return PageError::new(StatusCode::FORBIDDEN, "people sign in at the proxy").into_response();
     }
-    // Where the command that made another token could not tell.
+    // The command that made another token may have failed to report it.
     web.gate.refresh_token().await;
     match web.gate.sign_in(&form.token, address(&from)) {
         Ok(cookie) => with_cookie(Redirect::to("/integrations").into_response(), &cookie),

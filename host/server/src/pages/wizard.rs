@@ -95,17 +95,17 @@ impl WizardView {
         self
     }
 
-    /// Whether it can't go on.
+    /// Whether the step was refused.
     fn is_wrong(&self) -> bool {
         self.problem.is_some() || !self.problems.is_empty()
     }
 
-    /// What is wrong with a field.
+    /// Why a field is not valid.
     fn wrong(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.reason.as_str())
     }
 
-    /// What is wrong with fields that this page does not show.
+    /// The problems of fields that this page does not show.
     fn elsewhere<'a>(&'a self, shown: &'a [String]) -> impl Iterator<Item = &'a FieldProblem> {
         self.problems.iter().filter(|problem| !shown.contains(&problem.field))
     }

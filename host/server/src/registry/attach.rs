@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chrono::Utc;
 
 use super::{ActiveConnector, Attachment, InstalledError, Predecessor, Registry, is_name};
-use crate::blocking;
+use crate::task;
 use connector_sandbox::{Artifact, Connector, Digest, Hint, LoadError, Provenance, Source};
 use connector_sync::active::ActiveIntegration;
 use connector_sync::configuration::{Configuration, ConnectorReference};
@@ -57,7 +57,7 @@ impl Registry {
         let refused = self.state(&name).await?.all_refused().collect();
         let bound = {
             let configuration = configuration.clone();
-            blocking::run(move || {
+            task::blocking(move || {
                 bind(&connector, predecessor.as_ref(), &configuration, former.as_deref(), refused)
             })
         };
@@ -70,7 +70,7 @@ impl Registry {
     }
 
     /// Detaches an integration from its connector.
-    pub fn detach(&self, integration: &str) {
+    pub(crate) fn detach(&self, integration: &str) {
         self.unattached.lock().remove(integration);
         for active in self.connectors.lock().values_mut() {
             active.attachments.remove(integration);
@@ -88,8 +88,8 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// When it can't be loaded, or is not what is trusted.
-    pub async fn connector(
+    /// When it can't be loaded, or is not trusted.
+    pub(crate) async fn connector(
         self: &Arc<Self>,
         name: &str,
         trusted: &Provenance,
@@ -103,7 +103,7 @@ impl Registry {
         name: &str,
         trusted: &Provenance,
     ) -> Result<Option<(Connector, Option<Predecessor>)>, AttachError> {
-        // Everyone who may fill in a form names one: a name is no path to a file.
+        // The name may come from a form: it is not a path to a file.
         if !is_name(name) {
             return Ok(None);
         }

@@ -13,7 +13,7 @@ use connector_sync::retry::RetryPolicy;
 use connector_sync::{CallError, Integration, NullObserver, SetupError};
 
 use super::{Attachment, Consent, InstalledError};
-use crate::blocking;
+use crate::task;
 
 /// Why a candidate does not become active.
 #[derive(Debug, thiserror::Error)]
@@ -175,7 +175,7 @@ impl Trial<'_> {
         }
         let integrations = {
             let (connector, attachments) = (connector.clone(), self.attachments.clone());
-            blocking::run(move || bind(&connector, &attachments)).await?
+            task::blocking(move || bind(&connector, &attachments)).await?
         };
         for (integration, bound) in &integrations {
             if let Err(error) = self.check(bound).await? {
@@ -199,8 +199,8 @@ impl Trial<'_> {
         Ok((connector, integrations))
     }
 
-    /// For an integration that is attached to none, the candidate must do what the active connector does. What else is wrong
-    /// with that integration is no reason to refuse the candidate.
+    /// For an integration that is attached to none, the candidate must fit wherever the active connector fits. Other problems
+    /// of that integration are no reason to refuse the candidate.
     async fn try_for_unattached(
         &self,
         connector: &Connector,
@@ -212,7 +212,7 @@ impl Trial<'_> {
         let integration = || configuration.name.clone();
         let bind = |connector: &Connector| {
             let (connector, configuration) = (connector.clone(), configuration.clone());
-            blocking::run(move || Integration::bind(connector, &configuration, None))
+            task::blocking(move || Integration::bind(connector, &configuration, None))
         };
         let bound = match bind(connector).await {
             Ok(bound) => bound,

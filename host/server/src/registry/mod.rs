@@ -26,15 +26,15 @@ use connector_sync::probation::{Probation, RolledBack};
 use parking_lot::Mutex;
 
 use crate::api_types::{ConnectorStatus, Swapped};
-use crate::blocking;
 use crate::changes::Changes;
+use crate::task;
 use installed::{Installed, State, Version};
 
 pub use attach::AttachError;
 pub use candidate::Refusal;
 pub use installed::InstalledError;
 
-/// The folder, within the one of connectors, of what was installed.
+/// The folder of installed connectors, in the folder of connectors.
 const INSTALLED: &str = "installed";
 
 /// A file that is the same after so long was written to its end.
@@ -84,7 +84,7 @@ struct Attachment {
     active: Arc<ActiveIntegration>,
 }
 
-/// What the person who asks for a swap agrees to.
+/// What the request for a swap agrees to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consent {
     /// Exactly these bytes were asked for: that they were refused before does not matter.
@@ -128,13 +128,13 @@ impl Registry {
         self.changes.clone()
     }
 
-    /// Does `work`, which waits for the file system, to its end: a swap is never recorded in part.
+    /// Does `work`, which waits for the file system.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
     ) -> T {
         let registry = Arc::clone(self);
-        blocking::run(move || work(&registry)).await
+        task::blocking(move || work(&registry)).await
     }
 
     /// What is recorded of the connector called `name`.
@@ -154,7 +154,7 @@ impl Registry {
     }
 
     /// The names of all connectors: bundled, in the folder, or active.
-    pub async fn names(self: &Arc<Self>) -> BTreeSet<String> {
+    pub(crate) async fn names(self: &Arc<Self>) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.bundled.iter().map(|one| one.name.to_owned()).collect();
         names.extend(self.connectors.lock().keys().cloned());
         names.extend(self.blocking(|registry| names_in(&registry.folder)).await);
@@ -167,7 +167,7 @@ impl Registry {
     }
 
     /// Tries the files in the folder that are not active and were not refused before, and returns the result of each.
-    pub async fn try_dropped(self: &Arc<Self>) -> Vec<Result<Swapped, Refusal>> {
+    pub(crate) async fn try_dropped(self: &Arc<Self>) -> Vec<Result<Swapped, Refusal>> {
         let mut tried = Vec::new();
         let names: Vec<String> = self.connectors.lock().keys().cloned().collect();
         for name in names {
@@ -197,7 +197,7 @@ impl Registry {
         let path = self.dropped(name);
         let read = || {
             let path = path.clone();
-            blocking::run(move || Artifact::read(Source::File(path)).ok())
+            task::blocking(move || Artifact::read(Source::File(path)).ok())
         };
         let first = read().await?;
         tokio::time::sleep(AT_REST).await;
@@ -216,10 +216,24 @@ impl Registry {
         artifact: Artifact,
         consent: Consent,
     ) -> Result<Swapped, Refusal> {
-        let _one_at_a_time = self.swapping.lock().await;
         if !is_name(name) {
             return Err(Refusal::NotAName(name.to_owned()));
         }
+        let (registry, name) = (Arc::clone(self), name.to_owned());
+        let swap = async move {
+            let _one_at_a_time = registry.swapping.lock().await;
+            registry.try_candidate(&name, artifact, consent).await
+        };
+        task::detached(swap).await
+    }
+
+    /// As [`Registry::swap`], for a caller that holds the lock on swaps.
+    async fn try_candidate(
+        self: &Arc<Self>,
+        name: &str,
+        artifact: Artifact,
+        consent: Consent,
+    ) -> Result<Swapped, Refusal> {
         let digest = artifact.digest;
         self.finish_rollback_first(name).await;
         let mut state = self.state(name).await?;
@@ -357,8 +371,12 @@ impl Registry {
         if !is_name(name) {
             return Err(Refusal::NotAName(name.to_owned()));
         }
-        let _one_at_a_time = self.swapping.lock().await;
-        self.go_back(name, reason).await
+        let (registry, name, reason) = (Arc::clone(self), name.to_owned(), reason.to_owned());
+        let roll_back = async move {
+            let _one_at_a_time = registry.swapping.lock().await;
+            registry.go_back(&name, &reason).await
+        };
+        task::detached(roll_back).await
     }
 
     /// As [`Registry::roll_back`], for a caller that holds the lock on swaps.
@@ -406,7 +424,16 @@ impl Registry {
     ///
     /// As for [`Registry::roll_back`].
     pub async fn finish_rollback(self: &Arc<Self>, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
-        let _one_at_a_time = self.swapping.lock().await;
+        let (registry, failed) = (Arc::clone(self), failed.clone());
+        let finish = async move {
+            let _one_at_a_time = registry.swapping.lock().await;
+            registry.roll_back_failed(&failed).await
+        };
+        task::detached(finish).await
+    }
+
+    /// As [`Registry::finish_rollback`], for a caller that holds the lock on swaps.
+    async fn roll_back_failed(self: &Arc<Self>, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
         let active = self.connectors.lock().get(&failed.connector).map(|active| {
             let predecessor = active.predecessor.as_ref();
             let has_failed = predecessor.is_some_and(|predecessor| predecessor.probation.has_failed());

@@ -20,7 +20,7 @@ use connector_sync::{Integration, NullObserver};
 use super::Supervisor;
 use super::worker::Worker;
 use crate::api_types::ErrorBody;
-use crate::blocking;
+use crate::task;
 
 /// How long the data of a removed integration waits for its run to end.
 const ENDING: Duration = Duration::from_secs(60);
@@ -155,7 +155,7 @@ impl Supervisor {
             return Err(field(objection));
         }
         let file = self.folders.integrations().join(KEY_FILE);
-        let key = blocking::run(move || SealingKey::load_or_make(&file)).await;
+        let key = task::blocking(move || SealingKey::load_or_make(&file)).await;
         let sealed = key.and_then(|key| key.seal(&draft.name, setting, secret));
         let sealed = sealed.map_err(|error| conflict(format!("the secret can't be kept: {error}"), None))?;
         draft.kept.remove(setting);
@@ -207,7 +207,7 @@ impl Supervisor {
         let running = original.map(|worker| worker.active().current());
         let configuration = configuration.clone();
         let bound =
-            blocking::run(move || Integration::bind(connector, &configuration, running.as_deref())).await;
+            task::blocking(move || Integration::bind(connector, &configuration, running.as_deref())).await;
         bound.map_err(|error| conflict_of(&error))
     }
 
@@ -260,7 +260,7 @@ impl Supervisor {
             return true;
         }
         let file = self.folders.integrations().join(format!("{name}.toml"));
-        blocking::run(move || file.exists()).await
+        task::blocking(move || file.exists()).await
     }
 
     /// Pauses an integration, or resumes it.
@@ -278,8 +278,7 @@ impl Supervisor {
     /// Removes an integration, and `with_data` its store. A request that is given up does not end it.
     pub(crate) async fn remove(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), ActionError> {
         let (supervisor, name) = (Arc::clone(self), name.to_owned());
-        let removed = tokio::spawn(async move { supervisor.remove_now(&name, with_data).await });
-        removed.await.unwrap_or_else(|error| Err(conflict(error, None)))
+        task::detached(async move { supervisor.remove_now(&name, with_data).await }).await
     }
 
     async fn remove_now(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), ActionError> {
@@ -323,6 +322,6 @@ async fn on_file<T: Send + 'static>(
     work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
 ) -> Result<T, ActionError> {
     let shown = path.display().to_string();
-    let done = blocking::run(move || work(&path)).await;
+    let done = task::blocking(move || work(&path)).await;
     done.map_err(|error| conflict(format!("could not {verb} `{shown}`: {error}"), None))
 }

@@ -20,11 +20,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api_types::{ErrorBody, Health, IntegrationState, IntegrationStatus, Status};
-use crate::blocking;
 use crate::changes::Changes;
 use crate::folders::Folders;
 use crate::recent_log::RecentLog;
 use crate::registry::{Refusal, Registry};
+use crate::task;
 use worker::{Bound, Stored, Worker};
 
 pub(crate) use edit::{ActionError, Original};
@@ -95,10 +95,10 @@ impl Supervisor {
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Reads the configurations, and tries the connectors in their folder. `anew` also sets up integrations whose configuration
-    /// did not change: a secret may have.
-    pub(crate) async fn reload(self: &Arc<Self>, anew: bool) {
-        self.read_integrations(anew).await;
+    /// Reads the configurations, and tries the connectors in their folder. With `all`, integrations whose configuration did not
+    /// change are set up again as well: a secret may have changed.
+    pub(crate) async fn reload(self: &Arc<Self>, all: bool) {
+        self.read_integrations(all).await;
         for tried in self.registry.try_dropped().await {
             match tried {
                 Ok(_) => self.swapped().await,
@@ -113,14 +113,14 @@ impl Supervisor {
         self.read_integrations(false).await;
     }
 
-    /// Reads the configurations: new integrations begin, changed ones are set up again, removed ones end. `anew` also sets up
-    /// those whose text is the same.
-    pub(crate) async fn read_integrations(self: &Arc<Self>, anew: bool) {
+    /// Reads the configurations: new integrations begin, changed ones are set up again, removed ones end. With `all`, unchanged
+    /// ones are set up again as well.
+    pub(crate) async fn read_integrations(self: &Arc<Self>, all: bool) {
         let _one_at_a_time = self.reloading.lock().await;
         let mut unusable = BTreeMap::new();
         let mut seen = BTreeMap::new();
         let folder = self.folders.integrations();
-        let files = match blocking::run(move || configurations(&folder)).await {
+        let files = match task::blocking(move || configurations(&folder)).await {
             Ok(files) => files,
             Err(error) => {
                 tracing::error!("could not read the integrations, which continue unchanged: {error}");
@@ -143,7 +143,7 @@ impl Supervisor {
                 continue;
             }
             seen.insert(name, path.clone());
-            if let Err(problem) = self.apply(configuration, &path, text, anew).await {
+            if let Err(problem) = self.apply(configuration, &path, text, all).await {
                 unusable.insert(path, problem);
             }
         }
@@ -176,13 +176,13 @@ impl Supervisor {
         configuration: Configuration,
         file: &Path,
         text: Digest,
-        anew: bool,
+        all: bool,
     ) -> Result<(), ErrorBody> {
         let mut configuration = configuration;
         self.route(&mut configuration);
         let name = configuration.name.clone();
         let known = self.workers.lock().get(&name).cloned();
-        if !anew && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
+        if !all && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
             return Ok(());
         }
         let active = match self.registry.attach(&configuration).await {
@@ -257,7 +257,7 @@ impl Supervisor {
         work: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ActionError> {
         let path = self.store_of(name)?;
-        let read = blocking::run(move || match Reader::open(&path) {
+        let read = task::blocking(move || match Reader::open(&path) {
             Ok(store) => work(&store),
             Err(StoreError::Missing(_)) => Ok(T::default()),
             Err(error) => Err(error),

@@ -20,8 +20,8 @@ use super::outcome::{Ending, describe_outcome};
 use crate::api_types::{
     ErrorBody, Health, IntegrationState, IntegrationStatus, LastRun, Progress, RunOutcome,
 };
-use crate::blocking;
 use crate::changes::Changes;
+use crate::task;
 
 /// A failed run is repeated after this time, if none is due before.
 const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
@@ -104,7 +104,7 @@ impl Stored {
             let objects = store.type_counts(&integration).ok()?.iter().map(|one| one.count).sum();
             Some(Self { last_run, objects })
         };
-        blocking::run(read).await.unwrap_or_default()
+        task::blocking(read).await.unwrap_or_default()
     }
 }
 
