@@ -38,6 +38,13 @@ impl<'a> Page<'a> {
         browser.wait_for("Sign out").await;
     }
 
+    /// What the server sets after a sign-in.
+    async fn set_cookie(&self) -> String {
+        let sign_in = client().post(format!("{}/sign-in", self.url));
+        let answer = form(sign_in, &[("token", &self.token)]).send().await.unwrap();
+        answer.headers()["set-cookie"].to_str().unwrap().to_owned()
+    }
+
     fn api(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         client().request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token)
     }
@@ -432,9 +439,7 @@ async fn no_request_without_the_token_or_from_another_site_is_answered() {
     let install = page.api(Method::POST, "/connectors/install").json(&json!({ "path": "/etc/passwd" }));
     assert!(install.send().await.unwrap().status().is_client_error());
 
-    let sign_in =
-        form(client.post(format!("{url}/sign-in")), &[("token", &page.token)]).send().await.unwrap();
-    let cookie = sign_in.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookie = page.set_cookie().await;
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap().to_owned();
     let list = get("/integrations").header("cookie", &cookie).send().await.unwrap();
@@ -477,6 +482,27 @@ async fn no_request_without_the_token_or_from_another_site_is_answered() {
     assert_eq!(token.trim().len(), 43);
     let list = get("/integrations").header("cookie", &cookie).send().await.unwrap();
     assert_eq!(list.status(), StatusCode::SEE_OTHER);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_data_begins_with_identities_and_names_the_vendor_by_the_title_of_its_connector() {
+    let setup = Setup::new(tenant(10)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    page.create(&setup).await;
+    let cookie = page.set_cookie().await;
+    let get = async |path: &str| {
+        let request = client().get(format!("{}{path}", page.url)).header("cookie", &cookie);
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let list = get("/integrations/duo/data").await;
+    assert!(list.contains("<h1><bdi>Users</bdi></h1>"), "{list}");
+    let link = list.split("href=\"").find(|link| link.contains("/data/user/object?id=")).unwrap();
+    let object = get(link.split('"').next().unwrap()).await;
+    for title in ["<h2>Overview</h2>", "<bdi>Cisco Duo</bdi> attributes", "<h2>Memberships and devices</h2>"]
+    {
+        assert!(object.contains(title), "{title}: {object}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

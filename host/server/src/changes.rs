@@ -1,18 +1,18 @@
-//! One channel that says that the status changed, so that open pages wait for it and nothing looks by itself.
+//! One channel for changes of the status. Open pages wait for it instead of asking repeatedly.
 
 use tokio::sync::watch;
 
-/// Where a change is published once, whoever follows. Clones share the channel.
+/// The channel. A change is published once, for any number of subscribers. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Changes(watch::Sender<()>);
 
 impl Changes {
-    /// The status changed: called once the new one can be read.
+    /// Publishes a change of the status. The new status must be readable before.
     pub(crate) fn publish(&self) {
         self.0.send_replace(());
     }
 
-    /// Wakes at each change from now on; several changes at once wake it once.
+    /// Wakes at each later change. Changes that come between two waits wake it once.
     pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
         self.0.subscribe()
     }

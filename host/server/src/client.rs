@@ -103,8 +103,7 @@ impl Client {
         self.send(self.request(Method::POST, &path)).await
     }
 
-    /// Has the token read again, so that a new one ends all sessions at once. `false` where no `serve` runs, which would have
-    /// to.
+    /// Reports a new token, so that all sessions end at once. `false` where no `serve` runs: then there is no session.
     ///
     /// # Errors
     ///

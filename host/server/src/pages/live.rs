@@ -20,7 +20,7 @@ use crate::authentication::Session;
 const PACE: Duration = Duration::from_millis(250);
 /// How long one request is answered. The browser then sends another one, for which a proxy decides again.
 const LASTS: Duration = Duration::from_secs(15 * 60);
-/// When a browser asks again after an answer that says so.
+/// When a browser asks again after the last event of an answer.
 const LATER: Duration = Duration::from_secs(60);
 /// Pages that follow the status at a time.
 pub(super) const MOST: usize = 64;
@@ -60,7 +60,7 @@ impl<O: Fn() -> bool, P: Fn() -> Part> Follower<O, P> {
         Self { is_open, part, changes, stop, shown, rendered_at, until, end, over }
     }
 
-    /// The next event: at once at first, then after a change. Between changes nothing happens.
+    /// The next event: the first at once, each later one after a change. Between changes nothing happens.
     async fn next(&mut self) -> Option<Event> {
         if self.over {
             return None;
@@ -78,13 +78,13 @@ impl<O: Fn() -> bool, P: Fn() -> Part> Follower<O, P> {
             if let Some(rendered_at) = self.rendered_at {
                 let by_itself = self.until.and_then(|until| (until - Utc::now()).to_std().ok());
                 tokio::select! {
-                    // The program ends where no sender is left.
+                    // Without a sender, the program ends.
                     changed = self.changes.changed() => changed.ok()?,
                     () = sleep(by_itself.unwrap_or(LASTS)) => {}
                 }
                 sleep_until(rendered_at + PACE).await;
             }
-            // Before the status is read: a change that comes while it is rendered is not missed.
+            // Before the status is read, so that a change during the rendering wakes it again.
             self.changes.mark_unchanged();
             if !(self.is_open)() {
                 self.over = true;
@@ -100,8 +100,8 @@ impl<O: Fn() -> bool, P: Fn() -> Part> Follower<O, P> {
     }
 }
 
-/// Answers with what `part` gives now, and again whenever it gives something else, until the session or the program ends, or
-/// the browser closes the connection.
+/// Sends `part` now, and again whenever its HTML differs, until the session or the program ends, or the browser closes the
+/// connection.
 pub(super) fn follow(web: &Arc<Web>, session: Session, part: impl Fn() -> Part + Send + 'static) -> Response {
     let Ok(place) = Arc::clone(&web.followers).try_acquire_owned() else { return only(TOO_MANY) };
     let is_open = {
@@ -140,7 +140,7 @@ mod tests {
     use crate::changes::Changes;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    /// What a page that follows sees: how often it was rendered, and whether its session is open.
+    /// What a follower did, and whether its session ended.
     #[derive(Default)]
     struct Seen {
         rendered: AtomicUsize,
@@ -152,7 +152,7 @@ mod tests {
             self.rendered.load(Ordering::Relaxed)
         }
 
-        /// Follows with HTML that differs each time, or never, and returns the number of events in the end.
+        /// Starts a follower whose HTML differs each time, or never. Its task returns the number of events.
         fn follow(
             self: &Arc<Self>,
             changes: &Changes,

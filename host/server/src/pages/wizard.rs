@@ -96,12 +96,12 @@ impl WizardView {
     }
 
     /// Whether the step was refused.
-    fn is_wrong(&self) -> bool {
+    fn is_refused(&self) -> bool {
         self.problem.is_some() || !self.problems.is_empty()
     }
 
     /// Why a field is not valid.
-    fn wrong(&self, field: &str) -> Option<&str> {
+    fn problem_of(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.reason.as_str())
     }
 
@@ -122,7 +122,7 @@ struct Field {
     choices: Vec<String>,
     value: String,
     default: String,
-    /// A secret that is there, or a value from a variable or a file: it stays where nothing is filled in.
+    /// It has a secret, or a value from a variable or a file, which a blank field keeps.
     is_set: bool,
 }
 
@@ -291,7 +291,7 @@ async fn send(
     }
 }
 
-fn wrong(problems: Vec<FieldProblem>) -> Result<(), ActionError> {
+fn refuse_any(problems: Vec<FieldProblem>) -> Result<(), ActionError> {
     if problems.is_empty() { Ok(()) } else { Err(ActionError::Fields(problems)) }
 }
 
@@ -315,7 +315,7 @@ async fn fill_about(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Res
         let reason = "is taken by another integration".to_owned();
         problems.push(FieldProblem { field: "name".to_owned(), reason });
     }
-    wrong(problems)
+    refuse_any(problems)
 }
 
 /// Takes the values of the settings that are required, or of those that are not, from a form.
@@ -356,7 +356,7 @@ async fn fill_settings(
                 "is required again: the one that is set was entered for another address".to_owned();
         }
     }
-    wrong(problems)
+    refuse_any(problems)
 }
 
 /// The name of a setting's field.
@@ -448,7 +448,7 @@ async fn finish(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Result<
         Err(ActionError::Fields(others)) => problems.extend(others),
         other => other?,
     }
-    wrong(problems)?;
+    refuse_any(problems)?;
     web.supervisor.save_draft(&entry.draft, entry.original.as_ref()).await
 }
 
