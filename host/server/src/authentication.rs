@@ -365,7 +365,7 @@ impl Gate {
         if person.is_empty() || named.next().is_some() {
             return None;
         }
-        let csrf = hex::encode(&hash(&format!("csrf\n{}\n{person}", self.key)));
+        let csrf = hex::encode(hash(&format!("csrf\n{}\n{person}", self.key)));
         Some(Session { csrf, person: Some(person.to_owned()), id: hash(&format!("id\n{person}")) })
     }
 
