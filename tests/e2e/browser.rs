@@ -11,9 +11,9 @@ use fantoccini::{Client, ClientBuilder, Locator};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
 
-/// Longer than anything here takes, on the slowest machine.
+/// Longer than any step takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// How often it is looked.
+/// The time between two looks at the page.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A browser with a profile of its own.
@@ -30,8 +30,8 @@ fn programs() -> (&'static str, &'static Path) {
     (browser, Path::new(driver))
 }
 
-/// Starts the driver, and returns its port. It takes a free port of one kind of address, and ends where somebody has the same
-/// one of the other kind: then another one is tried.
+/// Starts the driver, and returns its port. The driver takes a port that is free for IPv4 or IPv6, and ends if the same port of
+/// the other is taken: then it is started again.
 fn start_driver(driver: &Path) -> (Child, String) {
     for _ in 0..10 {
         let mut command = Command::new(driver);
@@ -43,7 +43,7 @@ fn start_driver(driver: &Path) -> (Child, String) {
             rest.strip_suffix('.').map(str::to_owned)
         });
         if let Some(port) = port {
-            // Its pipe stays open as long as somebody reads.
+            // Reading keeps its pipe open.
             std::thread::spawn(move || lines.for_each(drop));
             return (process, port);
         }
@@ -79,7 +79,7 @@ impl Browser {
             "--disable-component-update",
             "--disable-sync",
             "--window-size=1200,900",
-            // A click waits for no scrolling.
+            // So that a click does not wait for scrolling.
             "--force-prefers-reduced-motion",
             &user_data,
         ];
@@ -114,7 +114,7 @@ impl Browser {
         self.element(Locator::Css(selector)).await
     }
 
-    /// Clicks an element, or the one in its place where the page is drawn anew meanwhile.
+    /// Clicks an element, or its replacement where the page changes meanwhile.
     async fn click_on(&self, locator: Locator<'_>) {
         let start = Instant::now();
         while let Err(error) = self.element(locator).await.click().await {
@@ -143,7 +143,7 @@ impl Browser {
         self.find(&format!("[name=\"{name}\"]")).await.prop("value").await.unwrap().unwrap_or_default()
     }
 
-    /// What a person sees.
+    /// The visible text.
     pub(crate) async fn text(&self) -> String {
         match self.client.find(Locator::Css("body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
@@ -151,7 +151,7 @@ impl Browser {
         }
     }
 
-    /// What the server sent, as the browser has it by now.
+    /// The HTML of the page at this moment.
     pub(crate) async fn source(&self) -> String {
         self.client.source().await.unwrap()
     }
@@ -160,16 +160,16 @@ impl Browser {
         self.client.current_url().await.unwrap().to_string()
     }
 
-    /// Waits until a person sees this, without loading the page again.
+    /// Waits until the visible text has this, without loading the page again.
     pub(crate) async fn wait_for(&self, text: &str) {
         let start = Instant::now();
         while !self.text().await.contains(text) {
-            assert!(start.elapsed() < PATIENCE, "waited in vain for `{text}`:\n{}", self.text().await);
+            assert!(start.elapsed() < PATIENCE, "timed out waiting for `{text}`:\n{}", self.text().await);
             tokio::time::sleep(LOOK).await;
         }
     }
 
-    /// What a script of ours finds out.
+    /// The result of a script in the page.
     pub(crate) async fn ask(&self, script: &str) -> serde_json::Value {
         self.client.execute(script, Vec::new()).await.unwrap()
     }

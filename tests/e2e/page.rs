@@ -1,5 +1,5 @@
-//! The Integrations page in a real browser: the wizard, a wrong key, a missing grant, a live sync, hostile names, and who may
-//! not come in.
+//! The Integrations page in a real browser: the wizard, a wrong key, a missing grant, a live sync, hostile names, and requests
+//! without permission.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// With connections for the tenant's host going to the simulator.
+    /// Connections to the host of the tenant go to the simulator.
     fn serve(setup: &'a Setup) -> Self {
         let tenant = setup.simulator.options();
         let route = format!("{}={}", tenant.host, setup.simulator.url());
@@ -38,17 +38,24 @@ impl<'a> Page<'a> {
         browser.wait_for("Sign out").await;
     }
 
+    /// What the server sets after a sign-in.
+    async fn set_cookie(&self) -> String {
+        let sign_in = client().post(format!("{}/sign-in", self.url));
+        let answer = form(sign_in, &[("token", &self.token)]).send().await.unwrap();
+        answer.headers()["set-cookie"].to_str().unwrap().to_owned()
+    }
+
     fn api(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
         client().request(method, format!("{}/api/v1{path}", self.url)).bearer_auth(&self.token)
     }
 
-    /// An integration that was read, by the API.
+    /// Creates an integration by the API, and waits for the end of its first run.
     async fn create(&self, setup: &Setup) {
         self.begin(setup).await;
         self.served.wait_for_the_end("duo");
     }
 
-    /// An integration that begins to be read, by the API.
+    /// Creates an integration by the API, which begins its first run.
     async fn begin(&self, setup: &Setup) {
         let tenant = setup.simulator.options();
         let new = json!({
@@ -91,12 +98,12 @@ async fn connect(browser: &Browser, setup: &Setup, secret: &str) {
     browser.press("Next").await;
 }
 
-/// Whether a secret lies in a file below a folder.
-fn lies_in(folder: &std::path::Path, secret: &str) -> bool {
+/// Whether a file in a folder, or below it, has a secret.
+fn has_secret(folder: &std::path::Path, secret: &str) -> bool {
     std::fs::read_dir(folder).unwrap().flatten().any(|entry| {
         let path = entry.path();
         if path.is_dir() {
-            return lies_in(&path, secret);
+            return has_secret(&path, secret);
         }
         let bytes = std::fs::read(&path).unwrap_or_default();
         bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
@@ -115,7 +122,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     begin(&browser).await;
     browser.wait_for("Sign in to the Duo Admin Panel").await;
 
-    // A mistake is told at its field, and the rest is still there.
+    // An error is shown at its field, and the other values are kept.
     let (secret, wrong) = (setup.simulator.options().secret_key.clone(), "w".repeat(40));
     connect(&browser, &setup, &wrong).await;
     browser.wait_for("code 40103").await;
@@ -130,7 +137,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     assert_eq!(browser.value("settings.api-hostname").await, "https://evil.example");
 
     connect(&browser, &setup, &secret).await;
-    browser.wait_for("Everything that is not optional can be read").await;
+    browser.wait_for("All object types that are not optional can be read").await;
     assert!(browser.text().await.contains("Grant administrators - Read"));
     browser.press("Next").await;
     browser.fill("interval", "every now and then").await;
@@ -141,7 +148,7 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     browser.fill("reviewers", "some").await;
     browser.ask("document.querySelectorAll('[name=streams]').forEach(box => box.checked = false)").await;
     browser.press("Save").await;
-    browser.wait_for("select one object type at least").await;
+    browser.wait_for("select at least one object type").await;
     let selected = "return document.querySelectorAll('[name=streams]:checked').length";
     assert_eq!(browser.ask(selected).await, 0, "what was not selected stays so");
     assert_eq!(browser.value("reviewers").await, "some");
@@ -151,30 +158,30 @@ async fn the_wizard_leads_from_nothing_to_data_and_keeps_what_was_typed() {
     browser.wait_for("Data available").await;
     let text = browser.text().await;
     assert!(text.contains("Connected") && text.contains("ann@example.com"), "{text}");
-    assert!(!lies_in(&setup.path(""), &secret), "the secret lies in clear in a file");
+    assert!(!has_secret(&setup.path(""), &secret), "a file has the secret in clear");
     assert!(!page.served.log().contains(&secret));
 
-    // Once more from its file: the secret is kept where none is typed, and stays with the host it was typed for.
+    // An edit: a blank secret keeps the one that is set, as long as the host is the same.
     browser.press("Edit").await;
     browser.fill("owner", "bob@example.com").await;
     browser.press("Next").await;
-    browser.wait_for("leave it blank to keep it").await;
+    browser.wait_for("Leave it blank to keep it").await;
     assert!(!browser.source().await.contains("v1:"), "not even sealed");
     let asked = setup.simulator.recorded().len();
     browser.fill("settings.api-hostname", "api-elsewhere.duosecurity.com").await;
     browser.press("Next").await;
-    browser.wait_for("is required again: what was kept is for another address").await;
+    browser.wait_for("is required again: the one that is set was entered for another address").await;
     assert_eq!(setup.simulator.recorded().len(), asked);
     browser.fill("settings.api-hostname", &setup.simulator.options().host).await;
     browser.press("Next").await;
-    browser.wait_for("Everything that is not optional can be read").await;
+    browser.wait_for("All object types that are not optional can be read").await;
     browser.press("Next").await;
     assert_eq!(browser.value("interval").await, "6h");
     assert_eq!(browser.value("settings.log-days").await, "30");
-    // What somebody else did meanwhile is not undone.
+    // A change that was made meanwhile is not overwritten.
     assert!(page.api(Method::POST, "/integrations/duo/pause").send().await.unwrap().status().is_success());
     browser.press("Save").await;
-    browser.wait_for("was changed meanwhile, or paused").await;
+    browser.wait_for("was changed or paused meanwhile").await;
     assert!(page.api(Method::POST, "/integrations/duo/resume").send().await.unwrap().status().is_success());
     browser.press("Save").await;
     browser.wait_for("bob@example.com").await;
@@ -192,11 +199,11 @@ async fn everything_works_without_scripts() {
     page.sign_in(&browser).await;
     begin(&browser).await;
     connect(&browser, &setup, &setup.simulator.options().secret_key).await;
-    // The button of the page before has the same name.
-    browser.wait_for("Everything that is not optional can be read").await;
+    // The button of the previous page has the same name.
+    browser.wait_for("All object types that are not optional can be read").await;
     browser.press("Next").await;
     browser.press("Save").await;
-    // A click returns before what it sent has arrived.
+    // A click returns before its request arrives.
     browser.wait_for("ann@example.com").await;
     page.served.wait_for_the_end("duo");
     browser.goto(&page.url).await;
@@ -217,7 +224,7 @@ async fn everything_works_without_scripts() {
     browser.end().await;
 }
 
-/// Takes the log's grant away: at two requests a minute, a second run would wait.
+/// Removes the grant for the log: at two requests a minute, a second run would wait.
 fn without_log(setup: &Setup) {
     let grants = [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadInformation];
     setup.simulator.set_grants(grants.into_iter().collect());
@@ -234,7 +241,7 @@ fn runs(setup: &Setup) -> i64 {
 
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_browser), ignore = "there is no Chromium with its `chromedriver`")]
-async fn a_missing_grant_is_told_with_what_it_costs() {
+async fn a_missing_grant_is_shown_with_the_object_types_that_lack_it() {
     let setup = Setup::new(tenant(30)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     setup
@@ -250,7 +257,7 @@ async fn a_missing_grant_is_told_with_what_it_costs() {
     browser.press("Next").await;
     browser.press("Save").await;
     browser.wait_for("Grant administrators - Read is missing: 2 object types not read").await;
-    // It is still told after a start.
+    // It is still shown after a restart.
     page.served.wait_for_the_end("duo");
     let message = page.served.integration("duo")["status_message"].clone();
     let (served, url) = (page.served, page.url);
@@ -292,14 +299,14 @@ async fn a_sync_is_followed_without_loading_the_page_again() {
     browser.wait_for("Next run").await;
     assert_eq!(browser.ask("return window.stays").await, 1, "it was loaded again");
 
-    // Another token ends the session, and with it what follows.
+    // Another token ends the session, and the open page shows that.
     page.served.run(&["token"]);
     browser.wait_for("You are signed out").await;
     assert!(!browser.text().await.contains("Sync now"));
     browser.end().await;
 }
 
-/// What a vendor, or somebody who fills in a form, may call things.
+/// A name that a vendor, or a person who fills in a form, may use.
 const HOSTILE: &str =
     "<script>window.hacked=1</script>\"'><img src=x onerror=window.hacked=2>\u{202e}gnp.exe{{7*7}}";
 
@@ -403,7 +410,7 @@ async fn hostile_names_stay_names_in_every_view() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nobody_comes_in_without_the_token_or_from_another_site() {
+async fn no_request_without_the_token_or_from_another_site_is_answered() {
     let setup = Setup::new(tenant(10)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
@@ -428,13 +435,11 @@ async fn nobody_comes_in_without_the_token_or_from_another_site() {
         assert_eq!(get(path).send().await.unwrap().status(), StatusCode::UNAUTHORIZED, "{path}");
         assert!(get(path).bearer_auth(&page.token).send().await.unwrap().status().is_success(), "{path}");
     }
-    // What only this machine may ask for is not there at all.
+    // Requests of the control socket do not exist here.
     let install = page.api(Method::POST, "/connectors/install").json(&json!({ "path": "/etc/passwd" }));
     assert!(install.send().await.unwrap().status().is_client_error());
 
-    let sign_in =
-        form(client.post(format!("{url}/sign-in")), &[("token", &page.token)]).send().await.unwrap();
-    let cookie = sign_in.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let cookie = page.set_cookie().await;
     assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
     let cookie = cookie.split(';').next().unwrap().to_owned();
     let list = get("/integrations").header("cookie", &cookie).send().await.unwrap();
@@ -454,7 +459,7 @@ async fn nobody_comes_in_without_the_token_or_from_another_site() {
     assert_eq!(elsewhere.status(), StatusCode::FORBIDDEN);
     let rebound = post(&csrf).header("host", "evil.example").send().await.unwrap();
     assert_eq!(rebound.status(), StatusCode::MISDIRECTED_REQUEST);
-    // The API changes nothing for a cookie, which a browser sends by itself.
+    // A cookie alone changes nothing by the API: a browser sends it with every request.
     let by_cookie = client.post(format!("{url}/api/v1/integrations/duo/pause")).header("cookie", &cookie);
     assert_eq!(by_cookie.send().await.unwrap().status(), StatusCode::UNAUTHORIZED);
     assert_eq!(page.served.integration("duo")["state"], "idle");
@@ -480,7 +485,28 @@ async fn nobody_comes_in_without_the_token_or_from_another_site() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
+async fn the_data_begins_with_identities_and_names_the_vendor_by_the_title_of_its_connector() {
+    let setup = Setup::new(tenant(10)).await;
+    std::fs::remove_file(setup.path("duo.toml")).unwrap();
+    let page = Page::serve(&setup);
+    page.create(&setup).await;
+    let cookie = page.set_cookie().await;
+    let get = async |path: &str| {
+        let request = client().get(format!("{}{path}", page.url)).header("cookie", &cookie);
+        request.send().await.unwrap().text().await.unwrap()
+    };
+    let list = get("/integrations/duo/data").await;
+    assert!(list.contains("<h1><bdi>Users</bdi></h1>"), "{list}");
+    let link = list.split("href=\"").find(|link| link.contains("/data/user/object?id=")).unwrap();
+    let object = get(link.split('"').next().unwrap()).await;
+    for title in ["<h2>Overview</h2>", "<bdi>Cisco Duo</bdi> attributes", "<h2>Memberships and devices</h2>"]
+    {
+        assert!(object.contains(title), "{title}: {object}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_names_errors_and_never_returns_secrets() {
     let setup = Setup::new(tenant(300)).await;
     std::fs::remove_file(setup.path("duo.toml")).unwrap();
     let page = Page::serve(&setup);
@@ -510,10 +536,10 @@ async fn the_api_says_what_is_wrong_and_never_what_was_secret() {
         page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();
     assert!(text.contains("is taken by another integration"), "{text}");
 
-    // A name is no path: a file that was not installed is not run.
-    let lies = setup.path("planted.wasm");
-    std::fs::copy(crate::served::variant(&setup.path(""), "0.3.0", "works", 1), &lies).unwrap();
-    for name in [lies.with_extension("").to_str().unwrap(), "../planted", "/etc/passwd", "none"] {
+    // A name is no path: a connector that was not installed does not run.
+    let planted_file = setup.path("planted.wasm");
+    std::fs::copy(crate::served::variant(&setup.path(""), "0.3.0", "works", 1), &planted_file).unwrap();
+    for name in [planted_file.with_extension("").to_str().unwrap(), "../planted", "/etc/passwd", "none"] {
         let mut planted = again.clone();
         planted["name"] = json!("planted");
         planted["connector"] = json!(name);

@@ -1,5 +1,4 @@
-//! What `serve` does to connectors, without `serve`: in an order, and at moments, that no served can be made to
-//! keep.
+//! The registry without `serve`, in an order and at moments that `serve` can't be made to keep.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use connector_host::BUNDLED;
-use connector_sandbox::{Artifact, Digest, Engine, EngineOptions, Source};
+use connector_sandbox::{Artifact, Digest, Engine, EngineOptions, Hint as _, Source};
 use connector_server::registry::{Consent, Refusal, Registry};
 use connector_sync::configuration::Configuration;
 use connector_sync::probation::RolledBack;
@@ -27,7 +26,7 @@ fn engine(setup: &Setup) -> Engine {
     Engine::new(&EngineOptions { cache, ..EngineOptions::default() }).unwrap()
 }
 
-fn registry(setup: &Setup, trial: Duration) -> (Registry, UnboundedReceiver<RolledBack>) {
+fn registry(setup: &Setup, trial: Duration) -> (Arc<Registry>, UnboundedReceiver<RolledBack>) {
     let (sender, receiver) = unbounded_channel();
     (Registry::open(engine(setup), BUNDLED, &setup.path("connectors"), trial, sender).unwrap(), receiver)
 }
@@ -68,7 +67,7 @@ impl Observer for Pages {
 }
 
 /// Runs the integration, until so many pages of users were kept.
-async fn run(registry: &Registry, setup: &Setup, pages: u64) -> Summary {
+async fn run(registry: &Arc<Registry>, setup: &Setup, pages: u64) -> Summary {
     let serving = registry.attach(&configuration(setup)).await.unwrap();
     let observer = Pages::until(pages);
     let stop = observer.stop.clone();
@@ -83,7 +82,7 @@ fn users(setup: &Setup) -> (i64, i64) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_failed_is_refused_also_where_another_took_over_before_that_was_settled() {
+async fn a_connector_that_failed_is_refused_also_where_another_took_over_before_the_rollback() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, mut failed) = registry(&setup, PATIENCE);
     registry.attach(&configuration(&setup)).await.unwrap();
@@ -95,14 +94,10 @@ async fn what_failed_is_refused_also_where_another_took_over_before_that_was_set
     let failure = failed.recv().await.unwrap();
     assert_eq!(failure.digest, broken.digest);
 
-    // A third one is faster than who settles it.
+    // A third one takes over before the rollback is recorded.
     let third = candidate(&setup, "0.2.0", "works");
     let swapped = registry.swap("duo", third, BY_HAND).await.unwrap();
-    assert_eq!(
-        swapped.previous.as_deref(),
-        Some(first.as_str()),
-        "the one that failed is none to go back to"
-    );
+    assert_eq!(swapped.previous.as_deref(), Some(first.as_str()), "the failed one is not the previous one");
     assert!(
         registry.finish_rollback(&failure).await.unwrap().is_none(),
         "there is nothing to roll back any more"
@@ -114,10 +109,26 @@ async fn what_failed_is_refused_also_where_another_took_over_before_that_was_set
     assert_eq!(state("0.2.0").as_deref(), Some("active"), "the third one is not rolled back in its place");
     assert_eq!(state("0.3.0").as_deref(), Some("refused"));
 
-    // Somebody insists: what it did before does not count against it.
+    // Once it is activated explicitly, its former failure no longer counts.
     registry.activate(&broken.digest.to_string(), false).await.unwrap();
     assert!(registry.finish_rollback(&failure).await.unwrap().is_none());
     assert_eq!(state("0.3.0").as_deref(), Some("active"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_its_recorded_state_no_connector_becomes_active_and_the_file_stays() {
+    let setup = Setup::new(tenant(10)).await;
+    let (registry, _failed) = registry(&setup, PATIENCE);
+    let file = setup.path("connectors/installed/duo.json");
+    std::fs::write(&file, "{\"active\": ").unwrap();
+    let refused = registry.attach(&configuration(&setup)).await.err().unwrap();
+    assert!(refused.to_string().contains("duo.json") && refused.hint().is_some(), "{refused}");
+    let refused = registry.swap("duo", candidate(&setup, "0.2.0", "works"), BY_HAND).await.unwrap_err();
+    assert!(matches!(refused, Refusal::Installed(_)), "{refused}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "{\"active\": ");
+    // Once it is repaired, it is read again.
+    std::fs::write(&file, "{}").unwrap();
+    registry.attach(&configuration(&setup)).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,11 +141,11 @@ async fn a_trial_that_the_vendor_makes_wait_ends() {
     let refused = registry.swap("duo", candidate(&setup, "0.2.0", "works"), BY_HAND).await.unwrap_err();
     assert!(matches!(refused, Refusal::TooSlow { .. }), "{refused}");
     assert!(start.elapsed() < PATIENCE);
-    assert_eq!(registry.list().len(), 1, "it is not held against it");
+    assert_eq!(registry.list().len(), 1, "the candidate is not refused for it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_rolled_back_connector_invented_does_not_stay_also_after_a_restart() {
+async fn objects_of_a_rolled_back_connector_are_discarded_also_after_a_restart() {
     let setup = Setup::new(tenant(3000)).await;
     let invents = candidate(&setup, "0.4.0", "invents");
     let digest = invents.digest;
@@ -144,10 +155,10 @@ async fn what_a_rolled_back_connector_invented_does_not_stay_also_after_a_restar
         registry.swap("duo", invents, BY_HAND).await.unwrap();
         let stopped = run(&registry, &setup, 1).await;
         assert!(stopped.stopped, "{stopped:?}");
-        assert_eq!(users(&setup).1, 1, "it did invent somebody");
-        registry.roll_back("duo", "somebody looked at it").await.unwrap();
+        assert_eq!(users(&setup).1, 1, "it invented a user");
+        registry.roll_back("duo", "an operator rejected it").await.unwrap();
     }
-    // Another process, which knows no more than what lies on the disk.
+    // Another process knows only what is on disk.
     let (registry, _failed) = registry(&setup, PATIENCE);
     let ended = run(&registry, &setup, u64::MAX).await;
     assert!(ended.resumed && ended.complete, "{ended:?}");
@@ -167,7 +178,7 @@ async fn what_a_rolled_back_connector_invented_does_not_stay_also_after_a_restar
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_goes_on_gives_no_cursor_to_a_connector_of_another_cursor_version() {
+async fn a_resumed_run_gives_no_cursor_to_a_connector_of_another_cursor_version() {
     let setup = Setup::new(tenant(3000)).await;
     let (registry, _failed) = registry(&setup, PATIENCE);
     assert!(run(&registry, &setup, 2).await.stopped);
@@ -180,7 +191,7 @@ async fn a_run_that_goes_on_gives_no_cursor_to_a_connector_of_another_cursor_ver
     assert_eq!(pages.map(|one| one.pages).sum::<u64>(), 11, "all pages are its own: {ended:?}");
     let recorded = setup.simulator.recorded();
     let refused = recorded.iter().skip(asked).filter(|one| one.query.contains("offset=598")).count();
-    assert_eq!(refused, 1, "it was not even asked to go on from there");
+    assert_eq!(refused, 1, "it was not called with the cursor of the other one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +214,7 @@ async fn a_stream_that_only_the_rolled_back_connector_has_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_no_longer_called_one_is_new_access() {
+async fn a_secret_that_becomes_a_plain_setting_is_new_access() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, _failed) = registry(&setup, PATIENCE);
     registry.attach(&configuration(&setup)).await.unwrap();
@@ -214,13 +225,13 @@ async fn a_secret_that_is_no_longer_called_one_is_new_access() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_candidate_is_held_against_the_one_that_would_serve_before_anybody_is_served() {
+async fn a_candidate_is_compared_with_the_bundled_connector_before_any_integration_is_attached() {
     let setup = Setup::new(tenant(10)).await;
     let (registry, _failed) = registry(&setup, PATIENCE);
     let wants = candidate(&setup, "0.7.0", "wants");
     let refused = registry.swap("duo", wants, BY_HAND).await.unwrap_err();
     assert!(matches!(refused, Refusal::NewAccess(_)), "{refused}");
-    // One that waits for a connector that it trusts takes part in the trial, too.
+    // An unattached integration takes part in the trial, too.
     let checks = candidate(&setup, "0.8.0", "checks");
     let mut pinned = configuration(&setup);
     pinned.provenance.sha256 = Some(checks.digest);

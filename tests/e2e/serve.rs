@@ -1,4 +1,4 @@
-//! The served: schedules, several integrations, changed files, signals.
+//! `serve`: schedules, several integrations, changed files, signals.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn integrations_run_side_by_side_on_their_own_schedules() {
     let served = Served::start(&setup, &[("often", often), ("nightly", nightly), ("daily", daily)]);
     served.wait("three runs of the one", |_| runs(&setup, "often") >= 3);
     served.wait("one run of the other", |_| runs(&setup, "daily") == 1);
-    assert_eq!(runs(&setup, "nightly"), 0, "its time has not come");
+    assert_eq!(runs(&setup, "nightly"), 0, "it is not due");
     assert!(served.integration("nightly")["next_run"].as_str().unwrap().contains("-01-01T"));
     assert_eq!(served.run(&["run", "nightly"]).code, 0);
     assert_eq!(served.wait_for_the_end("nightly")["last_run"]["outcome"], "complete");
@@ -47,8 +47,8 @@ async fn changed_files_take_effect_and_a_broken_one_is_shown() {
     served.wait("the new one", |served| served.status()["integrations"].as_array().unwrap().len() == 2);
     std::fs::write(file("one.toml"), "name = \"one\"\nconnector = ").unwrap();
     served.wait("the complaint", |served| !served.integration("one")["message"].is_null());
-    assert_eq!(served.integration("one")["state"], "idle", "what was read before goes on");
-    // Under another name, and as it was: nothing is wrong any more, and nothing runs for it.
+    assert_eq!(served.integration("one")["state"], "idle", "the former configuration stays");
+    // The same text in another file is no problem, and begins no run.
     std::fs::remove_file(file("one.toml")).unwrap();
     std::fs::write(file("uno.toml"), configuration(&setup, "one", "")).unwrap();
     served.wait("no complaint", |served| served.integration("one")["message"].is_null());
@@ -63,7 +63,7 @@ async fn changed_files_take_effect_and_a_broken_one_is_shown() {
     std::fs::remove_file(file("three.toml")).unwrap();
     served.wait("the end of two", |served| served.status()["integrations"].as_array().unwrap().len() == 1);
 
-    // SIGHUP reads everything again; a good file takes the complaint away with its next run.
+    // SIGHUP reads everything again.
     std::fs::write(file("one.toml"), configuration(&setup, "one", "[schedule]\ninterval = \"1s\"\n"))
         .unwrap();
     served.signal(Signal::SIGHUP);
@@ -72,36 +72,36 @@ async fn changed_files_take_effect_and_a_broken_one_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sigterm_keeps_the_page_in_flight_and_the_next_start_goes_on() {
+async fn sigterm_keeps_the_page_in_flight_and_the_next_start_resumes_the_run() {
     let setup = Setup::new(tenant(3000)).await;
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(400)), 1000);
     let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
-    // The first request is `check`'s.
+    // The first request belongs to `check`.
     let pages = || setup.simulator.recorded().iter().filter(|one| one.query.contains("limit=300")).count();
     served.wait("a page on its way", |_| pages() >= 3);
     let (status, took) = served.terminate();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
     let asked = pages();
-    assert!(asked < 10, "it was over too soon to test anything");
+    assert!(asked < 10, "the run ended before the signal");
     let store = rusqlite::Connection::open(setup.path("data/duo.db")).unwrap();
     let kept = |store: &rusqlite::Connection| -> (i64, bool) {
         let sql = "SELECT (SELECT pages FROM run_stream WHERE stream = 'users' AND run_id = 1),
                           (SELECT finished_at IS NOT NULL FROM run WHERE id = 1)";
         store.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
     };
-    assert_eq!(kept(&store), (asked as i64, false), "every page that was asked for was kept");
+    assert_eq!(kept(&store), (asked as i64, false), "every requested page was kept");
 
     let served = Served::again(&setup);
-    // Until then it tells of the run that was stopped.
+    // Until then it shows the run that was stopped.
     served
         .wait("the end of the run", |served| served.integration("duo")["last_run"]["outcome"] == "complete");
-    assert_eq!(kept(&store), (11, true), "the same run went on");
-    assert_eq!(pages(), 11, "and asked for nothing twice");
+    assert_eq!(kept(&store), (11, true), "the same run was resumed");
+    assert_eq!(pages(), 11, "no page was requested twice");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_daemon_a_folder_and_nobody_else_may_talk_to_it() {
+async fn one_serve_uses_a_folder_and_only_its_owner_may_open_its_socket() {
     use std::os::unix::fs::PermissionsExt;
     let setup = Setup::new(tenant(10)).await;
     let before = setup.run(&["status"]);
@@ -119,7 +119,7 @@ async fn one_daemon_a_folder_and_nobody_else_may_talk_to_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_secret_is_in_the_log_or_the_folder_of_the_daemon() {
+async fn no_secret_is_in_the_log_or_the_folder_of_serve() {
     let setup = Setup::new(tenant(50)).await;
     let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
     served.wait_for_the_end("duo");
@@ -133,7 +133,7 @@ async fn no_secret_is_in_the_log_or_the_folder_of_the_daemon() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hostile_integration_harms_no_other() {
+async fn a_hostile_connector_does_not_affect_another_integration() {
     let setup = Setup::new(tenant(300)).await;
     std::fs::create_dir_all(setup.path("connectors")).unwrap();
     std::fs::copy(crate::sandbox::guest(), setup.path("connectors/hostile.wasm")).unwrap();
@@ -150,14 +150,14 @@ async fn a_hostile_integration_harms_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wait_for_the_vendor_is_shown_and_does_not_hold_up_the_end() {
+async fn a_wait_for_the_vendor_is_shown_and_does_not_delay_the_end() {
     let setup = Setup::new(tenant(10)).await;
     setup.simulator.inject_at("/admin/v1/phones", Fault::TooManyRequests { retry_after: Some(600) }, 1);
     let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
     served.wait("the wait", |served| !served.integration("duo")["progress"]["waits_until"].is_null());
     let shown = served.run(&["status"]).stdout;
     assert!(shown.contains("waiting for the vendor") && shown.contains("goes on "), "{shown}");
-    // All other streams are read by then, and none of them is held up either.
+    // The other streams are read meanwhile.
     let pages = |served: &Served<'_>| served.integration("duo")["progress"]["pages"].as_u64().unwrap();
     served.wait("the other streams", |served| pages(served) >= 12);
     let (status, took) = served.terminate();

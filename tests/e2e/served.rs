@@ -1,4 +1,4 @@
-//! `serve` in a folder of its own, and what tests ask of it.
+//! A running `serve` in a folder of its own.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::harness::{Ended, Setup, row, workspace};
 
-/// Longer than anything here takes, on the slowest machine.
+/// Longer than any step takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running `serve`.
@@ -61,11 +61,11 @@ impl<'a> Served<'a> {
         row(&self.status()["integrations"], "name", name).clone()
     }
 
-    /// Waits until something holds.
+    /// Waits until `holds` returns true; `what` names it in the failure.
     pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
-            assert!(start.elapsed() < PATIENCE, "waited in vain for {what}: {}", self.log());
+            assert!(start.elapsed() < PATIENCE, "timed out waiting for {what}: {}", self.log());
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -81,7 +81,7 @@ impl<'a> Served<'a> {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).unwrap();
     }
 
-    /// Ends it as a service manager does. How it ended, and how long that took.
+    /// Ends it as a service manager does. Returns its exit status and how long that took.
     pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
         let start = Instant::now();
         self.signal(nix::sys::signal::Signal::SIGTERM);
@@ -97,7 +97,7 @@ impl<'a> Served<'a> {
 
 impl Drop for Served<'_> {
     fn drop(&mut self) {
-        // It is gone already where the test ended it.
+        // It has ended already where the test ended it.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

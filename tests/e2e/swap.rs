@@ -1,5 +1,5 @@
-//! A connector is swapped while it runs: no page is lost, none is read twice, no call fails; what does not hold never
-//! serves, or is rolled back by itself.
+//! A connector is swapped during a run: no page is lost, none is read twice, no call fails. A candidate that fails its trial never
+//! becomes active, and one that fails its probation is rolled back.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -68,7 +68,7 @@ async fn swapped_twice_and_rolled_back_in_the_middle_of_20_000_users() {
     assert_eq!(ended.code, 0, "{ended:?}");
     assert!(ended.stdout.contains("`duo` 0.2.0") && ended.stdout.contains("it serves `duo`"), "{ended:?}");
     let asked = pages_asked(&setup);
-    assert!(asked < 40, "the run was over too soon to test anything");
+    assert!(asked < 40, "the run ended before the swap");
     served.wait("pages that the second one reads", |_| pages_asked(&setup) >= asked + 5);
     // It answers `check`, so it takes over; then it traps on every page.
     assert_eq!(install(&served, &broken, &[]).code, 0);
@@ -93,13 +93,13 @@ async fn swapped_twice_and_rolled_back_in_the_middle_of_20_000_users() {
         ["0.1.0", "0.2.0"],
         "both read, and the broken one nothing"
     );
-    assert_eq!(pages_asked(&setup), 67, "and none was asked for twice");
+    assert_eq!(pages_asked(&setup), 67, "no page was requested twice");
     setup.sync(0);
     assert_eq!(contents(&setup, "data/duo.db"), contents(&setup, "duo.db"), "exactly the tenant");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_connector_read_before_it_was_rolled_back_is_read_again() {
+async fn pages_of_a_rolled_back_connector_are_read_again() {
     let setup = Setup::new(tenant(3000)).await;
     let forgets = variant(&setup.path(""), "0.4.0", "forgets", 1);
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(500)), 1000);
@@ -116,7 +116,7 @@ async fn what_a_connector_read_before_it_was_rolled_back_is_read_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
+async fn a_stream_in_flight_is_finished_by_the_connector_whose_cursors_it_has() {
     let setup = Setup::new(tenant(3000)).await;
     let other_cursors = variant(&setup.path(""), "0.5.0", "works", 2);
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(500)), 1000);
@@ -126,7 +126,7 @@ async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
     let ended = served.wait_for_the_end("duo");
     assert_eq!(ended["last_run"]["outcome"], "complete", "{ended}");
     assert_eq!(versions(&setup.path("data/duo.db")), BTreeMap::from([("0.1.0".to_owned(), 11)]));
-    // The next run is the new one's.
+    // The new connector reads the next run.
     assert_eq!(served.run(&["run", "duo"]).code, 0);
     let first = ended["last_run"]["started_at"].clone();
     served.wait("the second run", |served| served.integration("duo")["last_run"]["started_at"] != first);
@@ -139,9 +139,9 @@ async fn a_stream_in_flight_is_finished_by_the_one_whose_cursors_it_has() {
     assert_eq!(read_by, "0.5.0");
 }
 
-/// It goes on with its own cursors after another took over, and is then the one whose pages are not to be trusted.
+/// The first one continues with its own cursors after another took over; then its pages are discarded.
 #[tokio::test(flavor = "multi_thread")]
-async fn one_that_fails_after_another_took_over_does_not_fail_for_ever() {
+async fn a_connector_that_fails_after_another_took_over_is_replaced() {
     let setup = Setup::new(tenant(3000)).await;
     let tires = variant(&setup.path(""), "0.2.0", "tires", 1);
     let other_cursors = variant(&setup.path(""), "0.5.0", "works", 2);
@@ -159,7 +159,7 @@ async fn one_that_fails_after_another_took_over_does_not_fail_for_ever() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
+async fn a_candidate_that_fails_never_becomes_active_and_the_reason_is_shown() {
     let setup = Setup::new(tenant(10)).await;
     let served = Served::start(&setup, &[("duo", configuration(&setup))]);
     served.wait_for_the_end("duo");
@@ -174,11 +174,16 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
         (
             "0.7.0",
             "wants",
-            "it wants what the one that serves does not have: the secret `another-key`",
+            "it requests access that the active connector lacks: the secret `another-key`",
             "--accept-new-access",
         ),
         ("0.9.0", "demands", "a setting of `duo` can't be used", "`another-name`: You would like to know."),
-        ("0.8.0", "renames", "it calls itself `another`, and it would replace `duo`", "manifest says `duo`"),
+        (
+            "0.8.0",
+            "renames",
+            "its manifest has the name `another`, and it would replace `duo`",
+            "manifest says `duo`",
+        ),
     ] {
         let ended = install(&served, &variant(&folder, version, does, 1), &[]);
         assert_eq!(ended.code, 2, "{ended:?}");
@@ -186,15 +191,15 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
         assert!(served.integration("duo")["connector"].as_str().unwrap().starts_with("duo 0.1.0 "));
     }
     let ended = served.run(&["connector", "install", folder.join("0.8.0-renames-1.wasm").to_str().unwrap()]);
-    assert!(ended.stderr.contains("is no name of a connector"), "{ended:?}");
-    // A file that was dropped is tried in the same way; what was refused is not tried again by itself.
+    assert!(ended.stderr.contains("is not a name of a connector"), "{ended:?}");
+    // A file in the folder is tried in the same way.
     std::fs::write(setup.path("connectors/duo.wasm"), b"\0asm\x0d\0\x01\0and no more").unwrap();
     served.wait("the refusal", |served| {
         served.status()["connector_message"]
             .as_str()
             .is_some_and(|message| message.contains("is not a WebAssembly component"))
     });
-    // With consent the one that wants more serves: it was kept.
+    // With consent the one that requests more access becomes active: it was kept.
     let wants = std::fs::read(variant(&folder, "0.7.0", "wants", 1)).unwrap();
     let digest = connector_sandbox::Digest::of(&wants).to_string();
     assert_eq!(served.run(&["connector", "activate", &digest]).code, 2);
@@ -203,7 +208,7 @@ async fn a_candidate_that_fails_never_serves_and_the_reason_is_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn installed_activated_rolled_back_and_remembered() {
+async fn the_active_connector_is_installed_activated_rolled_back_and_kept_after_a_restart() {
     let setup = Setup::new(tenant(10)).await;
     let folder = setup.path("");
     let served = Served::start(&setup, &[("duo", configuration(&setup))]);
@@ -235,7 +240,7 @@ async fn installed_activated_rolled_back_and_remembered() {
     assert_eq!(served.run(&["connector", "activate", "ffff"]).code, 2);
     served.terminate();
 
-    // A restart remembers, although another file lies in the folder.
+    // It stays active after a restart, although another file is in the folder.
     let served = Served::again(&setup);
     assert_eq!(serving(&served), "0.1.0");
     let ended = served.run(&["connector", "list"]);
@@ -255,12 +260,12 @@ async fn a_pinned_integration_refuses_every_other_connector() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn errors_of_the_vendor_are_not_the_connector_s() {
+async fn errors_of_the_vendor_do_not_count_as_faults_of_the_connector() {
     let setup = Setup::new(tenant(10)).await;
     let served = Served::start(&setup, &[("duo", configuration(&setup))]);
     let first = served.wait_for_the_end("duo")["last_run"]["started_at"].clone();
     assert_eq!(install(&served, &variant(&setup.path(""), "0.2.0", "works", 1), &[]).code, 0);
-    // `check` succeeds, and then everything fails that phones and tokens ask for.
+    // `check` succeeds, then all requests for phones and tokens fail.
     for path in ["/admin/v1/phones", "/admin/v1/tokens"] {
         setup.simulator.inject_at(path, Fault::ServerError(500), 1000);
     }
@@ -304,15 +309,15 @@ async fn a_pin_is_moved_while_it_runs_and_trust_can_be_withdrawn() {
     assert!(row["message"].as_str().unwrap().contains("its SHA-256 is"), "{row}");
     served.wait("the end of the run", |served| served.integration("duo")["progress"].is_null());
     let asked = pages_asked(&setup);
-    assert!(asked < 10, "the run was over too soon to test anything");
+    assert!(asked < 10, "the run ended before the swap");
     let refused = served.run(&["run", "duo"]);
     assert!(refused.code == 2 && refused.stderr.contains("its SHA-256 is"), "{refused:?}");
     std::thread::sleep(Duration::from_millis(700));
-    assert_eq!(pages_asked(&setup), asked, "nothing is read by what is not trusted");
+    assert_eq!(pages_asked(&setup), asked, "a connector that is not trusted reads nothing");
 
-    // What it trusts comes, and goes on where the other one was.
+    // The connector that it trusts resumes the run.
     assert_eq!(install(&served, &second, &[]).code, 0);
-    served.wait("the run to go on to its end", |served| {
+    served.wait("the end of the resumed run", |served| {
         served.integration("duo")["last_run"]["outcome"] == "complete"
     });
     let versions = versions(&setup.path("data/duo.db"));
@@ -321,7 +326,7 @@ async fn a_pin_is_moved_while_it_runs_and_trust_can_be_withdrawn() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_integration_that_lacks_its_connector_begins_once_that_is_installed() {
+async fn an_integration_without_its_connector_begins_once_that_is_installed() {
     let setup = Setup::new(tenant(10)).await;
     let text = configuration(&setup).replace("connector = \"duo\"", "connector = \"another\"");
     let served = Served::start(&setup, &[("duo", text)]);
@@ -341,9 +346,9 @@ async fn a_swap_reaches_a_run_that_was_under_way_when_its_configuration_was_relo
     let served = Served::start(&setup, &[("duo", configuration(&setup))]);
     served.wait("pages of users", |_| pages_asked(&setup) >= 2);
     served.signal(nix::sys::signal::Signal::SIGHUP);
-    served.wait("it to be read again", |served| served.log().contains("configured anew"));
+    served.wait("it to be read again", |served| served.log().contains("configured again"));
     assert_eq!(install(&served, &variant(&setup.path(""), "0.2.0", "works", 1), &[]).code, 0);
-    served.wait("the run to go on to its end", |served| {
+    served.wait("the end of the resumed run", |served| {
         served.integration("duo")["last_run"]["outcome"] == "complete"
     });
     let versions = versions(&setup.path("data/duo.db"));

@@ -146,7 +146,7 @@ pub fn main() -> ExitCode {
             Command::Check(options) => check::run(options, &engine).await,
             Command::Sync(options) => sync::run(options, &engine).await,
             Command::Serve(options) => serve::run(options, &engine, recent_log).await,
-            Command::Token(options) => serve::token(&options),
+            Command::Token(options) => serve::token(options).await,
             Command::Status(options) => status::run(options).await,
             Command::Run(options) => status::run_now(options).await,
             Command::Connector(options) => connector::run(options).await,

@@ -18,6 +18,7 @@ use crate::terminal;
 use connector_sandbox::{Engine, EngineOptions};
 use connector_server::PagesOptions;
 use connector_server::authentication::{Proxy, new_token};
+use connector_server::client::Client;
 use connector_server::recent_log::RecentLog;
 use connector_server::{ServeOptions, serve};
 
@@ -125,11 +126,14 @@ impl Options {
 }
 
 /// Makes another token.
-pub(crate) fn token(options: &TokenOptions) -> Result<Exit, Failure> {
-    let token = new_token(&options.dir.folders().token())?;
+pub(crate) async fn token(options: TokenOptions) -> Result<Exit, Failure> {
+    let folders = options.dir.folders();
+    let token = new_token(&folders.token())?;
     terminal::data(&format!("{token}\n"))?;
     terminal::tell(
         "Sign in with this token. It is shown only this once; everybody who signed in must sign in again\n",
     );
+    // A running `serve` ends the sessions of the former token at once.
+    Client::new(&folders)?.refresh_token().await?;
     Ok(Exit::Complete)
 }

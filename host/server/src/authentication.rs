@@ -1,12 +1,14 @@
-//! Who may look: the token, sessions, the proxy that vouches, and what a request must look like to be let in.
+//! Authentication: the token, sessions, the proxy that signs people in, and the checks on each request.
 //!
-//! A session is a random cookie, of which only the hash is kept. What changes something needs the session's CSRF token in its
-//! form, and an origin of ours.
+//! A session is a random cookie, of which only the hash is kept. A request that changes something needs the session's CSRF
+//! token in its form, and an origin of this server.
 
 use std::collections::HashMap;
+use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderName, Method, header};
@@ -14,20 +16,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use connector_sandbox::private_file;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-/// How long a session lasts, whatever happens in it.
+use crate::changes::Changes;
+use crate::task;
+
+/// How long a session lasts; use does not extend it.
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
-/// Sessions at a time; the one that ends next makes room for another.
+/// Sessions at a time; one more ends the one that would end next.
 const MOST_SESSIONS: usize = 1000;
-/// ErrorBody tokens from one address, in a minute.
+/// Wrong tokens from one address in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Addresses that are remembered for that, at the least: those that sent nothing wrong lately are forgotten beyond it.
+/// Addresses that are remembered for that; beyond it, those without a recent wrong token are forgotten.
 const ADDRESSES: usize = 10_000;
-/// Where a proxy that vouches shows that it is the one.
+/// The header in which the proxy proves itself.
 const PROXY_SECRET: HeaderName = HeaderName::from_static("x-connector-host-proxy-secret");
 
 type Hash = [u8; 32];
@@ -38,22 +43,22 @@ pub enum AuthenticationError {
     /// The token to sign in with can't be kept.
     #[error("could not keep the token to sign in with at `{path}`: {error}")]
     Token {
-        /// Where.
+        /// The file.
         path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
+        /// What the system answered.
+        error: io::Error,
     },
     /// The system has no randomness.
     #[error("the system gives no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
-/// A proxy that signs people in, and vouches for them in a header.
+/// A proxy that signs people in, and names them in a header.
 #[derive(Debug)]
 pub struct Proxy {
     /// The header that names the person.
     header: HeaderName,
-    /// What it sends in `X-Connector-Host-Proxy-Secret`, to prove that it is the proxy.
+    /// The value that it sends in `X-Connector-Host-Proxy-Secret`, to prove itself.
     secret: SecretString,
 }
 
@@ -65,43 +70,106 @@ impl Proxy {
     }
 }
 
-/// Somebody who may look.
+/// A person who is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// What a form must hold.
+    /// The token that each form must hold.
     pub(crate) csrf: String,
-    /// Who, where a proxy says so.
-    pub(crate) who: Option<String>,
-    /// Names the session without opening it.
+    /// The name of the person, where a proxy gives it.
+    pub(crate) person: Option<String>,
+    /// Identifies the session, and does not open it.
     pub(crate) id: Hash,
 }
 
-struct Kept {
+/// An open session.
+struct OpenSession {
     session: Session,
-    /// The token it was opened with: another token ends it.
+    /// The hash of the token that opened it: another token ends it.
     token: Hash,
     until: Instant,
 }
 
-impl Kept {
-    /// Whether it lasts, `token` being the hash of the token that there is now.
-    fn is_open(&self, token: &str) -> bool {
-        self.until > Instant::now() && hex::encode(&self.token) == token
+impl OpenSession {
+    /// Whether it is still open, `token` being the hash of the present token.
+    fn is_open(&self, token: Hash) -> bool {
+        self.until > Instant::now() && self.token == token
     }
 }
 
-/// Lets in who may look.
+/// The hash of the token to sign in with, in memory: a request costs no access to its file.
+///
+/// The file is read again when `connector-host token` reports a new one over the control socket, at each sign-in, and at each
+/// reload.
+pub(crate) struct TokenHash {
+    file: PathBuf,
+    /// `None` where there is none, or it can't be read: then no token opens anything.
+    hash: Mutex<Option<Hash>>,
+    /// Held while the file is read, so that an older read does not replace a newer one.
+    reading: tokio::sync::Mutex<()>,
+    changes: Changes,
+}
+
+impl TokenHash {
+    /// The hash in `file`. `changes` wakes pages whose session another token ended.
+    pub(crate) async fn read(file: PathBuf, changes: Changes) -> Arc<Self> {
+        let (hash, reading) = Default::default();
+        let token = Arc::new(Self { file, hash, reading, changes });
+        token.refresh().await;
+        token
+    }
+
+    /// Reads the file again. Another token ends all sessions.
+    pub(crate) async fn refresh(&self) {
+        let _one_at_a_time = self.reading.lock().await;
+        let file = self.file.clone();
+        let hash = match task::blocking(move || read_hash(&file)).await {
+            Ok(hash) => Some(hash),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                let file = self.file.display();
+                tracing::error!("could not read `{file}`, so no token is accepted: {error}");
+                None
+            }
+        };
+        if std::mem::replace(&mut *self.hash.lock(), hash) != hash {
+            self.changes.publish();
+        }
+    }
+
+    /// Makes a token where there is none, and returns it.
+    async fn make_first(&self) -> Result<Option<String>, AuthenticationError> {
+        let file = self.file.clone();
+        let make = move || if file.exists() { Ok(None) } else { new_token(&file).map(Some) };
+        let made = task::blocking(make).await?;
+        self.refresh().await;
+        Ok(made)
+    }
+
+    fn get(&self) -> Option<Hash> {
+        *self.hash.lock()
+    }
+}
+
+fn read_hash(file: &Path) -> io::Result<Hash> {
+    let mut hash = Hash::default();
+    let text = std::fs::read_to_string(file)?;
+    hex::decode_to_slice(text.trim(), &mut hash)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    Ok(hash)
+}
+
+/// Decides which requests are answered.
 pub(crate) struct Gate {
-    token_file: PathBuf,
-    sessions: Mutex<HashMap<Hash, Kept>>,
+    token: Arc<TokenHash>,
+    sessions: Mutex<HashMap<Hash, OpenSession>>,
     attempts: DefaultKeyedRateLimiter<IpAddr>,
     proxy: Option<Proxy>,
-    /// Makes the CSRF tokens of those a proxy vouches for.
+    /// Makes the CSRF tokens of people that a proxy signed in.
     key: String,
     names: Names,
 }
 
-/// What this server is called.
+/// The names of this server.
 #[derive(Debug)]
 pub(crate) struct Names {
     /// With ports: `127.0.0.1:8420`.
@@ -115,19 +183,17 @@ pub(crate) struct Names {
 impl Names {
     /// The name of the cookie of a session.
     fn cookie(&self) -> String {
-        // Browsers take this prefix from nobody but the very host, over https.
+        // Browsers accept this prefix from the host itself only, over https.
         let prefix = if self.is_https { "__Host-" } else { "" };
         format!("{prefix}connector-host-{}", self.port)
     }
 }
 
-/// Why somebody is not let in.
+/// Why a token is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NotIn {
-    /// Too many attempts.
-    Slowly,
-    /// Not that token.
-    ErrorBody,
+pub(crate) enum TokenError {
+    TooManyAttempts,
+    Wrong,
 }
 
 fn hash(text: &str) -> Hash {
@@ -141,7 +207,7 @@ fn random() -> Result<String, AuthenticationError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What one customer of a provider has: an address, or of IPv6 the 64 bits that are not his to choose.
+/// What a provider gives to one customer: an IPv4 address, or the first 64 bits of an IPv6 address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -152,8 +218,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Makes a token to sign in with, and keeps its hash at `file`; one that was before opens nothing any more. Returns the
-/// token, which nobody can find out later.
+/// Makes a token to sign in with, and keeps its hash in `file`; the former token opens nothing any more. Returns the token,
+/// which is kept nowhere.
 ///
 /// # Errors
 ///
@@ -167,15 +233,15 @@ pub fn new_token(file: &Path) -> Result<String, AuthenticationError> {
 }
 
 impl Gate {
-    /// For these names. The second is a token, where there was none before.
-    pub(crate) fn open(
-        token_file: PathBuf,
+    /// For these names. Also returns the token, where it was made just now.
+    pub(crate) async fn open(
+        token: Arc<TokenHash>,
         proxy: Option<Proxy>,
         names: Names,
     ) -> Result<(Self, Option<String>), AuthenticationError> {
-        let made = if token_file.exists() { None } else { Some(new_token(&token_file)?) };
+        let made = token.make_first().await?;
         let gate = Self {
-            token_file,
+            token,
             sessions: Mutex::default(),
             attempts: RateLimiter::keyed(Quota::per_minute(ATTEMPTS)),
             proxy,
@@ -185,24 +251,19 @@ impl Gate {
         Ok((gate, made))
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<Hash, Kept>> {
-        // Each change of it is one insertion or removal.
-        self.sessions.lock()
+    /// Reads the file of the token again.
+    pub(crate) async fn refresh_token(&self) {
+        self.token.refresh().await;
     }
 
-    /// The hash of the token, as it is now.
-    fn token(&self) -> Option<String> {
-        std::fs::read_to_string(&self.token_file).ok().map(|text| text.trim().to_owned())
-    }
-
-    /// Whether a request names this server. One that does not was sent by a page whose name was made to lead here.
+    /// Whether the `Host` of a request is this server. Another one may be DNS rebinding.
     pub(crate) fn knows_host(&self, headers: &HeaderMap, uri: &axum::http::Uri) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
         host.is_some_and(|host| self.names.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
     }
 
-    /// Whether a request that changes something comes from a page of ours, as far as the browser says.
+    /// Whether a request that changes something comes from a page of this server, by what the browser states.
     pub(crate) fn is_ours(&self, method: &Method, headers: &HeaderMap) -> bool {
         if matches!(*method, Method::GET | Method::HEAD) {
             return true;
@@ -219,43 +280,43 @@ impl Gate {
         says(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin")
     }
 
-    /// The token, from that address: the cookie to set.
-    pub(crate) fn sign_in(&self, token: &str, from: IpAddr) -> Result<String, NotIn> {
+    /// Opens a session for the token, sent from that address. Returns the cookie to set.
+    pub(crate) fn sign_in(&self, token: &str, from: IpAddr) -> Result<String, TokenError> {
         self.is_token(token, from)?;
         let (cookie, csrf) =
-            (random().map_err(|_| NotIn::ErrorBody)?, random().map_err(|_| NotIn::ErrorBody)?);
+            (random().map_err(|_| TokenError::Wrong)?, random().map_err(|_| TokenError::Wrong)?);
         let (id, token) = (hash(&cookie), hash(token.trim()));
-        let kept = Kept { session: Session { csrf, who: None, id }, token, until: Instant::now() + LASTS };
-        let mut sessions = self.sessions();
-        // Those of another token open nothing any more.
-        sessions.retain(|_, kept| kept.until > Instant::now() && kept.token == token);
+        let session = Session { csrf, person: None, id };
+        let opened = OpenSession { session, token, until: Instant::now() + LASTS };
+        let mut sessions = self.sessions.lock();
+        sessions.retain(|_, open| open.is_open(token));
         if sessions.len() >= MOST_SESSIONS
-            && let Some(first) = sessions.iter().min_by_key(|(_, kept)| kept.until).map(|(id, _)| *id)
+            && let Some(first) = sessions.iter().min_by_key(|(_, open)| open.until).map(|(id, _)| *id)
         {
             sessions.remove(&first);
         }
-        sessions.insert(id, kept);
+        sessions.insert(id, opened);
         Ok(self.cookie(&cookie, LASTS))
     }
 
-    /// Whether this is the token, sent from that address. ErrorBody ones are counted, and answered slowly in the end. The right
-    /// one is taken whatever was sent before: nobody guesses 256 bits, and nobody shall keep its owner out.
-    pub(crate) fn is_token(&self, token: &str, from: IpAddr) -> Result<(), NotIn> {
-        let known = self.token().unwrap_or_default();
-        if bool::from(hex::encode(&hash(token.trim())).as_bytes().ct_eq(known.as_bytes())) {
+    /// Whether this is the token, sent from that address. Wrong ones are counted, and limited. The right one is accepted
+    /// whatever was sent before: 256 bits can't be guessed, and the limit must not lock its owner out.
+    pub(crate) fn is_token(&self, token: &str, from: IpAddr) -> Result<(), TokenError> {
+        let sent = hash(token.trim());
+        if self.token.get().is_some_and(|known| known.ct_eq(&sent).into()) {
             return Ok(());
         }
         if self.attempts.len() > ADDRESSES {
             self.attempts.retain_recent();
         }
         match self.attempts.check_key(&network(from)) {
-            Ok(()) => Err(NotIn::ErrorBody),
-            Err(_) => Err(NotIn::Slowly),
+            Ok(()) => Err(TokenError::Wrong),
+            Err(_) => Err(TokenError::TooManyAttempts),
         }
     }
 
-    /// Whether a request of a program bears the token.
-    pub(crate) fn bears_token(&self, headers: &HeaderMap, from: IpAddr) -> Result<bool, NotIn> {
+    /// Whether a request bears the token.
+    pub(crate) fn bears_token(&self, headers: &HeaderMap, from: IpAddr) -> Result<bool, TokenError> {
         let bearer = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let Some(token) = bearer.and_then(|text| text.strip_prefix("Bearer ")) else { return Ok(false) };
         self.is_token(token, from).map(|()| true)
@@ -270,42 +331,42 @@ impl Gate {
     /// The session of a request.
     pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
         if let Some(proxy) = &self.proxy {
-            return self.vouched(proxy, headers);
+            return self.signed_in_by(proxy, headers);
         }
-        let (token, ours) = (self.token()?, self.names.cookie());
+        let (token, ours) = (self.token.get()?, self.names.cookie());
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let cookies = cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
-        let sessions = self.sessions();
+        let sessions = self.sessions.lock();
         // Another server of this machine may have set one of the same name.
-        let mut kept =
+        let mut found =
             cookies.filter(|(name, _)| *name == ours).filter_map(|(_, value)| sessions.get(&hash(value)));
-        kept.find(|kept| kept.is_open(&token)).map(|kept| kept.session.clone())
+        found.find(|open| open.is_open(token)).map(|open| open.session.clone())
     }
 
     /// Whether a session that was open still is.
     pub(crate) fn is_open(&self, session: &Session) -> bool {
         if self.proxy.is_some() {
-            // Only a request tells what the proxy thinks now.
+            // The proxy decides at each request only.
             return true;
         }
-        let Some(token) = self.token() else { return false };
-        self.sessions().get(&session.id).is_some_and(|kept| kept.is_open(&token))
+        let Some(token) = self.token.get() else { return false };
+        self.sessions.lock().get(&session.id).is_some_and(|open| open.is_open(token))
     }
 
-    /// Whom the proxy vouches for.
-    fn vouched(&self, proxy: &Proxy, headers: &HeaderMap) -> Option<Session> {
+    /// The person that the proxy signed in.
+    fn signed_in_by(&self, proxy: &Proxy, headers: &HeaderMap) -> Option<Session> {
         let secret = headers.get(&PROXY_SECRET)?.as_bytes();
         if !bool::from(secret.ct_eq(proxy.secret.expose_secret().as_bytes())) {
             return None;
         }
         let mut named = headers.get_all(&proxy.header).iter();
-        let who = named.next()?.to_str().ok()?.trim();
-        // Two names: the proxy let one through that it did not set.
-        if who.is_empty() || named.next().is_some() {
+        let person = named.next()?.to_str().ok()?.trim();
+        // With two names, the proxy passed one on that it did not set.
+        if person.is_empty() || named.next().is_some() {
             return None;
         }
-        let csrf = hex::encode(&hash(&format!("csrf\n{}\n{who}", self.key)));
-        Some(Session { csrf, who: Some(who.to_owned()), id: hash(&format!("id\n{who}")) })
+        let csrf = hex::encode(hash(&format!("csrf\n{}\n{person}", self.key)));
+        Some(Session { csrf, person: Some(person.to_owned()), id: hash(&format!("id\n{person}")) })
     }
 
     /// Whether people sign in elsewhere.
@@ -313,9 +374,10 @@ impl Gate {
         self.proxy.is_some()
     }
 
-    /// Ends a session: the cookie to set.
+    /// Ends a session. Returns the cookie to set.
     pub(crate) fn sign_out(&self, session: &Session) -> String {
-        self.sessions().remove(&session.id);
+        self.sessions.lock().remove(&session.id);
+        self.token.changes.publish();
         self.cookie("", Duration::ZERO)
     }
 }
@@ -334,10 +396,15 @@ mod tests {
 
     const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
-    fn gate(folder: &Path) -> (Gate, String) {
+    async fn open(folder: &Path, proxy: Option<Proxy>, names: Names) -> (Gate, Option<String>) {
+        let token = TokenHash::read(folder.join("token"), Changes::default()).await;
+        Gate::open(token, proxy, names).await.unwrap()
+    }
+
+    async fn gate(folder: &Path) -> (Gate, String) {
         let hosts = vec!["127.0.0.1:8420".to_owned(), "localhost:8420".to_owned()];
         let names = Names { hosts, is_https: false, port: 8420 };
-        let (gate, token) = Gate::open(folder.join("token"), None, names).unwrap();
+        let (gate, token) = open(folder, None, names).await;
         (gate, token.unwrap())
     }
 
@@ -353,14 +420,14 @@ mod tests {
         headers(&[("cookie", &format!("other=1; connector-host-8420=planted; {ours}; connector-host-1=x"))])
     }
 
-    #[test]
-    fn the_token_opens_a_session_until_it_is_signed_out_or_there_is_another_token() {
+    #[tokio::test]
+    async fn the_token_opens_a_session_until_it_is_signed_out_or_there_is_another_token() {
         let folder = tempfile::tempdir().unwrap();
-        let (gate, token) = gate(folder.path());
+        let (gate, token) = gate(folder.path()).await;
         let kept = std::fs::read_to_string(folder.path().join("token")).unwrap();
         assert!(!kept.contains(&token), "only its hash is kept");
-        assert_eq!(gate.sign_in("hunter2", HERE), Err(NotIn::ErrorBody));
-        assert_eq!(gate.sign_in("", HERE), Err(NotIn::ErrorBody));
+        assert_eq!(gate.sign_in("hunter2", HERE), Err(TokenError::Wrong));
+        assert_eq!(gate.sign_in("", HERE), Err(TokenError::Wrong));
         let cookie = gate.sign_in(&token, HERE).unwrap();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
         let session = gate.session(&with_cookie(&cookie)).unwrap();
@@ -375,30 +442,49 @@ mod tests {
         let cookie = gate.sign_in(&token, HERE).unwrap();
         let session = gate.session(&with_cookie(&cookie)).unwrap();
         let other = new_token(&folder.path().join("token")).unwrap();
+        let mut changed = gate.token.changes.subscribe();
+        gate.refresh_token().await;
+        assert!(changed.has_changed().unwrap(), "open pages learn that their session ended");
+        changed.mark_unchanged();
+        gate.refresh_token().await;
+        assert!(!changed.has_changed().unwrap());
         assert_eq!(gate.session(&with_cookie(&cookie)), None);
         assert!(!gate.is_open(&session));
-        assert_eq!(gate.sign_in(&token, HERE), Err(NotIn::ErrorBody));
+        assert_eq!(gate.sign_in(&token, HERE), Err(TokenError::Wrong));
         assert!(gate.sign_in(&other, HERE).is_ok());
-        assert_eq!(gate.sessions().len(), 1, "those of the token before are gone");
+        assert_eq!(gate.sessions.lock().len(), 1, "those of the former token were removed");
     }
 
-    #[test]
-    fn there_is_always_room_for_one_who_has_the_token() {
+    #[tokio::test]
+    async fn a_token_file_that_is_broken_accepts_no_token() {
         let folder = tempfile::tempdir().unwrap();
-        let (gate, token) = gate(folder.path());
+        let (gate, token) = gate(folder.path()).await;
+        let cookie = gate.sign_in(&token, HERE).unwrap();
+        for text in ["", "00", "not hexadecimal"] {
+            std::fs::write(folder.path().join("token"), text).unwrap();
+            gate.refresh_token().await;
+            assert_eq!(gate.session(&with_cookie(&cookie)), None);
+            assert_eq!(gate.sign_in(&token, HERE), Err(TokenError::Wrong));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_token_opens_a_session_also_where_the_most_are_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let (gate, token) = gate(folder.path()).await;
         let first = gate.sign_in(&token, HERE).unwrap();
         for _ in 0..MOST_SESSIONS {
             gate.sign_in(&token, HERE).unwrap();
         }
-        assert_eq!(gate.sessions().len(), MOST_SESSIONS);
+        assert_eq!(gate.sessions.lock().len(), MOST_SESSIONS);
         assert_eq!(gate.session(&with_cookie(&first)), None);
     }
 
-    #[test]
-    fn over_https_the_cookie_is_the_host_s_own() {
+    #[tokio::test]
+    async fn over_https_the_cookie_is_the_host_s_own() {
         let folder = tempfile::tempdir().unwrap();
         let names = Names { hosts: Vec::new(), is_https: true, port: 8420 };
-        let (gate, token) = Gate::open(folder.path().join("token"), None, names).unwrap();
+        let (gate, token) = open(folder.path(), None, names).await;
         let cookie = gate.sign_in(&token.unwrap(), HERE).unwrap();
         assert!(
             cookie.starts_with("__Host-") && cookie.contains("; Secure") && cookie.contains("Path=/;"),
@@ -407,16 +493,16 @@ mod tests {
         assert!(gate.session(&headers(&[("cookie", cookie.split(';').next().unwrap())])).is_some());
     }
 
-    #[test]
-    fn who_guesses_is_slowed_down_and_keeps_nobody_out() {
+    #[tokio::test]
+    async fn wrong_tokens_are_limited_and_the_right_one_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
-        let (gate, token) = gate(folder.path());
+        let (gate, token) = gate(folder.path()).await;
         let guesses: Vec<_> = (0..12).map(|_| gate.sign_in("guess", HERE)).collect();
-        assert_eq!(guesses[9], Err(NotIn::ErrorBody));
-        assert_eq!(guesses[10], Err(NotIn::Slowly));
+        assert_eq!(guesses[9], Err(TokenError::Wrong));
+        assert_eq!(guesses[10], Err(TokenError::TooManyAttempts));
         let bearer = |token: &str| headers(&[("authorization", &format!("Bearer {token}"))]);
-        assert_eq!(gate.bears_token(&bearer("guess"), HERE), Err(NotIn::Slowly));
-        assert_eq!(gate.sign_in("guess", "10.0.0.1".parse().unwrap()), Err(NotIn::ErrorBody));
+        assert_eq!(gate.bears_token(&bearer("guess"), HERE), Err(TokenError::TooManyAttempts));
+        assert_eq!(gate.sign_in("guess", "10.0.0.1".parse().unwrap()), Err(TokenError::Wrong));
         assert!(gate.sign_in(&token, HERE).is_ok());
         assert_eq!(gate.bears_token(&bearer(&token), HERE), Ok(true));
     }
@@ -430,10 +516,10 @@ mod tests {
         assert_eq!(network("10.1.2.3"), "10.1.2.3");
     }
 
-    #[test]
-    fn only_our_names_and_our_pages() {
+    #[tokio::test]
+    async fn only_the_names_and_the_pages_of_this_server_are_accepted() {
         let folder = tempfile::tempdir().unwrap();
-        let (gate, _) = gate(folder.path());
+        let (gate, _) = gate(folder.path()).await;
         let uri = axum::http::Uri::from_static("/integrations");
         for (host, known) in [
             ("127.0.0.1:8420", true),
@@ -457,16 +543,16 @@ mod tests {
         }
     }
 
-    #[test]
-    fn only_the_proxy_vouches() {
+    #[tokio::test]
+    async fn only_the_proxy_names_a_person() {
         let folder = tempfile::tempdir().unwrap();
         let proxy = Proxy { header: HeaderName::from_static("x-email"), secret: "hunter2".into() };
         let names = Names { hosts: Vec::new(), is_https: true, port: 8420 };
-        let (gate, _) = Gate::open(folder.path().join("token"), Some(proxy), names).unwrap();
+        let (gate, _) = open(folder.path(), Some(proxy), names).await;
         let secret = "x-connector-host-proxy-secret";
         let session = |pairs: &[(&'static str, &str)]| gate.session(&headers(pairs));
         let ann = session(&[(secret, "hunter2"), ("x-email", "ann@example.com")]).unwrap();
-        assert_eq!(ann.who.as_deref(), Some("ann@example.com"));
+        assert_eq!(ann.person.as_deref(), Some("ann@example.com"));
         let bob = session(&[(secret, "hunter2"), ("x-email", "bob@example.com")]).unwrap();
         assert!(!bob.made(&ann.csrf));
         assert_eq!(session(&[("x-email", "ann@example.com")]), None);

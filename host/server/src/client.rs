@@ -1,4 +1,4 @@
-//! The other end of the control socket.
+//! The client of the control socket, for the command line.
 
 use std::path::PathBuf;
 
@@ -10,28 +10,28 @@ use connector_sandbox::Hint;
 use crate::api_types::{ActivateRequest, ErrorBody, InstallRequest, Status, Swapped};
 use crate::folders::Folders;
 
-/// Talks to the daemon.
+/// Sends requests to a running `serve`.
 pub struct Client {
     http: reqwest::Client,
     socket: PathBuf,
 }
 
-/// The daemon can't be asked, or says no.
+/// A request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// None is there.
+    /// No `serve` answers.
     #[error("no `serve` answers at `{socket}`: {reason}")]
     NotRunning {
         /// Its socket.
         socket: PathBuf,
-        /// What the system said.
+        /// What the system answered.
         reason: String,
     },
-    /// It says no.
+    /// It refused the request.
     #[error("{}", .0.error)]
     Refused(ErrorBody),
-    /// Its answer makes no sense.
-    #[error("the answer of the daemon can't be understood: {0}")]
+    /// Its answer can't be parsed.
+    #[error("could not parse the answer of `serve`: {0}")]
     Answer(String),
 }
 
@@ -39,21 +39,21 @@ impl Hint for ClientError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NotRunning { .. } => Some(
-                "start it with `connector-host serve`; where it runs in another folder, name that with `--dir`"
+                "start it with `connector-host serve`; if it runs in another folder, name that with `--dir`"
                     .to_owned(),
             ),
             Self::Refused(problem) => problem.hint.clone(),
-            Self::Answer(_) => Some("are `serve` and this program of the same release?".to_owned()),
+            Self::Answer(_) => Some("use the same release for `serve` and for this program".to_owned()),
         }
     }
 }
 
 impl Client {
-    /// For the daemon of these folders.
+    /// For the `serve` of these folders.
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// When the HTTP client can't be made.
     pub fn new(folders: &Folders) -> Result<Self, ClientError> {
         let socket = folders.socket();
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -63,7 +63,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        // The name is never looked up: all requests go to the socket.
+        // The name is never resolved: all requests go to the socket.
         self.http.request(method, format!("http://serve.localhost{path}"))
     }
 
@@ -83,24 +83,37 @@ impl Client {
         }
     }
 
-    /// What it says of itself.
+    /// The status of everything.
     ///
     /// # Errors
     ///
-    /// When it can't be asked.
+    /// When no `serve` answers.
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.send(self.request(Method::GET, "/status")).await
     }
 
-    /// Makes an integration run now.
+    /// Runs an integration now.
     ///
     /// # Errors
     ///
-    /// When there is none of that name.
+    /// When there is no integration of that name, or it can't run.
     pub async fn sync(&self, integration: &str) -> Result<Status, ClientError> {
         let mut path = url::form_urlencoded::byte_serialize(integration.as_bytes()).collect::<String>();
         path = format!("/integrations/{path}/sync");
         self.send(self.request(Method::POST, &path)).await
+    }
+
+    /// Reports a new token, so that all sessions end at once. `false` where no `serve` runs: then there is no session.
+    ///
+    /// # Errors
+    ///
+    /// When it answers with an error.
+    pub async fn refresh_token(&self) -> Result<bool, ClientError> {
+        match self.send::<()>(self.request(Method::POST, "/token/refresh")).await {
+            Ok(()) => Ok(true),
+            Err(ClientError::NotRunning { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tries the component at `path` (absolute) as the connector called `name`, and lets it take over.
@@ -128,7 +141,7 @@ impl Client {
         self.send(self.request(Method::POST, "/connectors/activate").json(&body)).await
     }
 
-    /// Lets the connector that served before take over again.
+    /// Lets the previous connector take over again.
     ///
     /// # Errors
     ///

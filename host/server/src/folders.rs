@@ -1,4 +1,4 @@
-//! Where `serve` keeps everything.
+//! The paths of the files of `serve`.
 
 use std::path::{Path, PathBuf};
 
@@ -9,57 +9,50 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// Below `root`.
+    /// The folder at `root`.
     #[must_use]
     pub fn new(root: PathBuf) -> Self {
         Self { root }
     }
 
-    /// The folder itself.
-    #[must_use]
-    pub fn root(&self) -> &Path {
+    /// The path of the folder.
+    pub(crate) fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The configurations.
-    #[must_use]
-    pub fn integrations(&self) -> PathBuf {
+    /// The configurations: `NAME.toml`.
+    pub(crate) fn integrations(&self) -> PathBuf {
         self.root.join("integrations")
     }
 
-    /// The connectors that are not bundled.
-    #[must_use]
-    pub fn connectors(&self) -> PathBuf {
+    /// The connectors that are not bundled: `NAME.wasm`.
+    pub(crate) fn connectors(&self) -> PathBuf {
         self.root.join("connectors")
     }
 
     /// The stores, and the program's own files.
-    #[must_use]
-    pub fn data(&self) -> PathBuf {
+    pub(crate) fn data(&self) -> PathBuf {
         self.root.join("data")
     }
 
     /// The store of an integration.
-    #[must_use]
-    pub fn store(&self, integration: &str) -> PathBuf {
+    pub(crate) fn store(&self, integration: &str) -> PathBuf {
         self.data().join(format!("{integration}.db"))
     }
 
-    /// The hash of the token that people sign in with.
+    /// The hash of the token to sign in with.
     #[must_use]
     pub fn token(&self) -> PathBuf {
         self.data().join("page-token")
     }
 
-    /// The socket that the command line talks to.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
+    /// The socket of the command line.
+    pub(crate) fn socket(&self) -> PathBuf {
         self.data().join("control.sock")
     }
 
-    /// The lock that one `serve` holds as long as it runs.
-    #[must_use]
-    pub fn lock(&self) -> PathBuf {
+    /// The lock that a `serve` holds while it runs.
+    pub(crate) fn lock(&self) -> PathBuf {
         self.data().join("serve.lock")
     }
 }

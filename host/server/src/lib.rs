@@ -1,24 +1,27 @@
-//! `connector-host serve`: a folder of integrations, each run on its schedule, with an API and the Integrations page.
+//! `connector-host serve`: runs a folder of integrations on their schedules, with an API and the Integrations page.
 //!
 //! # Layout
 //!
-//! - [`serve`]: composes what follows, and runs it until it is stopped
-//! - [`folders`]: where everything lies
-//! - [`registry`]: the connectors there are; how a candidate is tried and takes over
-//! - `supervisor`: the integrations, their schedules and runs, and what people change of them
+//! - [`serve()`]: composes the modules below, and runs them until it is stopped
+//! - [`folders`]: the paths of all files
+//! - [`registry`]: the active connectors; how a candidate is tried and takes over
+//! - `supervisor`: the integrations, their schedules and runs, and changes of their configuration
+//! - `changes`: wakes what follows the status
 //! - [`recent_log`]: the last lines of each integration's log
 //! - [`api_types`]: the types of the JSON API
 //! - `api`: the JSON API, over the network and over the control socket (`control`)
-//! - [`client`]: the other end of the control socket, for the command line
-//! - `metrics`: what Prometheus reads
+//! - [`client`]: the client of the control socket, for the command line
+//! - `metrics`: the metrics for Prometheus
 //! - `pages`: the Integrations page
-//! - [`authentication`]: who may look
-//! - `watch`: notices changed files
-//! - `connections`: takes connections, with limits
+//! - [`authentication`]: the token, sessions, and the proxy that signs people in
+//! - `watch`: reports changed files
+//! - `connections`: accepts connections, with limits
+//! - `task`: work in tasks of its own
 
 mod api;
 pub mod api_types;
 pub mod authentication;
+mod changes;
 pub mod client;
 mod connections;
 mod control;
@@ -29,6 +32,7 @@ pub mod recent_log;
 pub mod registry;
 mod serve;
 mod supervisor;
+mod task;
 mod watch;
 
 pub use pages::{PagesError, PagesOptions};

@@ -1,4 +1,4 @@
-//! What Prometheus asks for: gauges of how each integration stands, from its status at that moment.
+//! The metrics for Prometheus: gauges of the status of each integration.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::api_types::{Health, IntegrationState, RunOutcome, Status};
 use crate::supervisor::Supervisor;
 
-/// The text format that the library writes.
+/// The content type of what the library writes.
 const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) fn router() -> Router<Arc<Supervisor>> {
@@ -31,25 +31,27 @@ async fn show(State(supervisor): State<Arc<Supervisor>>) -> Response {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Of {
+struct Labels {
     integration: String,
 }
 
 fn text(status: &Status) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("connector_host");
     let gauge = |registry: &mut Registry, name: &str, help: &str| {
-        let family = Family::<Of, Gauge>::default();
+        let family = Family::<Labels, Gauge>::default();
         registry.register(name, help, family.clone());
         family
     };
-    let up =
-        gauge(&mut registry, "integration_connected", "1 where there is data and the last run did not fail");
-    let running = gauge(&mut registry, "integration_running", "1 while a run is under way");
-    let complete =
-        gauge(&mut registry, "last_run_complete", "1 where the last run read everything it should");
-    let objects = gauge(&mut registry, "objects", "Objects that are there, as of the last run");
+    let connected = gauge(
+        &mut registry,
+        "integration_connected",
+        "1 if there is data and the last run did not fail, else 0",
+    );
+    let running = gauge(&mut registry, "integration_running", "1 while a run is under way, else 0");
+    let complete = gauge(&mut registry, "last_run_complete", "1 if the last run was complete, else 0");
+    let objects = gauge(&mut registry, "objects", "Objects in the store, as of the last run");
     let requests = gauge(&mut registry, "last_run_requests", "Requests that the last run sent");
-    let ended = Family::<Of, Gauge>::default();
+    let ended = Family::<Labels, Gauge>::default();
     registry.register_with_unit(
         "last_run_end_timestamp",
         "When the last run ended",
@@ -57,14 +59,14 @@ fn text(status: &Status) -> Result<String, std::fmt::Error> {
         ended.clone(),
     );
     for integration in &status.integrations {
-        let of = Of { integration: integration.name.clone() };
-        up.get_or_create(&of).set((integration.status == Health::Connected).into());
-        running.get_or_create(&of).set((integration.state == IntegrationState::Running).into());
-        objects.get_or_create(&of).set(i64::try_from(integration.objects).unwrap_or(i64::MAX));
+        let labels = Labels { integration: integration.name.clone() };
+        connected.get_or_create(&labels).set((integration.status == Health::Connected).into());
+        running.get_or_create(&labels).set((integration.state == IntegrationState::Running).into());
+        objects.get_or_create(&labels).set(i64::try_from(integration.objects).unwrap_or(i64::MAX));
         if let Some(run) = &integration.last_run {
-            complete.get_or_create(&of).set((run.outcome == RunOutcome::Complete).into());
-            requests.get_or_create(&of).set(i64::try_from(run.requests).unwrap_or(i64::MAX));
-            ended.get_or_create(&of).set(run.ended_at.timestamp());
+            complete.get_or_create(&labels).set((run.outcome == RunOutcome::Complete).into());
+            requests.get_or_create(&labels).set(i64::try_from(run.requests).unwrap_or(i64::MAX));
+            ended.get_or_create(&labels).set(run.ended_at.timestamp());
         }
     }
     let mut text = String::new();

@@ -1,4 +1,4 @@
-//! The last lines of the log of each integration, to be shown. Lines are redacted before they get here, as all of the log.
+//! The last lines of each integration's log, for the pages. Secrets are redacted before a line arrives here, as in all of the log.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -18,15 +18,14 @@ const LINES: usize = 300;
 
 /// A line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogLine {
-    /// When.
-    pub at: DateTime<Utc>,
+pub(crate) struct LogLine {
+    pub(crate) at: DateTime<Utc>,
     /// `ERROR`, `WARN` or `INFO`.
-    pub level: String,
-    /// The stream, where it is about one.
-    pub stream: Option<String>,
-    /// What happened.
-    pub message: String,
+    pub(crate) level: String,
+    /// The stream that it is about, if any.
+    pub(crate) stream: Option<String>,
+    /// The text, cleaned for people.
+    pub(crate) message: String,
 }
 
 /// The last lines of each integration.
@@ -35,13 +34,12 @@ pub struct RecentLog(Arc<Mutex<BTreeMap<String, VecDeque<LogLine>>>>);
 
 impl RecentLog {
     /// The last lines of an integration, the latest first.
-    #[must_use]
-    pub fn lines(&self, integration: &str) -> Vec<LogLine> {
+    pub(crate) fn lines(&self, integration: &str) -> Vec<LogLine> {
         self.0.lock().get(integration).map(|lines| lines.iter().rev().cloned().collect()).unwrap_or_default()
     }
 
-    /// An integration is gone.
-    pub fn forget(&self, integration: &str) {
+    /// Drops the lines of an integration that was removed.
+    pub(crate) fn forget(&self, integration: &str) {
         self.0.lock().remove(integration);
     }
 }
@@ -100,23 +98,23 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
 
     #[test]
-    fn an_integration_has_its_own_last_lines() {
-        let journal = RecentLog::default();
-        let subscriber = tracing_subscriber::registry().with(journal.clone());
+    fn the_last_lines_of_each_integration_are_kept() {
+        let recent = RecentLog::default();
+        let subscriber = tracing_subscriber::registry().with(recent.clone());
         tracing::subscriber::with_default(subscriber, || {
             for number in 0..LINES + 5 {
                 tracing::info!(integration = "one", "line {number}");
             }
             tracing::warn!(integration = "two", stream = "users", "forged\nline");
-            tracing::debug!(integration = "two", "too fine");
-            tracing::error!("of nobody");
+            tracing::debug!(integration = "two", "below the level");
+            tracing::error!("of no integration");
         });
-        let lines = journal.lines("one");
+        let lines = recent.lines("one");
         assert_eq!((lines.len(), lines[0].message.as_str()), (LINES, format!("line {}", LINES + 4).as_str()));
-        let lines = journal.lines("two");
+        let lines = recent.lines("two");
         assert_eq!(lines.len(), 1);
         assert_eq!((lines[0].message.as_str(), lines[0].stream.as_deref()), ("forged line", Some("users")));
-        journal.forget("two");
-        assert_eq!(journal.lines("two"), []);
+        recent.forget("two");
+        assert_eq!(recent.lines("two"), []);
     }
 }

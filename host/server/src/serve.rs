@@ -1,14 +1,16 @@
-//! Composes the registry, the supervisor, the API and the pages, and runs them until it is stopped.
+//! Composes the registry, the supervisor, the API and the pages, and runs them until they are stopped.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use connector_sandbox::{BundledConnector, Engine, Hint, private_file};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::authentication::TokenHash;
 use crate::control;
 use crate::folders::Folders;
 use crate::pages::{self, PagesError, PagesOptions};
@@ -20,22 +22,22 @@ use crate::watch::{WatchError, watch};
 /// Files that an editor or a copy writes in several steps are read after this time without a change.
 const SETTLED: Duration = Duration::from_millis(300);
 
-/// What `serve` works with.
+/// The options of [`serve`].
 #[derive(Debug)]
 pub struct ServeOptions {
-    /// Where everything lies.
+    /// The folder of integrations, connectors and data.
     pub folders: Folders,
     /// The connectors inside this program.
     pub bundled: &'static [BundledConnector],
-    /// Where connections of all integrations go instead, by host, where an integration does not say so itself.
+    /// Where connections for a host go instead, for integrations that do not configure it themselves.
     pub connect_to: BTreeMap<String, String>,
-    /// The log of each integration, for people to look at.
+    /// The log that the pages show.
     pub recent_log: RecentLog,
     /// The Integrations page; `None` for none.
     pub pages: Option<PagesOptions>,
 }
 
-/// `serve` could not begin.
+/// Why [`serve`] could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// A folder or file is not usable.
@@ -43,12 +45,12 @@ pub enum ServeError {
     File {
         /// What was tried.
         what: &'static str,
-        /// With what.
+        /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// What the system answered.
         error: std::io::Error,
     },
-    /// Another one runs.
+    /// Another `serve` runs.
     #[error("another `serve` uses `{0}`")]
     Busy(PathBuf),
     /// The folder of connectors is not usable.
@@ -67,16 +69,18 @@ impl Hint for ServeError {
         match self {
             Self::Pages(error) => error.hint(),
             Self::Busy(_) => Some("stop the other one first, or name another folder with `--dir`".to_owned()),
-            Self::File { .. } | Self::Registry(_) | Self::Watch(_) => None,
+            Self::Registry(error) => error.hint(),
+            Self::File { .. } | Self::Watch(_) => None,
         }
     }
 }
 
-/// Runs until `stop` is cancelled, and then until the pages in flight are kept. `reload` makes it read its folders again.
+/// Runs until `stop` is cancelled, and then until the pages in flight are kept. Each message of `reload` makes it read its
+/// folders again.
 ///
 /// # Errors
 ///
-/// [`ServeError`] when it can't begin. An integration that can't be used is shown, and the others run.
+/// When it can't start. An integration that can't be used is shown as such, and the others run.
 pub async fn serve(
     engine: Engine,
     options: ServeOptions,
@@ -94,38 +98,41 @@ pub async fn serve(
     let _lock = lock(&folders)?;
     let (failed_sender, mut failed) = mpsc::unbounded_channel();
     let registry = Registry::open(engine, bundled, &folders.connectors(), TRIAL, failed_sender)?;
+    let token = TokenHash::read(folders.token(), registry.changes()).await;
     let supervisor = Supervisor::new(folders.clone(), registry, connect_to, recent_log, stop.clone());
     let (_watcher, mut changed) = watch(&[folders.integrations(), folders.connectors()])?;
     tracing::info!("serving `{}`", folders.root().display());
     supervisor.read_integrations(false).await;
     let pages = match pages {
         Some(options) => {
-            let (task, url) = pages::listen(&supervisor, options, &folders.token(), stop.clone()).await?;
+            let (task, url) = pages::listen(&supervisor, options, Arc::clone(&token), stop.clone()).await?;
             supervisor.page_is_at(url);
             Some(task)
         }
         None => None,
     };
-    // The last one: whoever is answered here may rely on the rest.
+    // Last: a program that gets an answer here may rely on the rest.
     let socket = folders.socket();
-    let control = control::listen(&supervisor, &socket).map_err(|error| ServeError::File {
-        what: "listen at",
-        path: socket.clone(),
-        error,
-    })?;
+    let control = control::listen(&supervisor, Arc::clone(&token), &socket)
+        .map_err(|error| ServeError::File { what: "listen at", path: socket.clone(), error })?;
+    // A token that was made before the socket existed could not be reported.
+    token.refresh().await;
     let mut next = Some(false);
     loop {
-        // What takes its time, a candidate's `check` for one, does not keep the program from ending.
-        if let Some(anew) = next.take() {
+        // A reload takes as long as the `check` of a candidate; `stop` ends it.
+        if let Some(all) = next.take() {
             tokio::select! {
                 () = stop.cancelled() => break,
-                () = supervisor.reload(anew) => {}
+                () = supervisor.reload(all) => {}
             }
         }
         tokio::select! {
             () = stop.cancelled() => break,
-            // Secrets may have changed where the configuration did not.
-            Some(()) = reload.recv() => next = Some(true),
+            Some(()) = reload.recv() => {
+                token.refresh().await;
+                // Secrets may have changed although the configuration did not.
+                next = Some(true);
+            }
             Some(()) = changed.recv() => {
                 tokio::time::sleep(SETTLED).await;
                 while changed.try_recv().is_ok() {}
@@ -143,7 +150,7 @@ pub async fn serve(
     if let Some(pages) = pages {
         pages.abort();
     }
-    // The next `serve` makes it anew.
+    // What is left of it does no harm: the next `serve` replaces it.
     let _ = std::fs::remove_file(socket);
     tracing::info!("stopped");
     Ok(())

@@ -1,11 +1,11 @@
-//! Notices changed files. The folders are watched and not the files: editors and copies replace files.
+//! Reports changed files. It watches folders instead of files, because editors and copies replace files.
 
 use std::path::{Path, PathBuf};
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
 
-/// The system does not report changes of a folder.
+/// The system can't report changes of a folder.
 #[derive(Debug, thiserror::Error)]
 #[error("could not watch `{path}` for changes: {error}")]
 pub struct WatchError {
@@ -13,27 +13,28 @@ pub struct WatchError {
     error: String,
 }
 
-/// Tells of changes in `folders`, as long as the watcher lives. Which files changed is not told: everything is read
-/// again, and what is the same as before is nothing new.
+/// Reports changes in `folders` until the watcher is dropped. It does not say which files changed: all are read again, and an
+/// unchanged one has no effect.
 pub(crate) fn watch(folders: &[PathBuf]) -> Result<(RecommendedWatcher, mpsc::Receiver<()>), WatchError> {
     let (sender, receiver) = mpsc::channel(1);
     let failed =
         |path: &Path, error: notify::Error| WatchError { path: path.to_owned(), error: error.to_string() };
-    let told = move |event: notify::Result<Event>| {
+    let report = move |event: notify::Result<Event>| {
         if event.as_ref().map_or(true, matters) {
-            // Full: a change is waiting to be looked at already.
+            // Full: an earlier change was not handled yet.
             let _ = sender.try_send(());
         }
     };
     let mut watcher =
-        notify::recommended_watcher(told).map_err(|error| failed(Path::new("integrations"), error))?;
+        notify::recommended_watcher(report).map_err(|error| failed(Path::new("integrations"), error))?;
     for folder in folders {
         watcher.watch(folder, RecursiveMode::NonRecursive).map_err(|error| failed(folder, error))?;
     }
     Ok((watcher, receiver))
 }
 
-/// Reading a file, as we do ourselves, is no change of it.
+/// Whether a configuration, a connector or a signature changed. This program only reads them, mostly, and a read is not a
+/// change.
 fn matters(event: &Event) -> bool {
     let ours = |path: &PathBuf| {
         path.extension()

@@ -38,23 +38,26 @@ impl ActiveIntegration {
     /// The one that serves now.
     #[must_use]
     pub fn current(&self) -> Arc<Integration> {
-        let current = self.current.load_full();
-        let failed = current.probation.as_ref().is_some_and(|probation| probation.has_failed());
-        match self.predecessor.load().as_ref() {
-            Some(predecessor) if failed => {
-                // Another thread may have done the same, or swapped in a third one: that one stays.
-                self.current.compare_and_swap(&current, Arc::clone(predecessor));
-                self.distrust(current.connector.digest());
-                self.current.load_full()
-            }
-            _ => current,
+        self.current.load_full()
+    }
+
+    /// Swaps back to the predecessor where the current connector failed its probation. All integrations that it serves
+    /// share the probation, so a run calls this before each page: a fault of another integration may have decided it.
+    pub fn roll_back_if_failed(&self) {
+        let current = self.current();
+        if !current.probation.as_ref().is_some_and(|probation| probation.has_failed()) {
+            return;
+        }
+        if let Some(predecessor) = self.predecessor.load().as_ref() {
+            // Another thread may have done the same, or swapped in a third connector, which then stays.
+            self.current.compare_and_swap(&current, Arc::clone(predecessor));
+            self.distrust(current.connector.digest());
         }
     }
 
     /// Those that were rolled back: what they read in a run under way is not to be trusted.
     #[must_use]
     pub fn rolled_back(&self) -> Vec<Digest> {
-        let _ = self.current();
         self.rolled_back.lock().clone()
     }
 
@@ -73,15 +76,18 @@ impl ActiveIntegration {
 
     /// `next` takes over at the next page. Where it is on probation, it can be rolled back to the one before.
     pub fn replace(&self, next: Integration) {
+        // A connector that failed is nothing to go back to.
+        self.roll_back_if_failed();
         let before = self.current();
-        // Somebody lets it serve again on purpose.
+        // An operator lets it serve again on purpose.
         let digest = next.connector.digest();
         self.rolled_back.lock().retain(|known| *known != digest);
         self.predecessor.store(Arc::new(next.probation.is_some().then_some(before)));
         self.current.store(Arc::new(next));
     }
 
-    /// The connector of `used` failed: trapped, or broke the contract.
+    /// The connector of `used` failed: trapped, or broke the contract. Where that ends its probation, the predecessor takes
+    /// over.
     #[must_use]
     pub fn fault(&self, used: &Arc<Integration>, reason: &str) -> AfterFault {
         let Some(probation) = used.probation.as_ref().filter(|probation| probation.fault(reason)) else {
@@ -90,6 +96,7 @@ impl ActiveIntegration {
         if !probation.has_failed() {
             return AfterFault::Again;
         }
+        self.roll_back_if_failed();
         let (current, digest) = (self.current(), used.connector.digest());
         if Arc::ptr_eq(&current, used) {
             // Without another to go back to there is no use in asking again.

@@ -247,6 +247,7 @@ impl Streams {
     /// again.
     async fn discard_pages(&self) -> Result<Vec<StreamSpec>, SyncError> {
         let mut again = Vec::new();
+        self.serving.roll_back_if_failed();
         let active = self.serving.current().connector.digest();
         for spec in &self.integration.selected {
             let mut taken_back = false;
@@ -272,6 +273,7 @@ async fn check_serving(
     requests: &Arc<AtomicU64>,
 ) -> Result<(Arc<Integration>, api::Report), CallError> {
     loop {
+        serving.roll_back_if_failed();
         let integration = serving.current();
         match check(&integration, integration.retry, observer, requests).await {
             Ok(report) => return Ok((integration, report)),

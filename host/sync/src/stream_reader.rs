@@ -129,6 +129,7 @@ impl StreamReader {
             if self.stop.is_cancelled() && ahead.is_none() {
                 return Ok(stopped(summary));
             }
+            self.serving.roll_back_if_failed();
             // What was read ahead is its reader's, unless that was rolled back meanwhile.
             if ahead.is_none() || self.is_rolled_back() {
                 ahead = None;
@@ -280,6 +281,7 @@ impl StreamReader {
 
     /// The next page, while the last one is kept; `None` where somebody else is to read it, or nobody.
     async fn read_ahead(&self, position: &Position) -> Option<Result<Page, CallError>> {
+        self.serving.roll_back_if_failed();
         if self.stop.is_cancelled() || !Arc::ptr_eq(&self.serving.current(), &self.integration) {
             return None;
         }

@@ -1,17 +1,19 @@
-//! Errors of the API: always JSON, and with a hint where one is known.
+//! JSON error responses of the API, with a hint where one is known.
 
 use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use connector_store::StoreError;
+use serde::de::DeserializeOwned;
 
 use crate::api_types::ErrorBody;
 use crate::registry::Refusal;
 use crate::supervisor::ActionError;
 
-/// An answer that is not a success.
+/// An error response.
 pub(crate) struct ApiError {
     status: StatusCode,
     body: ErrorBody,
@@ -57,12 +59,12 @@ impl From<StoreError> for ApiError {
 }
 
 impl From<JsonRejection> for ApiError {
-    /// Never what was sent, which may hold a secret.
+    /// The message never quotes the request, which may hold a secret.
     fn from(rejection: JsonRejection) -> Self {
         let error = match rejection {
-            JsonRejection::JsonDataError(_) => "the document lacks a field, or has one of another type",
+            JsonRejection::JsonDataError(_) => "the document lacks a field, or a field has another type",
             JsonRejection::JsonSyntaxError(_) => "the document is not JSON",
-            JsonRejection::MissingJsonContentType(_) => "the document is not sent as `application/json`",
+            JsonRejection::MissingJsonContentType(_) => "the content type is not `application/json`",
             _ => "the document can't be read",
         };
         let body = ErrorBody::new(error).hint("`/api/v1/openapi.json` describes it");
@@ -82,19 +84,31 @@ impl From<PathRejection> for ApiError {
     }
 }
 
-/// A part of the path; what is wrong with it is told as everything here is.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Path), rejection(ApiError))]
+/// The parameters in the path, with an [`ApiError`] where they are not valid.
 pub(super) struct Path<T>(pub(super) T);
 
-/// The parameters; what is wrong with them is told as everything here is.
-#[derive(FromRequestParts)]
-#[from_request(via(axum::extract::Query), rejection(ApiError))]
+/// The parameters in the query, with an [`ApiError`] where they are not valid.
 pub(super) struct Query<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(Self(axum::extract::Path::from_request_parts(parts, state).await?.0))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        Ok(Self(axum::extract::Query::from_request_parts(parts, state).await?.0))
+    }
+}
 
 /// The answer to a known path with another method.
 pub(super) async fn method_not_allowed() -> ApiError {
-    let error = "the API has this path for another method; `/api/v1/openapi.json` describes it";
+    let error = "the API does not support this method for this path; `/api/v1/openapi.json` describes it";
     ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ErrorBody::new(error))
 }
 

@@ -1,5 +1,4 @@
-//! The JSON API under the pages, described by its OpenAPI document. The command line talks to the same routes over the control
-//! socket.
+//! The JSON API, described by its OpenAPI document. The command line uses the same routes over the control socket.
 
 mod error;
 
@@ -28,8 +27,8 @@ use error::{Path, Query, method_not_allowed, not_found};
 
 pub(crate) use error::ApiError;
 
-/// Objects in an answer, where nothing else is asked for.
-const ON_A_PAGE: u32 = 100;
+/// Objects, runs or changes in an answer without `limit`.
+const DEFAULT_LIMIT: u32 = 100;
 /// The most objects, runs or changes in an answer.
 const MOST: u32 = 1000;
 
@@ -38,10 +37,10 @@ const MOST: u32 = 1000;
 #[openapi(
     info(
         title = "connector-host",
-        description = "Integrations, their runs and what they read. Every request bears the token: \
+        description = "Integrations, their runs and the objects that they read. Each request sends the token: \
                        `Authorization: Bearer TOKEN` (else 401, and 429 after ten wrong ones in a minute). Times are RFC \
-                       3339 in UTC. What goes wrong is returned as `ErrorBody`, with 400 where a parameter can't be read and 500 \
-                       where the store can't."
+                       3339 in UTC. An error is returned as `ErrorBody`, with 400 for a parameter that is not valid and 500 \
+                       for a store that can't be read."
     ),
     servers((url = "/api/v1")),
     paths(
@@ -54,7 +53,7 @@ const MOST: u32 = 1000;
 )]
 struct Document;
 
-/// What every request bears.
+/// The security scheme of all requests.
 struct Token;
 
 impl Modify for Token {
@@ -64,7 +63,7 @@ impl Modify for Token {
     }
 }
 
-/// The API, for whoever may ask.
+/// The API. The caller checks who sends the requests.
 pub(crate) fn router() -> Router<Arc<Supervisor>> {
     Router::new()
         .route("/openapi.json", get(|| async { Json(Document::openapi()) }))
@@ -88,18 +87,18 @@ pub(crate) fn router() -> Router<Arc<Supervisor>> {
         .fallback(not_found)
 }
 
-/// The draft of a new integration, its secrets sealed.
+/// The draft of a new integration, with its secrets encrypted.
 async fn draft_of(new: NewIntegration, supervisor: &Supervisor) -> Result<Draft, ApiError> {
     let manifest = supervisor.manifest(&new.connector).await?;
     let (mut draft, secrets) = new.into_draft();
     for (setting, secret) in &secrets {
-        supervisor.seal(&mut draft, &manifest, setting, secret)?;
+        supervisor.seal(&mut draft, &manifest, setting, secret).await?;
     }
     let problems = draft.problems(&manifest, None);
     if problems.is_empty() { Ok(draft) } else { Err(ActionError::Fields(problems).into()) }
 }
 
-/// Everything at a glance.
+/// The status of all integrations and connectors.
 #[utoipa::path(get, path = "/status", responses((status = 200, body = Status)))]
 async fn status(State(supervisor): State<Arc<Supervisor>>) -> Json<Status> {
     Json(supervisor.status())
@@ -119,7 +118,7 @@ fn find(supervisor: &Supervisor, name: &str) -> Result<IntegrationStatus, ApiErr
     })
 }
 
-/// Makes an integration, which begins to run.
+/// Creates an integration, which begins to run.
 #[utoipa::path(
     post,
     path = "/integrations",
@@ -141,7 +140,7 @@ async fn create(
     Ok((StatusCode::CREATED, Json(find(&supervisor, &draft.name)?)).into_response())
 }
 
-/// Tries an integration that is not made yet: what may be read with it.
+/// Checks what may be read with an integration, without creating it.
 #[utoipa::path(
     post,
     path = "/check",
@@ -179,7 +178,7 @@ async fn integration(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Removal {
-    /// Whether what was read of it is removed as well.
+    /// Whether its data is removed as well.
     #[serde(default)]
     data: bool,
 }
@@ -200,7 +199,7 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Runs an integration now, or once more where it runs.
+/// Runs an integration now, or once more after the run under way.
 #[utoipa::path(
     post,
     path = "/integrations/{name}/sync",
@@ -215,7 +214,7 @@ async fn sync(
     Ok(Json(supervisor.status()))
 }
 
-/// Ends the run under way; the next one goes on from there.
+/// Ends the run under way; the next one resumes it.
 #[utoipa::path(
     post,
     path = "/integrations/{name}/stop",
@@ -245,7 +244,7 @@ async fn pause(
     Ok(Json(supervisor.status()))
 }
 
-/// Lets an integration go on that was paused.
+/// Resumes a paused integration.
 #[utoipa::path(
     post,
     path = "/integrations/{name}/resume",
@@ -263,13 +262,13 @@ async fn resume(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Limit {
-    /// The most of them: 1 to 1000.
+    /// The most rows: 1 to 1000.
     limit: Option<u32>,
 }
 
 impl Limit {
     fn get(&self) -> u32 {
-        self.limit.unwrap_or(ON_A_PAGE).clamp(1, MOST)
+        self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MOST)
     }
 }
 
@@ -295,11 +294,11 @@ async fn runs(
 struct OfRun {
     /// The run.
     run: i64,
-    /// The most of them: 1 to 1000.
+    /// The most rows: 1 to 1000.
     limit: Option<u32>,
 }
 
-/// What a run found other than the run before.
+/// The changes that a run found.
 #[utoipa::path(
     get,
     path = "/integrations/{name}/changes",
@@ -335,16 +334,16 @@ async fn types(
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// The source type: `user`.
+    /// The source type, as the manifest of the connector names it.
     source_type: String,
-    /// What name, key, user name or e-mail must have in them.
+    /// Text that the name, key, user name or e-mail address must contain.
     #[serde(default)]
     q: String,
     /// `next.name` of the page before.
     after_name: Option<String>,
     /// `next.source_id` of the page before.
     after_source_id: Option<String>,
-    /// The most of them: 1 to 1000.
+    /// The most rows: 1 to 1000.
     limit: Option<u32>,
 }
 
@@ -362,20 +361,22 @@ async fn entities(
 ) -> Result<Json<EntityPage>, ApiError> {
     let asked = name.clone();
     let page = supervisor.read(&name, move |store| {
-        let turn = match (which.after_name, which.after_source_id) {
+        let cursor = match (which.after_name, which.after_source_id) {
             (Some(name), id) => PageCursor::After(Key { name, source_id: id.unwrap_or_default() }),
             (None, _) => PageCursor::First,
         };
         let limit = Limit { limit: which.limit }.get();
-        let page = store
-            .browse(&asked, &Entities { source_type: &which.source_type, search: &which.q, turn, limit })?;
+        let page = store.browse(
+            &asked,
+            &Entities { source_type: &which.source_type, search: &which.q, turn: cursor, limit },
+        )?;
         let entities = page.rows.into_iter().map(Into::into).collect();
         Ok(EntityPage { total: page.total, entities, next: page.after.map(Into::into) })
     });
     Ok(Json(page.await?))
 }
 
-/// What a reviewer looks at first: what each rule found, and the rows behind it.
+/// The findings of each rule, and the first objects of each.
 #[utoipa::path(
     get,
     path = "/integrations/{name}/insights",
@@ -392,19 +393,19 @@ async fn report(
         Ok(Some(Report::new(store, Some(&asked), chrono::Utc::now(), limit.get())?))
     });
     let nothing = || {
-        let error = format!("nothing was read of `{name}` yet");
+        let error = format!("`{name}` has no data yet");
         ApiError::new(StatusCode::NOT_FOUND, ErrorBody::new(error))
     };
     Ok(Json(report.await?.ok_or_else(nothing)?.into()))
 }
 
-/// The connectors there are.
+/// The connectors.
 #[utoipa::path(get, path = "/connectors", responses((status = 200, body = Vec<ConnectorStatus>)))]
 async fn connectors(State(supervisor): State<Arc<Supervisor>>) -> Json<Vec<ConnectorStatus>> {
     Json(supervisor.registry.list())
 }
 
-/// Lets an installed connector take over, after a trial.
+/// Tries an installed connector, and lets it take over.
 #[utoipa::path(
     post,
     path = "/connectors/activate",
@@ -421,7 +422,7 @@ async fn activate(
     Ok(Json(swapped))
 }
 
-/// Lets the connector take over again that served before.
+/// Lets the previous connector take over again.
 #[utoipa::path(
     post,
     path = "/connectors/{name}/rollback",
@@ -432,7 +433,7 @@ async fn roll_back(
     State(supervisor): State<Arc<Supervisor>>,
     Path(name): Path<String>,
 ) -> Result<Json<Swapped>, ApiError> {
-    let swapped = supervisor.registry.roll_back(&name, "rolled back by hand").await?;
+    let swapped = supervisor.registry.roll_back(&name, "rolled back by an operator").await?;
     supervisor.swapped().await;
     Ok(Json(swapped))
 }
@@ -442,7 +443,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_document_says_where_each_parameter_stands() {
+    fn the_document_has_the_place_of_each_parameter() {
         let document = serde_json::to_value(Document::openapi()).unwrap();
         let mut seen = 0;
         for (path, methods) in document["paths"].as_object().unwrap() {

@@ -18,21 +18,21 @@ pub struct Run {
     pub finished_at: Option<String>,
     /// `complete` or `partial`; null while it runs and where it was interrupted.
     pub outcome: Option<&'static str>,
-    /// What it was connected to.
+    /// The account at the vendor, as `check` named it.
     pub account: Option<String>,
-    /// Version of the connector that began it.
+    /// Version of the connector at its begin.
     pub connector_version: String,
     /// SHA-256 of that connector.
     pub connector_digest: String,
     /// Requests sent to the vendor.
     pub requests: u64,
-    /// Calls that were made again.
+    /// Calls that were repeated.
     pub retries: u64,
-    /// Seconds spent waiting, for the vendor's rate limit or before a call was made again.
+    /// Seconds of waiting, for the vendor's rate limit or before a retry.
     pub waited_seconds: f64,
-    /// Objects and fields that could not be understood.
+    /// Objects and fields that the connector could not interpret.
     pub problems: u64,
-    /// Objects that were added, changed or removed.
+    /// Objects and relations that were added, changed or removed.
     pub changes: u64,
     /// Its streams, in the order they began.
     pub streams: Vec<RunStream>,
@@ -47,7 +47,7 @@ pub struct RunStream {
     pub state: &'static str,
     /// Why it is incomplete or skipped.
     pub reason: Option<String>,
-    /// The permission that is missing, where that is the reason.
+    /// The missing permission, where that is the reason.
     pub permission: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
@@ -55,13 +55,13 @@ pub struct RunStream {
     pub started_at: String,
     /// When it ended, RFC 3339.
     pub ended_at: Option<String>,
-    /// Pages kept.
+    /// Pages in the store.
     pub pages: u64,
-    /// How many objects the vendor says that it has.
+    /// The number of objects that the vendor reports.
     pub total: Option<u64>,
-    /// Calls that were made again.
+    /// Calls that were repeated.
     pub retries: u64,
-    /// Seconds spent waiting.
+    /// Seconds of waiting.
     pub waited_seconds: f64,
 }
 
@@ -125,7 +125,7 @@ pub struct Change {
     pub source_id: String,
     /// The name; of a relation `PARENT PRIVILEGE CHILD`.
     pub name: String,
-    /// What changed, field by field.
+    /// The fields that changed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldChange>,
 }
@@ -161,14 +161,14 @@ impl From<ChangeRow> for Change {
     }
 }
 
-/// How many objects of a source type there are.
+/// The number of objects of a source type.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct TypeCount {
     /// `identity`, `connection` or `resource`.
     pub entity_type: String,
-    /// The source type: `user`.
+    /// The source type, as the manifest of the connector names it.
     pub source_type: String,
-    /// How many.
+    /// The number of objects.
     pub count: u64,
 }
 
@@ -184,15 +184,15 @@ impl From<connector_store::TypeCount> for TypeCount {
 pub struct Entity {
     /// `identity`, `connection` or `resource`.
     pub entity_type: String,
-    /// The source type: `user`.
+    /// The source type, as the manifest of the connector names it.
     pub source_type: String,
     /// The key within its source type.
     pub source_id: String,
     /// The name.
     pub name: String,
-    /// The normal fields.
+    /// The fields of the normal form.
     pub normal: Value,
-    /// The fields that only this vendor has.
+    /// The fields that are specific to the vendor.
     pub attributes: Value,
 }
 
@@ -213,18 +213,18 @@ impl From<EntityRow> for Entity {
 /// A page of objects, by name.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 pub struct EntityPage {
-    /// How many there are on all pages.
+    /// The number of objects on all pages.
     pub total: u64,
-    /// The objects.
+    /// The objects of this page.
     pub entities: Vec<Entity>,
     /// Where the next page begins; null after the last one.
     pub next: Option<EntityKey>,
 }
 
-/// Where a page of objects begins.
+/// The key after which a page of objects begins.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct EntityKey {
-    /// The name of the last object of the page before.
+    /// The name of the last object of the previous page.
     pub name: String,
     /// Its key.
     pub source_id: String,

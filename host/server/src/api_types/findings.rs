@@ -1,4 +1,4 @@
-//! What the rules found, as the API returns it.
+//! The findings of the rules, as the API returns them.
 
 use chrono::{DateTime, Utc};
 use connector_report::insights::{self, Found, Report};
@@ -6,16 +6,16 @@ use connector_store::IncompleteStream;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-/// What all rules found of an integration.
+/// The findings of all rules in an integration.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Findings {
-    /// As of when.
+    /// The time that the rules compare with.
     pub now: DateTime<Utc>,
-    /// The last run of each integration, which the findings rest on.
+    /// The last run of each integration, on whose data the findings are based.
     pub sources: Vec<Source>,
-    /// The data at a glance.
+    /// Summaries of the data.
     pub charts: Vec<Chart>,
-    /// What each rule found.
+    /// The findings of each rule.
     pub insights: Vec<Finding>,
 }
 
@@ -24,45 +24,45 @@ pub struct Findings {
 pub struct Source {
     /// Name of the integration.
     pub integration: String,
-    /// What it is connected to.
+    /// The account at the vendor, as `check` named it.
     pub account: Option<String>,
     /// When the run began, RFC 3339.
     pub read_at: String,
-    /// The streams that it did not read completely: the findings lack what these would add.
+    /// The incomplete streams, whose objects the findings lack.
     pub incomplete: Vec<UnreadStream>,
 }
 
-/// A stream that was not read completely.
+/// An incomplete stream.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct UnreadStream {
     /// Its name.
     pub stream: String,
     /// `skipped`, `incomplete` or `running`.
     pub state: &'static str,
-    /// Why.
+    /// Why it is incomplete.
     pub reason: String,
-    /// The permission that is missing, where that is the reason.
+    /// The missing permission, where that is the reason.
     pub permission: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
-/// What one rule found.
+/// The findings of one rule.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Finding {
     /// Name of the rule: `users-in-bypass`.
     pub name: &'static str,
     /// Its title.
     pub title: &'static str,
-    /// What it looks for, and why that matters.
+    /// What it finds, and why that matters.
     pub rule: &'static str,
     /// `high`, `medium` or `low`.
     pub severity: &'static str,
     /// The titles of `cells`.
     pub columns: Vec<&'static str>,
-    /// How many objects it found; null where the streams that it looks at were not read.
+    /// The number of objects; null where the streams that it needs were not read.
     pub count: Option<u64>,
-    /// The first of them.
+    /// The first objects.
     pub rows: Vec<FoundObject>,
 }
 
@@ -77,25 +77,25 @@ pub struct FoundObject {
     pub source_id: String,
     /// The name.
     pub name: String,
-    /// What the rule says of it, in the order of the rule's columns.
+    /// The values of `columns`.
     pub cells: Vec<Option<String>>,
 }
 
-/// A whole in its parts.
+/// Counts by a property.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Chart {
     /// Its title.
     pub title: &'static str,
-    /// The parts, the largest first.
+    /// The counts, the largest first.
     pub slices: Vec<Slice>,
 }
 
-/// A part of a whole.
+/// One count.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct Slice {
-    /// What is counted.
+    /// The value of the property.
     pub label: String,
-    /// How many.
+    /// The number of objects.
     pub count: u64,
 }
 

@@ -1,4 +1,4 @@
-//! An integration that is to be made or tried.
+//! A new integration, and the result of its check.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use zeroize::Zeroizing;
 
-/// An integration that is to be made or tried.
+/// An integration to create or to check.
 #[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct NewIntegration {
@@ -25,7 +25,7 @@ pub struct NewIntegration {
     /// Who else is responsible for it.
     #[serde(default)]
     pub secondary_owners: Vec<String>,
-    /// Who reviews the access that it shows.
+    /// Who reviews its access.
     #[serde(default)]
     pub review: ReviewOptions,
     /// Whether scheduled runs are disabled.
@@ -49,21 +49,21 @@ pub struct NewIntegration {
     pub cron: String,
 }
 
-/// Who reviews the access that an integration shows.
+/// Who reviews the access that an integration reads.
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReviewOptions {
-    /// Who is asked: the first of these that exists.
+    /// The reviewer is the first of these that exists.
     #[serde(default)]
     #[schema(value_type = Vec<String>)]
     pub precedence: Vec<Reviewer>,
-    /// How many are asked, 1 to 10.
+    /// The number of reviewers, 1 to 10.
     #[serde(default)]
     pub reviewers: Option<u32>,
 }
 
 impl NewIntegration {
-    /// The draft, without the secrets: these are sealed into it one by one.
+    /// The draft without its secrets, and the secrets, to be encrypted into it.
     #[must_use]
     pub fn into_draft(self) -> (Draft, BTreeMap<String, Zeroizing<String>>) {
         let draft = Draft {
@@ -86,18 +86,18 @@ impl NewIntegration {
     }
 }
 
-/// What may be read with an integration.
+/// The result of a check.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CheckResult {
     /// Name of the integration.
     pub integration: String,
-    /// What it is connected to.
+    /// The account at the vendor.
     pub account: Option<String>,
     /// Whether every stream that is not optional may be read.
     pub readable: bool,
-    /// Requests sent to find out.
+    /// Requests sent to the vendor.
     pub requests: u64,
-    /// Each selected stream, in the manifest's order.
+    /// The selected streams, in the order of the manifest.
     pub streams: Vec<CheckedStream>,
 }
 
@@ -108,7 +108,7 @@ pub struct CheckedStream {
     pub stream: String,
     /// Its title.
     pub title: String,
-    /// The permissions that open it; any one of them is enough.
+    /// The permissions that allow it; one of them is enough.
     pub permissions: Vec<String>,
     /// Whether a run is complete without it.
     pub optional: bool,

@@ -1,7 +1,7 @@
 //! The types of the JSON API: what `/api/v1` and the control socket take and return, described by the OpenAPI document.
 //!
-//! This module has the status, the connectors and the errors; `data` has runs, changes and objects, `findings` has what the
-//! rules found, `integration` has an integration that is to be made.
+//! This module has the status, the connectors and the errors; `data` has runs, changes and objects, `findings` the results of
+//! the rules, `integration` a new integration and its check.
 
 mod data;
 mod findings;
@@ -12,98 +12,98 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use connector_sandbox::Hint;
-use connector_sync::configuration::FieldProblem as Objection;
+use connector_sync::configuration::FieldProblem as DraftProblem;
 
 pub use data::{Change, Entity, EntityKey, EntityPage, FieldChange, Run, RunStream, TypeCount};
 pub use findings::{Chart, Finding, Findings, FoundObject, Slice, Source, UnreadStream};
 pub use integration::{CheckResult, CheckedStream, NewIntegration};
 
-/// Everything.
+/// The status of everything.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the host.
     pub version: String,
-    /// Where the Integrations page is.
+    /// The address of the Integrations page.
     pub page: Option<String>,
     /// The integrations, by name.
     pub integrations: Vec<IntegrationStatus>,
     /// The connectors.
     pub connectors: Vec<ConnectorStatus>,
-    /// What last went wrong with a connector: a candidate that was refused, one that was rolled back.
+    /// The last problem of a connector: it was refused, or rolled back.
     pub connector_message: Option<String>,
 }
 
 /// One integration.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IntegrationStatus {
-    /// Its name; that of its file where the file can't be read.
+    /// Its name; the name of its file where that can't be read.
     pub name: String,
-    /// What it does now.
+    /// Its activity.
     pub state: IntegrationState,
-    /// How it stands.
+    /// Its health.
     pub status: Health,
-    /// That in words: `Data available`, or what is wrong.
+    /// The health in words: `Data available`, or the problem.
     pub status_message: String,
-    /// The title of its connector; blank where there is none.
+    /// The title of its connector; blank where it has none.
     pub title: String,
-    /// Who answers for it.
+    /// Who is responsible for it.
     pub owner: String,
-    /// Who else does.
+    /// Who else is responsible for it.
     pub secondary_owners: Vec<String>,
     /// What it is for.
     pub description: String,
-    /// When it runs by itself, in words.
+    /// Its schedule, in words.
     pub schedule: String,
-    /// The connector that serves it: name, version, digest.
+    /// Its connector: name, version, digest.
     pub connector: Option<String>,
-    /// Its name alone.
+    /// The name of its connector.
     pub connector_name: Option<String>,
     /// Why it can't run, or why the last run was not complete.
     pub message: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Objects that are there, as of the last run.
+    /// Objects in its store, as of the last run.
     pub objects: u64,
-    /// The run that is under way.
+    /// The progress of the run under way.
     pub progress: Option<Progress>,
     /// The last run that ended.
     pub last_run: Option<LastRun>,
-    /// When the next one is due.
+    /// When the next run is due.
     pub next_run: Option<DateTime<Utc>>,
 }
 
-/// What an integration does.
+/// The activity of an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum IntegrationState {
-    /// It waits for its time.
+    /// It waits until its next run is due.
     Idle,
-    /// It runs.
+    /// A run is under way.
     Running,
-    /// Somebody paused it.
+    /// Scheduled runs are disabled.
     Paused,
     /// Its configuration or its connector can't be used.
     Unusable,
 }
 
-/// How an integration stands.
+/// The health of an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Health {
-    /// There is data of it.
+    /// It has data, and the last run did not fail.
     Connected,
-    /// There is no data yet.
+    /// It has no data yet.
     Waiting,
-    /// The last run could not begin, or brought nothing.
+    /// The last run failed.
     Failed,
     /// Its configuration or its connector can't be used.
     NotUsable,
-    /// Somebody paused it.
+    /// Scheduled runs are disabled.
     Paused,
 }
 
 impl Health {
-    /// As it is shown.
+    /// The title on the pages.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -115,29 +115,30 @@ impl Health {
         }
     }
 
-    /// What to say where nothing is wrong.
+    /// The message where there is no problem.
+    #[must_use]
     pub fn message(self, state: IntegrationState) -> &'static str {
         match (self, state) {
             (Self::Connected, _) => "Data available",
             (Self::Waiting, IntegrationState::Running) => "The first data is being read",
-            (Self::Waiting, _) => "Nothing was read yet",
+            (Self::Waiting, _) => "No data yet",
             (Self::Failed, _) => "The last run failed",
-            (Self::NotUsable, _) => "It can't be used",
-            (Self::Paused, _) => "It runs again once somebody lets it go on",
+            (Self::NotUsable, _) => "The integration can't be used",
+            (Self::Paused, _) => "Paused. Select Resume",
         }
     }
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Progress {
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// Pages kept.
+    /// Pages in the store.
     pub pages: u64,
-    /// Objects in them.
+    /// Objects in these pages.
     pub objects: u64,
-    /// Until when a stream of it waits, for the vendor's rate limit or before it tries again.
+    /// Until when a stream waits, for the vendor's rate limit or before a retry.
     pub waits_until: Option<DateTime<Utc>>,
 }
 
@@ -148,45 +149,45 @@ pub struct LastRun {
     pub started_at: DateTime<Utc>,
     /// When it ended.
     pub ended_at: DateTime<Utc>,
-    /// How.
+    /// Its outcome.
     pub outcome: RunOutcome,
-    /// Requests sent.
+    /// Requests sent to the vendor.
     pub requests: u64,
 }
 
-/// How a run ended.
+/// The outcome of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RunOutcome {
-    /// Every selected stream is complete, optional ones aside.
+    /// Each selected stream that is not optional is complete.
     Complete,
     /// A stream is incomplete, or was skipped.
     Partial,
-    /// It was stopped, and the next one goes on from there.
+    /// It was stopped; the next run resumes it.
     Stopped,
-    /// There is nothing to show for it.
+    /// It could not begin, or an error ended it.
     Failed,
 }
 
-/// `POST /connectors/install`
+/// The request to install a connector: `POST /connectors/install` on the control socket.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct InstallRequest {
-    /// Where the component lies, absolute.
+    /// The absolute path of the component.
     pub path: std::path::PathBuf,
-    /// Under which name it shall serve.
+    /// The name of the connector that it becomes.
     pub name: String,
-    /// Whether new hosts and secrets are fine.
+    /// Whether new hosts and secrets are accepted.
     pub accept_new_access: bool,
 }
 
-/// What went wrong, in each answer that is not a success.
+/// An error, in each answer that is not a success.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ErrorBody {
     /// What went wrong.
     pub error: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// What is wrong with each field of the document that was sent.
+    /// The fields of the request that are not valid.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<FieldProblem>,
 }
@@ -198,35 +199,35 @@ impl ErrorBody {
         Self { error: error.to_string(), ..Self::default() }
     }
 
-    /// An error that knows its remedy.
+    /// An error with its hint.
     #[must_use]
     pub fn of(error: &(impl ToString + Hint)) -> Self {
         Self { error: error.to_string(), hint: error.hint(), fields: Vec::new() }
     }
 
-    /// The same with this hint.
+    /// The same error with this hint.
     #[must_use]
     pub fn hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
     }
 }
 
-/// What is wrong with one field.
+/// A field that is not valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct FieldProblem {
     /// The field; a setting is `settings.NAME`.
     pub field: String,
-    /// What is wrong: the end of a sentence that begins with the field's title. Never the value.
+    /// Why: the rest of a sentence that begins with the title of the field. Never the value.
     pub reason: String,
 }
 
-impl From<Objection> for FieldProblem {
-    fn from(Objection { field, reason }: Objection) -> Self {
+impl From<DraftProblem> for FieldProblem {
+    fn from(DraftProblem { field, reason }: DraftProblem) -> Self {
         Self { field, reason }
     }
 }
 
-/// A connector took over.
+/// The result of a swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Swapped {
     /// Its name.
@@ -235,18 +236,18 @@ pub struct Swapped {
     pub version: String,
     /// Its digest.
     pub digest: String,
-    /// The one before it.
+    /// The digest of the connector that it replaced.
     pub previous: Option<String>,
-    /// The integrations that it serves.
+    /// The integrations that are attached to it.
     pub integrations: Vec<String>,
 }
 
-/// A connector as it is shown.
+/// A version of a connector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ConnectorStatus {
     /// Its name.
     pub connector: String,
-    /// Its own word for its version.
+    /// The version in its manifest.
     pub version: String,
     /// Its digest.
     pub digest: String,
@@ -256,11 +257,11 @@ pub struct ConnectorStatus {
     pub reason: Option<String>,
 }
 
-/// An installed connector to take over.
+/// The request to activate an installed connector.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ActivateRequest {
     /// The beginning of its digest.
     pub digest: String,
-    /// Whether new hosts and secrets are fine.
+    /// Whether new hosts and secrets are accepted.
     pub accept_new_access: bool,
 }

@@ -1,4 +1,4 @@
-//! Reads the body of a request before anything is done with it: not too large, and not too slow.
+//! Reads the body of each request, within limits of size and time, before the request is handled.
 
 use std::time::Duration;
 
@@ -13,21 +13,71 @@ use super::page::PageError;
 /// How long the body of a request may take to arrive.
 const BODY: Duration = Duration::from_secs(30);
 /// The largest form or document that is read, in bytes.
-pub(crate) const LARGEST_BODY: usize = 256 << 10;
+pub(super) const LARGEST_BODY: usize = 256 << 10;
 
-/// Reads the body of a request before anything is done with it.
-pub(crate) async fn with_body(request: Request, next: Next) -> Response {
+/// Reads the body of a request, or answers that it is too large or too slow.
+pub(super) async fn with_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let too_large =
-        || PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "the form or document is too large, or broke off");
-    // Who says so beforehand needs not send it.
+        || PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "the form or document is too large, or incomplete");
+    // A client that declares the size need not send it.
     if body.size_hint().lower() > LARGEST_BODY as u64 {
         return too_large().into_response();
     }
-    let said = match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
+    let refused = match tokio::time::timeout(BODY, to_bytes(body, LARGEST_BODY)).await {
         Ok(Ok(bytes)) => return next.run(Request::from_parts(head, Body::from(bytes))).await,
         Ok(Err(_)) => too_large(),
         Err(_) => PageError::new(StatusCode::REQUEST_TIMEOUT, "the form or document took too long to arrive"),
     };
-    said.into_response()
+    refused.into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connections;
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::post;
+    use std::net::SocketAddr;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    async fn start() -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let size = |body: String| async move { format!("{} bytes", body.len()) };
+        let router = Router::new().route("/", post(size)).layer(from_fn(with_body));
+        tokio::spawn(connections::serve(listener, router));
+        address
+    }
+
+    /// The answer to a request that declares so many bytes and sends so many.
+    async fn answer(address: SocketAddr, declared: usize, sent: usize) -> String {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let head =
+            format!("POST / HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {declared}\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let _ = stream.write_all(&vec![b'x'; sent]).await;
+        let mut text = String::new();
+        let _ = stream.read_to_string(&mut text).await;
+        text
+    }
+
+    #[tokio::test]
+    async fn bodies_are_read_up_to_their_limit() {
+        let address = start().await;
+        let fits = answer(address, LARGEST_BODY, LARGEST_BODY).await;
+        assert!(fits.ends_with("262144 bytes"), "{fits}");
+        let more = answer(address, LARGEST_BODY + 1, 10).await;
+        assert!(more.starts_with("HTTP/1.1 413"), "{more}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_arrive_is_given_up() {
+        let address = start().await;
+        tokio::time::pause();
+        let late = answer(address, 10, 3).await;
+        assert!(late.starts_with("HTTP/1.1 408"), "{late}");
+    }
 }

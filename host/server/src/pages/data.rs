@@ -1,4 +1,4 @@
-//! The data: objects by type, one object and what it is related to.
+//! The data: objects by type, and one object with its relations.
 
 use std::sync::Arc;
 
@@ -19,14 +19,16 @@ use connector_store::{
     AccessPath, Entities, EntityRow, Key, Linked, PageCursor, PageOf, Reader, StoreError, TypeCount,
 };
 
+/// The entity types, in the order in which the pages list them.
+const ENTITY_TYPES: [&str; 3] = ["identity", "connection", "resource"];
 /// Objects on a page.
 const ON_A_PAGE: u32 = 50;
-/// What an object is related to, on its page, in each direction.
+/// Related objects on the page of an object, in each direction.
 const LINKED: u32 = 200;
-/// Ways to applications on a page.
-const WAYS: u32 = 100;
+/// Paths of access on a page.
+const PATHS: u32 = 100;
 
-/// What stands in the columns of a list.
+/// The fields of the normal form that a list shows as columns.
 const COLUMNS: [&str; 5] = ["username", "status", "mfa_state", "kind", "last_login"];
 
 #[derive(Template)]
@@ -50,11 +52,11 @@ struct ObjectRow {
     cells: Vec<Cell>,
 }
 
-/// A value as it is shown.
+/// A value as the pages show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
     pub(super) text: String,
-    /// The class of a badge; blank for plain text.
+    /// The CSS class of a badge; blank for plain text.
     pub(super) tone: &'static str,
 }
 
@@ -66,6 +68,8 @@ struct ObjectPage {
     object: EntityRow,
     title: String,
     fields: Vec<(String, Cell)>,
+    /// The title of the connector, to name what is specific to its vendor.
+    vendor: String,
     attributes: Vec<(String, Cell)>,
     has: Vec<Group>,
     has_total: u64,
@@ -73,13 +77,13 @@ struct ObjectPage {
     of: Vec<Group>,
     of_total: u64,
     of_shown: u64,
-    ways: Vec<AccessPath>,
-    more_ways: bool,
+    paths: Vec<AccessPath>,
+    more_paths: bool,
     skip: u64,
     on_a_page: u64,
 }
 
-/// What an object is related to in the same way.
+/// Related objects of one type.
 struct Group {
     title: String,
     rows: Vec<LinkedRow>,
@@ -118,7 +122,7 @@ async fn manifest(web: &Web, name: &str) -> Option<Manifest> {
     web.supervisor.manifest(&integration.connector_name?).await.ok()
 }
 
-/// What objects of a type are called.
+/// The title of a source type.
 pub(super) fn title_of(manifest: Option<&Manifest>, source_type: &str) -> String {
     match manifest.map(|manifest| manifest.title_of(source_type)).filter(|title| *title != source_type) {
         Some(title) => title.to_owned(),
@@ -126,7 +130,7 @@ pub(super) fn title_of(manifest: Option<&Manifest>, source_type: &str) -> String
     }
 }
 
-/// The type that a reviewer looks at first: the identities of which there are most.
+/// Leads to the type that a reviewer looks at first: the identities, and of these the largest type.
 async fn first(
     state: State<Arc<Web>>,
     session: Signed,
@@ -135,9 +139,22 @@ async fn first(
 ) -> Result<Response, PageError> {
     let asked = name.clone();
     let types = state.supervisor.read(&name, move |store| store.type_counts(&asked)).await?;
-    let first = types.iter().max_by_key(|one| (one.entity_type == "identity", one.count));
-    let source_type = first.map_or_else(|| "user".to_owned(), |first| first.source_type.clone());
+    let largest = types.iter().max_by_key(|one| (one.entity_type == ENTITY_TYPES[0], one.count));
+    let source_type = match largest {
+        Some(largest) => largest.source_type.clone(),
+        // Without data, as the manifest declares.
+        None => {
+            manifest(&state, &name).await.and_then(|manifest| first_declared(&manifest)).unwrap_or_default()
+        }
+    };
     list(state, session, Path((name, source_type)), query).await
+}
+
+/// The source type that a connector declares first, identities before others.
+fn first_declared(manifest: &Manifest) -> Option<String> {
+    let declared = || manifest.streams.iter().flat_map(|stream| &stream.entities);
+    let first = declared().find(|spec| spec.entity_type == ENTITY_TYPES[0]).or_else(|| declared().next());
+    first.map(|spec| spec.source_type.clone())
 }
 
 async fn list(
@@ -149,14 +166,14 @@ async fn list(
     let manifest = manifest(&web, &name).await;
     let key =
         |name: Option<String>| Some(Key { name: name?, source_id: query.id.clone().unwrap_or_default() });
-    let turn = match (key(query.after.clone()), key(query.before.clone())) {
+    let cursor = match (key(query.after.clone()), key(query.before.clone())) {
         (Some(key), _) => PageCursor::After(key),
         (None, Some(key)) => PageCursor::Before(key),
         (None, None) => PageCursor::First,
     };
     let (asked, wanted, search) = (name.clone(), source_type.clone(), query.q.clone());
     let found = web.supervisor.read(&name, move |store| {
-        let which = Entities { source_type: &wanted, search: &search, turn, limit: ON_A_PAGE };
+        let which = Entities { source_type: &wanted, search: &search, turn: cursor, limit: ON_A_PAGE };
         Ok(Some((store.type_counts(&asked)?, store.browse(&asked, &which)?)))
     });
     let (types, page) = found
@@ -178,8 +195,7 @@ async fn list(
     });
     let mut types: Vec<_> =
         types.into_iter().map(|one| (one.clone(), title_of(manifest.as_ref(), &one.source_type))).collect();
-    let place =
-        |entity_type: &str| ["identity", "connection", "resource"].iter().position(|one| *one == entity_type);
+    let place = |entity_type: &str| ENTITY_TYPES.iter().position(|one| *one == entity_type);
     types.sort_by(|a, b| (place(&a.0.entity_type), &a.1).cmp(&(place(&b.0.entity_type), &b.1)));
     Ok(page::show(&ListPage {
         frame: Frame::new(&session),
@@ -194,21 +210,21 @@ async fn list(
     }))
 }
 
-/// All that an object's page shows.
+/// What the page of an object shows beside the object.
 #[derive(Default)]
 struct ObjectDetails {
     has: (Vec<Linked>, u64),
     of: (Vec<Linked>, u64),
-    ways: Vec<AccessPath>,
+    paths: Vec<AccessPath>,
 }
 
 impl ObjectDetails {
     fn at(store: &Reader, object: &EntityRow, skip: u64) -> Result<Self, StoreError> {
-        let reaches = object.entity_type == "identity" || object.is_application();
+        let reaches = object.entity_type == ENTITY_TYPES[0] || object.is_application();
         Ok(Self {
             has: store.linked(object, true, LINKED)?,
             of: store.linked(object, false, LINKED)?,
-            ways: if reaches { store.access(object, skip, WAYS + 1)? } else { Vec::new() },
+            paths: if reaches { store.access(object, skip, PATHS + 1)? } else { Vec::new() },
         })
     }
 }
@@ -223,35 +239,36 @@ async fn show(
     let (asked, wanted, skip) = (name.clone(), source_type.clone(), query.skip);
     let found = web.supervisor.read(&name, move |store| {
         let Some(object) = store.entity(&asked, &wanted, &query.id)? else { return Ok(None) };
-        let looked = ObjectDetails::at(store, &object, skip)?;
-        Ok(Some((object, looked)))
+        let details = ObjectDetails::at(store, &object, skip)?;
+        Ok(Some((object, details)))
     });
-    let (object, mut looked) =
-        found.await?.ok_or_else(|| PageError::missing("there is no such object, or it is gone by now"))?;
-    let more_ways = looked.ways.len() > WAYS as usize;
-    looked.ways.truncate(WAYS as usize);
-    let (has_shown, of_shown) = (looked.has.0.len() as u64, looked.of.0.len() as u64);
+    let (object, mut details) =
+        found.await?.ok_or_else(|| PageError::missing("there is no such object, or it was removed"))?;
+    let more_paths = details.paths.len() > PATHS as usize;
+    details.paths.truncate(PATHS as usize);
+    let (has_shown, of_shown) = (details.has.0.len() as u64, details.of.0.len() as u64);
     Ok(page::show(&ObjectPage {
         frame: Frame::new(&session),
         title: title_of(manifest.as_ref(), &source_type),
+        vendor: manifest.as_ref().map(|manifest| manifest.title.clone()).unwrap_or_default(),
         fields: cells(&object.normal),
         attributes: cells(&object.attributes),
-        has: groups(manifest.as_ref(), looked.has.0),
-        has_total: looked.has.1,
+        has: groups(manifest.as_ref(), details.has.0),
+        has_total: details.has.1,
         has_shown,
-        of: groups(manifest.as_ref(), looked.of.0),
-        of_total: looked.of.1,
+        of: groups(manifest.as_ref(), details.of.0),
+        of_total: details.of.1,
         of_shown,
-        ways: looked.ways,
-        more_ways,
+        paths: details.paths,
+        more_paths,
         skip,
-        on_a_page: WAYS.into(),
+        on_a_page: PATHS.into(),
         integration: name,
         object,
     }))
 }
 
-/// Relations by what is at their other end.
+/// Groups related objects by their type.
 fn groups(manifest: Option<&Manifest>, linked: Vec<Linked>) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for linked in linked {
@@ -280,20 +297,20 @@ fn groups(manifest: Option<&Manifest>, linked: Vec<Linked>) -> Vec<Group> {
     groups
 }
 
-/// The entries of a JSON object, without those that say nothing.
+/// The entries of a JSON object, without empty ones.
 fn cells(object: &str) -> Vec<(String, Cell)> {
     let object: serde_json::Map<String, Value> = serde_json::from_str(object).unwrap_or_default();
-    let says = |value: &Value| match value {
+    let is_shown = |value: &Value| match value {
         Value::Null => false,
         Value::Array(values) => !values.is_empty(),
         Value::String(text) => !text.is_empty(),
         _ => true,
     };
-    let shown = object.iter().filter(|(_, value)| says(value));
+    let shown = object.iter().filter(|(_, value)| is_shown(value));
     shown.map(|(name, value)| (render::words(name), cell(name, value))).collect()
 }
 
-/// A value as people read it.
+/// A value of the field `name` as the pages show it.
 pub(super) fn cell(name: &str, value: &Value) -> Cell {
     let text = match value {
         Value::Null => String::new(),

@@ -1,12 +1,13 @@
-//! Integrations that are being filled in: what was typed so far, whose it is, and for how long it is kept.
+//! The state of the wizard: what was typed so far, for an hour, for the session that typed it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use parking_lot::Mutex;
 
 use super::page::PageError;
 use crate::authentication::Session;
@@ -15,35 +16,35 @@ use connector_sandbox::manifest::Manifest;
 use connector_sync::check::Checked;
 use connector_sync::configuration::Draft;
 
-/// How long a draft waits for its next step.
+/// How long a draft is kept after its last step.
 const WAITS: Duration = Duration::from_secs(60 * 60);
 /// Drafts at a time.
 const MOST_DRAFTS: usize = 200;
 
-/// The integrations that are being filled in.
+/// The drafts, each by a random identifier.
 #[derive(Default)]
 pub(super) struct Drafts(Mutex<HashMap<String, DraftSession>>);
 
-/// An integration that is being filled in.
+/// A draft of an integration, between two steps.
 #[derive(Clone)]
 pub(super) struct DraftSession {
     pub(super) draft: Draft,
     pub(super) manifest: Arc<Manifest>,
-    /// The integration that is being changed; `None` for a new one.
+    /// The integration that is being edited; `None` for a new one.
     pub(super) original: Option<Original>,
-    /// What was typed of the options, as it was typed.
+    /// The options as they were typed.
     pub(super) options: Options,
-    /// What may be read with it, as was found last.
+    /// The result of the last `check`.
     pub(super) checked: Option<Checked>,
-    /// Whose it is.
+    /// The session that it belongs to.
     pub(super) by: [u8; 32],
     pub(super) touched: Instant,
 }
 
-/// Options that a draft has no place for as long as they are wrong.
+/// Options that a draft can't hold while they are not valid.
 #[derive(Clone, Default)]
 pub(super) struct Options {
-    /// The streams that are selected, by name.
+    /// The names of the selected streams.
     pub(super) streams: Vec<String>,
     pub(super) reviewers: String,
 }
@@ -59,44 +60,39 @@ impl Options {
 }
 
 impl Drafts {
-    fn kept(&self) -> MutexGuard<'_, HashMap<String, DraftSession>> {
-        // Each change of it is one insertion or removal.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn begin(&self, filling: DraftSession) -> Result<String, PageError> {
+    pub(super) fn begin(&self, entry: DraftSession) -> Result<String, PageError> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)
             .map_err(|error| PageError::new(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
         let id = URL_SAFE_NO_PAD.encode(bytes);
-        let mut kept = self.kept();
-        kept.retain(|_, filling| filling.touched.elapsed() < WAITS);
+        let mut kept = self.0.lock();
+        kept.retain(|_, entry| entry.touched.elapsed() < WAITS);
         if kept.len() >= MOST_DRAFTS {
-            let said = "too many integrations are being set up at once: finish or leave one, or wait an hour";
-            return Err(PageError::new(StatusCode::TOO_MANY_REQUESTS, said));
+            let error = "too many integrations are being set up: finish or cancel one, or wait an hour";
+            return Err(PageError::new(StatusCode::TOO_MANY_REQUESTS, error));
         }
-        kept.insert(id.clone(), filling);
+        kept.insert(id.clone(), entry);
         Ok(id)
     }
 
     pub(super) fn find(&self, id: &str, session: &Session) -> Result<DraftSession, PageError> {
-        let mut kept = self.kept();
+        let mut kept = self.0.lock();
         let found =
-            kept.get_mut(id).filter(|filling| filling.by == session.id && filling.touched.elapsed() < WAITS);
+            kept.get_mut(id).filter(|entry| entry.by == session.id && entry.touched.elapsed() < WAITS);
         let found = found.ok_or_else(|| {
             PageError::missing(
-                "this set-up is over, or waited for more than an hour: begin again with *Add integration*",
+                "this set-up has ended, or was not continued for an hour: begin again with *Add integration*",
             )
         })?;
         found.touched = Instant::now();
         Ok(found.clone())
     }
 
-    pub(super) fn keep(&self, id: &str, filling: DraftSession) {
-        self.kept().insert(id.to_owned(), filling);
+    pub(super) fn keep(&self, id: &str, entry: DraftSession) {
+        self.0.lock().insert(id.to_owned(), entry);
     }
 
     pub(super) fn end(&self, id: &str) {
-        self.kept().remove(id);
+        self.0.lock().remove(id);
     }
 }

@@ -1,4 +1,4 @@
-//! What a reviewer looks at first: findings over all integrations, and the rows behind each.
+//! The findings in all integrations, and the objects of each.
 
 use std::sync::Arc;
 
@@ -16,14 +16,14 @@ use super::page::{self, Frame, PageError};
 use super::{Signed, Web};
 use connector_report::insights::{self, Found, Report};
 
-/// Rows on a page.
+/// Objects on a page.
 const ROWS: u32 = 100;
 
 #[derive(Template)]
 #[template(path = "insights.html")]
 struct InsightsPage {
     frame: Frame,
-    /// Each integration, and what was found; none where it was never read.
+    /// The report on each integration; `None` where it has no data.
     reports: Vec<(String, Option<Report>)>,
 }
 

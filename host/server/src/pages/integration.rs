@@ -1,4 +1,4 @@
-//! One integration: how it stands, what it may read, its runs, changes, problems, connectors and log.
+//! One integration: its status, permissions, runs, changes, problems, connectors and log.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 use super::data::title_of;
-use super::integrations::find;
+use super::integrations::{ONE, find};
 use connector_report::filters;
 
 use super::page::{self, Frame, PageError, Posted};
@@ -21,12 +21,10 @@ use connector_store::{ChangeRow, RunId, RunRow, StoredProblem, StreamState, Type
 
 /// Runs that are shown.
 const RUNS: u32 = 20;
-/// Changes and problems on a page.
+/// Changes and problems on the page of a run.
 const SHOWN: u32 = 100;
 /// Changes on the page of an integration.
 const CHANGES: u32 = 10;
-/// Where buttons of this page lead back to.
-pub(super) const HERE: &str = "integration";
 /// Lines of the log that are shown.
 const LINES: usize = 50;
 
@@ -38,7 +36,7 @@ struct IntegrationPage {
     streams: Vec<StreamAccess>,
     types: Vec<(TypeCount, String)>,
     runs: Vec<RunRow>,
-    /// The last run that ended, and what it found other than before.
+    /// The last run that ended.
     changed: Option<RunRow>,
     changes: Vec<ChangeRow>,
     problems: Vec<StoredProblem>,
@@ -47,17 +45,17 @@ struct IntegrationPage {
     lines: Vec<LogLine>,
 }
 
-/// The part that follows what happens.
+/// The part that follows the status.
 #[derive(Template)]
 #[template(path = "integration-live.html")]
 struct IntegrationLive<'a> {
     csrf: &'a str,
     integration: &'a IntegrationStatus,
-    /// Where a button leads back to.
+    /// The page that a button leads back to.
     here: &'a str,
 }
 
-/// What the last run found that it may read.
+/// Whether the last run could read a stream.
 struct StreamAccess {
     title: String,
     permissions: String,
@@ -90,9 +88,9 @@ pub(super) fn router() -> Router<Arc<Web>> {
 }
 
 impl IntegrationPage {
-    /// The part that follows what happens, as it is now.
+    /// The part that follows the status, as it is now.
     fn live(&self) -> IntegrationLive<'_> {
-        IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration, here: HERE }
+        IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration, here: ONE }
     }
 }
 
@@ -123,7 +121,6 @@ fn access(manifest: Option<&Manifest>, last: Option<&RunRow>) -> Vec<StreamAcces
     streams.collect()
 }
 
-/// The last run that ended.
 fn last_ended(runs: &[RunRow]) -> Option<&RunRow> {
     runs.iter().find(|run| run.finished_at.is_some())
 }
@@ -194,9 +191,10 @@ async fn events(
     Ok(live::follow(&web, session, move || {
         let integration = supervisor.status().integrations.into_iter().find(|one| one.name == name);
         let render = |integration: &IntegrationStatus| {
-            IntegrationLive { csrf: &csrf, integration, here: HERE }.render().unwrap_or_default()
+            IntegrationLive { csrf: &csrf, integration, here: ONE }.render().unwrap_or_default()
         };
-        integration.as_ref().map(render).unwrap_or_default()
+        let until = integration.as_ref().and_then(|integration| integration.progress?.waits_until);
+        live::Part { html: integration.as_ref().map(render).unwrap_or_default(), until }
     }))
 }
 
@@ -217,7 +215,7 @@ async fn show_run(
 }
 
 fn connector_of(web: &Web, name: &str) -> Result<String, PageError> {
-    find(web, name)?.connector_name.ok_or_else(|| PageError::missing("no connector serves this integration"))
+    find(web, name)?.connector_name.ok_or_else(|| PageError::missing("this integration has no connector"))
 }
 
 fn refused(refusal: &crate::registry::Refusal) -> PageError {
@@ -230,7 +228,7 @@ async fn roll_back(
     _: Posted,
 ) -> Result<Response, PageError> {
     let connector = connector_of(&web, &name)?;
-    let swapped = web.supervisor.registry.roll_back(&connector, "rolled back by hand").await;
+    let swapped = web.supervisor.registry.roll_back(&connector, "rolled back by an operator").await;
     swapped.map_err(|refusal| refused(&refusal))?;
     web.supervisor.swapped().await;
     Ok(Redirect::to(&format!("/integrations/{name}#connector")).into_response())

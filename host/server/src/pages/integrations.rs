@@ -21,13 +21,13 @@ struct ListPage {
     status: Status,
 }
 
-/// The part of the list that follows what happens.
+/// The part of the list that follows the status.
 #[derive(Template)]
 #[template(path = "integrations-live.html")]
 struct ListLive<'a> {
     csrf: &'a str,
     status: &'a Status,
-    /// Where a button leads back to.
+    /// The page that a button leads back to.
     here: &'a str,
 }
 
@@ -37,6 +37,9 @@ struct RemovePage {
     frame: Frame,
     integration: IntegrationStatus,
 }
+
+/// The page of one integration, as its buttons name it.
+pub(super) const ONE: &str = "integration";
 
 pub(super) fn router() -> Router<Arc<Web>> {
     Router::new()
@@ -50,7 +53,7 @@ pub(super) fn router() -> Router<Arc<Web>> {
 }
 
 impl ListPage {
-    /// The part that follows what happens, as it is now.
+    /// The part that follows the status, as it is now.
     fn live(&self) -> ListLive<'_> {
         ListLive { csrf: &self.frame.csrf, status: &self.status, here: "" }
     }
@@ -64,13 +67,16 @@ async fn events(State(web): State<Arc<Web>>, Extension(session): Signed) -> Resp
     let supervisor = Arc::clone(&web.supervisor);
     let csrf = session.csrf.clone();
     live::follow(&web, session, move || {
-        ListLive { csrf: &csrf, status: &supervisor.status(), here: "" }.render().unwrap_or_default()
+        let status = supervisor.status();
+        let waits = status.integrations.iter().filter_map(|one| one.progress?.waits_until);
+        let html = ListLive { csrf: &csrf, status: &status, here: "" }.render().unwrap_or_default();
+        live::Part { html, until: waits.min() }
     })
 }
 
-/// Where a button was: there it leads back to.
+/// Leads back to the page of the button.
 fn back(posted: &Posted, name: &str) -> Response {
-    let to = if posted.field("back") == super::integration::HERE {
+    let to = if posted.field("back") == ONE {
         format!("/integrations/{name}")
     } else {
         "/integrations".to_owned()
@@ -117,7 +123,7 @@ async fn resume(
 /// The integration called `name`.
 pub(super) fn find(web: &Web, name: &str) -> Result<IntegrationStatus, PageError> {
     let found = web.supervisor.status().integrations.into_iter().find(|integration| integration.name == name);
-    found.ok_or_else(|| PageError::missing("there is no integration of that name"))
+    found.ok_or_else(|| PageError::missing("there is no such integration"))
 }
 
 async fn ask_to_remove(
@@ -148,12 +154,10 @@ pub(super) fn tone(integration: &IntegrationStatus) -> &'static str {
     }
 }
 
-/// Whether a run is under way.
 pub(super) fn is_running(integration: &IntegrationStatus) -> bool {
     integration.state == IntegrationState::Running
 }
 
-/// Whether somebody paused it.
 pub(super) fn is_paused(integration: &IntegrationStatus) -> bool {
     integration.state == IntegrationState::Paused
 }

@@ -1,9 +1,8 @@
-//! The Integrations page, and the API under it.
+//! The Integrations page, and the server that it shares with the API and the metrics.
 //!
-//! `server` takes connections, `gate` says who may look, `page` what every page is made of. `integrations`, `integration`,
-//! `wizard` (what it is told lies in `drafts`), `data` and `insights` are the pages, `live` keeps them up to date, `api` and
-//! `metrics` are for programs, `refusal` is what these hear otherwise. The pages work without scripts; with them, they follow
-//! what happens.
+//! `page` has what all pages use, `body` reads requests, `sign_in` opens sessions. `integrations`, `integration`, `wizard` (with
+//! its state in `drafts`), `data` and `insights` are the pages; `live` keeps them up to date. The pages work without scripts;
+//! with scripts, they follow the status.
 
 mod body;
 mod data;
@@ -16,11 +15,7 @@ mod page;
 mod sign_in;
 mod wizard;
 
-#[cfg(test)]
-pub(crate) use body::{LARGEST_BODY, with_body};
-
 use std::net::{IpAddr, SocketAddr};
-use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
@@ -38,39 +33,39 @@ use url::Url;
 
 use crate::api::{self, ApiError};
 use crate::api_types::ErrorBody;
-use crate::authentication::{AuthenticationError, Gate, Names, NotIn, Proxy, Session};
+use crate::authentication::{AuthenticationError, Gate, Names, Proxy, Session, TokenError, TokenHash};
 use crate::supervisor::Supervisor;
 use crate::{connections, metrics};
 use drafts::Drafts;
 use page::PageError;
 
-/// What nobody else's script, frame or picture gets into. Scripts and styles are files of ours.
+/// Scripts, styles and pictures come from this server only, and no other page frames these.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Where the pages are served, and to whom.
+/// Where the pages are served, and who signs people in.
 #[derive(Debug)]
 pub struct PagesOptions {
     /// Where to listen.
     pub listen: SocketAddr,
-    /// How people call it, where a proxy stands before it.
+    /// The address that people use, where it is behind a proxy.
     pub public_url: Option<Url>,
-    /// Who signs people in, if not this program.
+    /// The proxy that signs people in, if not this program.
     pub proxy: Option<Proxy>,
 }
 
-/// The pages can't be served.
+/// Why the pages can't be served.
 #[derive(Debug, thiserror::Error)]
 pub enum PagesError {
     /// The address is not usable.
     #[error("could not listen at {address} for the Integrations page: {error}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// What the system answered.
         error: std::io::Error,
     },
-    /// People can't be signed in.
+    /// The token can't be made.
     #[error(transparent)]
     Authentication(#[from] AuthenticationError),
 }
@@ -86,22 +81,22 @@ impl Hint for PagesError {
     }
 }
 
-/// What all pages share.
+/// The state that all pages share.
 pub(crate) struct Web {
     supervisor: Arc<Supervisor>,
     gate: Gate,
     drafts: Drafts,
-    /// Places for those who follow a page.
+    /// Limits the pages that follow the status.
     followers: Arc<Semaphore>,
-    /// The program ends: pages that follow what happens end, too.
+    /// Ends the pages that follow the status.
     stop: CancellationToken,
 }
 
-/// Serves the pages until the task is aborted. The second is where they are.
+/// Serves the pages until the task is aborted. Also returns their address.
 pub(crate) async fn listen(
     supervisor: &Arc<Supervisor>,
     options: PagesOptions,
-    token_file: &Path,
+    token: Arc<TokenHash>,
     stop: CancellationToken,
 ) -> Result<(JoinHandle<()>, String), PagesError> {
     let failed = |error| PagesError::Listen { address: options.listen, error };
@@ -113,20 +108,20 @@ pub(crate) async fn listen(
     };
     let is_https = options.public_url.as_ref().is_some_and(|url| url.scheme() == "https");
     let names = Names { hosts: hosts(address, options.public_url.as_ref()), is_https, port: address.port() };
-    let (gate, token) = Gate::open(token_file.to_owned(), options.proxy, names)?;
+    let (gate, token) = Gate::open(token, options.proxy, names).await?;
     if !address.ip().is_loopback() && !is_https {
         tracing::warn!(
-            "the Integrations page can be reached from other machines, and not over https: passwords and keys that are \
-             typed there can be read on the way"
+            "the Integrations page accepts connections from other machines without https: the network can read the \
+             secrets that are typed there"
         );
     }
     tracing::info!("the Integrations page is at {url}");
     if let Some(token) = token
         && !gate.is_behind_proxy()
     {
-        // To a person, once. The log of a service manager is no place for it, but there is no other.
+        // For a person, once. The log of a service manager is not private, but there is no other way.
         announce(&format!(
-            "\n  Sign in at {url} with this token. It is shown only this once; `connector-host token` makes another.\n\n  \
+            "\n  Sign in at {url} with this token. It is shown only now; `connector-host token` makes another.\n\n  \
              {token}\n\n"
         ));
     }
@@ -142,12 +137,12 @@ pub(crate) async fn listen(
     Ok((task, url))
 }
 
-#[expect(clippy::print_stderr, reason = "for whoever started the program")]
+#[expect(clippy::print_stderr, reason = "for the person who starts the program")]
 fn announce(text: &str) {
     eprint!("{text}");
 }
 
-/// The names a browser may call this server by.
+/// The names of this server, as a browser sends them.
 fn hosts(address: SocketAddr, public_url: Option<&Url>) -> Vec<String> {
     let port = address.port();
     let mut hosts = vec![address.to_string()];
@@ -188,12 +183,12 @@ fn router(web: Arc<Web>) -> Router {
         .with_state(web)
 }
 
-/// What holds for everything: the right name, one of our pages, and what a browser is told of the answer.
+/// Checks the host and the origin of each request, and sets the security headers of each answer.
 async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
     let (headers, method) = (request.headers(), request.method());
     let mut answer = if !web.gate.knows_host(headers, request.uri()) {
-        let said = "this server does not go by that name; `--public-url` tells it another one";
-        PageError::new(StatusCode::MISDIRECTED_REQUEST, said).into_response()
+        let error = "unknown host name; set `--public-url`";
+        PageError::new(StatusCode::MISDIRECTED_REQUEST, error).into_response()
     } else if !web.gate.is_ours(method, headers) {
         PageError::new(StatusCode::FORBIDDEN, "this request comes from another site").into_response()
     } else {
@@ -203,7 +198,7 @@ async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> R
     let set = [
         (header::CONTENT_SECURITY_POLICY, POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        // Not `no-referrer`: browsers would send `Origin: null` with our own forms.
+        // Not `no-referrer`: browsers would send `Origin: null` with the forms of these pages.
         (header::REFERRER_POLICY, "same-origin"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -225,13 +220,14 @@ async fn signed_in(State(web): State<Arc<Web>>, mut request: Request, next: Next
         }
         None if live::is_wanted(request.headers()) => live::signed_out(),
         None if web.gate.is_behind_proxy() => {
-            PageError::new(StatusCode::UNAUTHORIZED, "the proxy did not say who you are").into_response()
+            PageError::new(StatusCode::UNAUTHORIZED, "the proxy did not name the person who is signed in")
+                .into_response()
         }
         None => Redirect::to("/sign-in").into_response(),
     }
 }
 
-/// Programs bear the token. Somebody who signed in may read with a browser what programs read.
+/// Programs send the token. A browser with a session may read what they read.
 async fn bears_token(
     State(web): State<Arc<Web>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -242,27 +238,26 @@ async fn bears_token(
     match web.gate.bears_token(request.headers(), from.ip()) {
         Ok(true) => next.run(request).await,
         Ok(false) if reads && web.gate.session(request.headers()).is_some() => next.run(request).await,
-        Err(NotIn::Slowly) => {
-            let body = ErrorBody::new("too many wrong tokens: wait a minute");
+        Err(TokenError::TooManyAttempts) => {
+            let body = ErrorBody::new("too many wrong tokens").hint("wait a minute");
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, body).into_response()
         }
-        Ok(false) | Err(NotIn::ErrorBody) => {
-            let said =
+        Ok(false) | Err(TokenError::Wrong) => {
+            let error =
                 "send the token as `Authorization: Bearer TOKEN`; `connector-host token` makes a new one";
-            let mut answer = ApiError::new(StatusCode::UNAUTHORIZED, ErrorBody::new(said)).into_response();
+            let mut answer = ApiError::new(StatusCode::UNAUTHORIZED, ErrorBody::new(error)).into_response();
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             answer
         }
     }
 }
 
-/// Whoever signed in.
+/// The session of a request.
 type Signed = Extension<Session>;
 
 /// The address a request comes from.
 type ClientAddress = ConnectInfo<SocketAddr>;
 
-/// That of a connection, where it matters.
 fn address(from: &ClientAddress) -> IpAddr {
     from.0.ip()
 }

@@ -1,4 +1,4 @@
-//! What every page is made of: the frame, forms, failures, and the files it refers to.
+//! What all pages use: the frame, forms, error pages, and the files of `assets/`.
 
 use std::sync::Arc;
 
@@ -16,37 +16,38 @@ use crate::authentication::Session;
 use crate::supervisor::ActionError;
 use connector_store::StoreError;
 
-/// What the frame of a page shows.
+/// The values that the frame of a page shows.
 pub(super) struct Frame {
-    /// The CSRF token of its forms.
+    /// The CSRF token of the forms.
     pub(super) csrf: String,
-    /// Who looks, where that is known.
-    pub(super) who: Option<String>,
+    /// The person who is signed in, where a proxy names them.
+    pub(super) person: Option<String>,
 }
 
 impl Frame {
     pub(super) fn new(session: &Session) -> Self {
-        Self { csrf: session.csrf.clone(), who: session.who.clone() }
+        Self { csrf: session.csrf.clone(), person: session.person.clone() }
     }
 }
 
-/// A template as an answer.
+/// Renders a template.
 pub(super) fn show(template: &impl Template) -> Response {
     show_as(StatusCode::OK, template)
 }
 
-/// A template as an answer of this kind.
+/// Renders a template with a status.
 pub(super) fn show_as(status: StatusCode, template: &impl Template) -> Response {
     match template.render() {
         Ok(text) => (status, Html(text)).into_response(),
         Err(error) => {
-            tracing::error!("a page can't be shown: {error}");
-            (StatusCode::INTERNAL_SERVER_ERROR, "this page can't be shown; the log says why").into_response()
+            tracing::error!("could not render a page: {error}");
+            (StatusCode::INTERNAL_SERVER_ERROR, "this page could not be rendered; the log says why")
+                .into_response()
         }
     }
 }
 
-/// What went wrong, on a page of its own.
+/// An error, as a page of its own.
 #[derive(Debug)]
 pub(super) struct PageError {
     status: StatusCode,
@@ -100,7 +101,7 @@ impl IntoResponse for PageError {
     }
 }
 
-/// The fields of a form that was made for the person who sent it.
+/// The fields of a form whose CSRF token is that of the session.
 pub(super) struct Posted(Vec<(String, String)>);
 
 impl FromRequest<Arc<Web>> for Posted {
@@ -111,18 +112,19 @@ impl FromRequest<Arc<Web>> for Posted {
         let session = session.ok_or_else(|| PageError::new(StatusCode::FORBIDDEN, "sign in first"))?;
         let form = axum::Form::<Vec<(String, String)>>::from_request(request, web).await;
         let axum::Form(fields) =
-            form.map_err(|error| PageError::new(error.status(), "the form can't be understood"))?;
+            form.map_err(|error| PageError::new(error.status(), "the form is not valid"))?;
         let posted = Self(fields);
         if !session.made(posted.field("csrf")) {
-            let said = "this form was not made for you, or is too old: go back, load the page again, and send it again";
-            return Err(PageError::new(StatusCode::FORBIDDEN, said));
+            let error =
+                "this form belongs to another session: go back, load the page again, and send it again";
+            return Err(PageError::new(StatusCode::FORBIDDEN, error));
         }
         Ok(posted)
     }
 }
 
 impl Posted {
-    /// The value of a field, without white space around it; blank where it is not there.
+    /// The value of a field, without white space around it; blank where it is missing.
     pub(super) fn field(&self, name: &str) -> &str {
         self.raw(name).trim()
     }
@@ -137,13 +139,13 @@ impl Posted {
         self.0.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    /// Whether a field is there.
+    /// Whether the form has a field.
     pub(super) fn has(&self, name: &str) -> bool {
         self.0.iter().any(|(known, _)| known == name)
     }
 }
 
-/// A file that pages refer to. Its name changes with its content, so that a browser may keep it.
+/// A file that pages refer to.
 struct Asset {
     path: &'static str,
     kind: &'static str,
@@ -169,7 +171,7 @@ const ASSETS: &[Asset] = &[
     Asset { path: "/assets/icon.svg", kind: "image/svg+xml", text: include_str!("../../assets/icon.svg") },
 ];
 
-/// The files that pages refer to. They tell nothing, so that the page to sign in has them as well.
+/// The files that pages refer to. They are public: the page to sign in needs them.
 pub(super) fn assets() -> Router<Arc<Web>> {
     let mut router = Router::new();
     for asset in ASSETS {

@@ -12,12 +12,12 @@ use serde::Deserialize;
 
 use super::page::{self, PageError, Posted};
 use super::{ClientAddress, Signed, Web, address};
-use crate::authentication::NotIn;
+use crate::authentication::TokenError;
 
 #[derive(Template)]
 #[template(path = "sign-in.html")]
 struct SignInPage {
-    wrong: Option<&'static str>,
+    error: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -26,12 +26,12 @@ struct SignIn {
     token: String,
 }
 
-/// For everybody.
+/// For everyone.
 pub(super) fn entering() -> Router<Arc<Web>> {
     Router::new().route("/sign-in", get(ask).post(sign_in))
 }
 
-/// For those who are in.
+/// For people who are signed in.
 pub(super) fn leaving() -> Router<Arc<Web>> {
     Router::new().route("/sign-out", post(sign_out))
 }
@@ -40,23 +40,25 @@ async fn ask(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
     if web.gate.session(&headers).is_some() {
         return Redirect::to("/integrations").into_response();
     }
-    page::show(&SignInPage { wrong: None })
+    page::show(&SignInPage { error: None })
 }
 
 async fn sign_in(State(web): State<Arc<Web>>, from: ClientAddress, Form(form): Form<SignIn>) -> Response {
     if web.gate.is_behind_proxy() {
         return PageError::new(StatusCode::FORBIDDEN, "people sign in at the proxy").into_response();
     }
+    // The command that made another token may have failed to report it.
+    web.gate.refresh_token().await;
     match web.gate.sign_in(&form.token, address(&from)) {
         Ok(cookie) => with_cookie(Redirect::to("/integrations").into_response(), &cookie),
-        Err(NotIn::ErrorBody) => {
-            tracing::warn!("somebody at {} sent a wrong token to sign in", address(&from));
-            let wrong = Some("That is not the token. `connector-host token` makes a new one.");
-            page::show_as(StatusCode::FORBIDDEN, &SignInPage { wrong })
+        Err(TokenError::Wrong) => {
+            tracing::warn!("a wrong token to sign in came from {}", address(&from));
+            let error = Some("Wrong token. `connector-host token` makes a new one.");
+            page::show_as(StatusCode::FORBIDDEN, &SignInPage { error })
         }
-        Err(NotIn::Slowly) => {
-            let wrong = Some("Too many attempts. Wait a minute.");
-            page::show_as(StatusCode::TOO_MANY_REQUESTS, &SignInPage { wrong })
+        Err(TokenError::TooManyAttempts) => {
+            let error = Some("Too many attempts. Wait a minute.");
+            page::show_as(StatusCode::TOO_MANY_REQUESTS, &SignInPage { error })
         }
     }
 }

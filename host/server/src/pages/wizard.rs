@@ -1,7 +1,6 @@
-//! Setting up an integration, or changing one: step by step, drawn from the connector's manifest alone.
+//! The wizard that creates or edits an integration: its steps and fields come from the connector's manifest alone.
 //!
-//! What was filled in so far lies in `drafts`, and not in the browser. A secret is sealed as soon as it is sent, and never
-//! sent back.
+//! What was typed is kept in `drafts`, and not in the browser. A secret is encrypted as soon as it arrives, and never sent back.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -24,7 +23,7 @@ use connector_sandbox::manifest::{HostRule, Manifest, SettingKind, SettingSpec};
 use connector_sync::check::{Checked, CheckedStream};
 use connector_sync::configuration::{About, Draft, FieldProblem, MOST_REVIEWERS, Part, Review, Reviewer};
 
-/// A step of the way.
+/// A step of the wizard.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Step {
     About,
@@ -59,52 +58,54 @@ impl Step {
     }
 }
 
-/// What all steps show.
+/// The part that all steps show.
 struct WizardView {
     id: String,
     step: Step,
     title: String,
-    /// The integration that is being changed.
+    /// The integration that is being edited.
     original: Option<String>,
-    trouble: Option<ErrorBody>,
+    /// Why the step was refused.
+    problem: Option<ErrorBody>,
+    /// The fields that are not valid.
     problems: Vec<FieldProblem>,
 }
 
 impl WizardView {
-    fn new(id: &str, step: Step, filling: &DraftSession) -> Self {
+    fn new(id: &str, step: Step, entry: &DraftSession) -> Self {
         Self {
             id: id.to_owned(),
             step,
-            title: filling.manifest.title.clone(),
-            original: filling.original.as_ref().map(|original| original.name.clone()),
-            trouble: None,
+            title: entry.manifest.title.clone(),
+            original: entry.original.as_ref().map(|original| original.name.clone()),
+            problem: None,
             problems: Vec::new(),
         }
     }
 
-    /// With what is wrong.
+    /// With the reason why a step was refused.
     fn refused(mut self, refused: ActionError) -> Self {
         match refused {
-            ActionError::Missing(problem) | ActionError::Conflict(problem) => self.trouble = Some(problem),
+            ActionError::Missing(problem) | ActionError::Conflict(problem) => self.problem = Some(problem),
             ActionError::Fields(problems) => self.problems = problems,
             ActionError::Store(error) => {
-                self.trouble = Some(ErrorBody::of(&error));
+                self.problem = Some(ErrorBody::of(&error));
             }
         }
         self
     }
 
-    /// Whether it can't go on.
-    fn is_wrong(&self) -> bool {
-        self.trouble.is_some() || !self.problems.is_empty()
+    /// Whether the step was refused.
+    fn is_refused(&self) -> bool {
+        self.problem.is_some() || !self.problems.is_empty()
     }
 
-    /// What is wrong with a field.
-    fn wrong(&self, field: &str) -> Option<&str> {
+    /// Why a field is not valid.
+    fn problem_of(&self, field: &str) -> Option<&str> {
         self.problems.iter().find(|problem| problem.field == field).map(|problem| problem.reason.as_str())
     }
 
-    /// What is wrong with fields that this page does not show.
+    /// The problems of fields that this page does not show.
     fn elsewhere<'a>(&'a self, shown: &'a [String]) -> impl Iterator<Item = &'a FieldProblem> {
         self.problems.iter().filter(|problem| !shown.contains(&problem.field))
     }
@@ -121,7 +122,7 @@ struct Field {
     choices: Vec<String>,
     value: String,
     default: String,
-    /// A secret that is there, or a value from a variable or a file: it stays where nothing is filled in.
+    /// It has a secret, or a value from a variable or a file, which a blank field keeps.
     is_set: bool,
 }
 
@@ -136,7 +137,7 @@ struct ChoosePage {
 #[template(path = "wizard-about.html")]
 struct AboutPage {
     frame: Frame,
-    way: WizardView,
+    view: WizardView,
     draft: Draft,
     shown: Vec<String>,
 }
@@ -145,7 +146,7 @@ struct AboutPage {
 #[template(path = "wizard-connection.html")]
 struct ConnectionPage {
     frame: Frame,
-    way: WizardView,
+    view: WizardView,
     fields: Vec<Field>,
     setup: Vec<String>,
     shown: Vec<String>,
@@ -155,7 +156,7 @@ struct ConnectionPage {
 #[template(path = "wizard-permissions.html")]
 struct PermissionsPage {
     frame: Frame,
-    way: WizardView,
+    view: WizardView,
     checked: Checked,
 }
 
@@ -163,7 +164,7 @@ struct PermissionsPage {
 #[template(path = "wizard-options.html")]
 struct OptionsPage {
     frame: Frame,
-    way: WizardView,
+    view: WizardView,
     fields: Vec<Field>,
     draft: Draft,
     streams: Vec<(String, String, bool)>,
@@ -193,9 +194,11 @@ async fn begin(
 ) -> Result<Response, PageError> {
     let connector = posted.field("connector").to_owned();
     let manifest = web.supervisor.manifest(&connector).await?;
-    let mut names =
-        (1..).map(|number| if number == 1 { connector.clone() } else { format!("{connector}-{number}") });
-    let name = names.find(|name| !web.supervisor.is_taken(name)).unwrap_or_default();
+    let (mut name, mut number) = (connector.clone(), 1);
+    while web.supervisor.is_taken(&name).await {
+        number += 1;
+        name = format!("{connector}-{number}");
+    }
     let draft = Draft { name, connector, ..Draft::default() };
     go(&web, &session, draft, manifest, None)
 }
@@ -206,7 +209,7 @@ async fn edit(
     Path(name): Path<String>,
     _: Posted,
 ) -> Result<Response, PageError> {
-    let original = web.supervisor.original(&name)?;
+    let original = web.supervisor.original(&name).await?;
     let manifest = web.supervisor.manifest(&original.draft.connector).await?;
     go(&web, &session, original.draft.clone(), manifest, Some(original))
 }
@@ -246,13 +249,13 @@ async fn show(
     Path((id, step)): Path<(String, String)>,
 ) -> Result<Response, PageError> {
     let step = Step::find(&step).ok_or_else(|| PageError::missing("there is no such step"))?;
-    let filling = web.drafts.find(&id, &session)?;
-    let way = WizardView::new(&id, step, &filling);
-    // Without an answer of the vendor there is nothing to show: the connection comes first.
-    if step == Step::Permissions && filling.checked.is_none() {
+    let entry = web.drafts.find(&id, &session)?;
+    let view = WizardView::new(&id, step, &entry);
+    // Without an answer of the vendor there is nothing to show: the step *Connection* asks it.
+    if step == Step::Permissions && entry.checked.is_none() {
         return Ok(to(&id, Step::Connection));
     }
-    Ok(step_page(&session, way, &filling))
+    Ok(step_page(&session, view, &entry))
 }
 
 async fn send(
@@ -262,19 +265,19 @@ async fn send(
     posted: Posted,
 ) -> Result<Response, PageError> {
     let step = Step::find(&step).ok_or_else(|| PageError::missing("there is no such step"))?;
-    let mut filling = web.drafts.find(&id, &session)?;
+    let mut entry = web.drafts.find(&id, &session)?;
     let sent = match step {
-        Step::About => fill_about(&web, &mut filling, &posted),
-        Step::Connection => connect(&web, &mut filling, &posted).await,
+        Step::About => fill_about(&web, &mut entry, &posted).await,
+        Step::Connection => connect(&web, &mut entry, &posted).await,
         Step::Permissions => Ok(()),
-        Step::Options => finish(&web, &mut filling, &posted).await,
+        Step::Options => finish(&web, &mut entry, &posted).await,
     };
-    // What was typed stays, also where it is wrong.
-    web.drafts.keep(&id, filling.clone());
+    // Values that are not valid are kept as well.
+    web.drafts.keep(&id, entry.clone());
     match (sent, step) {
         (Err(refused), _) => {
-            let way = WizardView::new(&id, step, &filling).refused(refused);
-            let mut answer = step_page(&session, way, &filling);
+            let view = WizardView::new(&id, step, &entry).refused(refused);
+            let mut answer = step_page(&session, view, &entry);
             *answer.status_mut() = axum::http::StatusCode::UNPROCESSABLE_ENTITY;
             Ok(answer)
         }
@@ -288,17 +291,17 @@ async fn send(
     }
 }
 
-fn wrong(problems: Vec<FieldProblem>) -> Result<(), ActionError> {
+fn refuse_any(problems: Vec<FieldProblem>) -> Result<(), ActionError> {
     if problems.is_empty() { Ok(()) } else { Err(ActionError::Fields(problems)) }
 }
 
-fn fill_about(web: &Web, filling: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {
-    let draft = &mut filling.draft;
-    if filling.original.is_none() && draft.name != posted.field("name") {
+async fn fill_about(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {
+    let draft = &mut entry.draft;
+    if entry.original.is_none() && draft.name != posted.field("name") {
         posted.field("name").clone_into(&mut draft.name);
-        // They were sealed for the name before.
+        // They were encrypted for the former name.
         draft.sealed.clear();
-        filling.checked = None;
+        entry.checked = None;
     }
     let owners = posted.field("secondary-owners").split(',').map(str::trim).filter(|owner| !owner.is_empty());
     draft.about = About {
@@ -307,33 +310,33 @@ fn fill_about(web: &Web, filling: &mut DraftSession, posted: &Posted) -> Result<
         secondary_owners: owners.map(str::to_owned).collect(),
         review: std::mem::take(&mut draft.about.review),
     };
-    let mut problems = draft.problems(&filling.manifest, Some(Part::About));
-    if filling.original.is_none() && web.supervisor.is_taken(&draft.name) {
+    let mut problems = draft.problems(&entry.manifest, Some(Part::About));
+    if entry.original.is_none() && web.supervisor.is_taken(&draft.name).await {
         let reason = "is taken by another integration".to_owned();
         problems.push(FieldProblem { field: "name".to_owned(), reason });
     }
-    wrong(problems)
+    refuse_any(problems)
 }
 
-/// Takes the values of these settings from a form.
-fn fill_settings(
+/// Takes the values of the settings that are required, or of those that are not, from a form.
+async fn fill_settings(
     web: &Web,
-    filling: &mut DraftSession,
+    entry: &mut DraftSession,
     posted: &Posted,
     required: bool,
 ) -> Result<(), ActionError> {
-    let manifest = Arc::clone(&filling.manifest);
+    let manifest = Arc::clone(&entry.manifest);
     let specs = || manifest.settings.iter().filter(|spec| spec.required == required);
     for spec in specs().filter(|spec| spec.kind != SettingKind::Secret) {
-        fill_setting(&mut filling.draft, spec, posted);
+        fill_setting(&mut entry.draft, spec, posted);
     }
-    let elsewhere = leave_secrets(filling);
+    let elsewhere = leave_secrets(entry);
     let mut problems = Vec::new();
     for spec in specs().filter(|spec| spec.kind == SettingKind::Secret) {
-        // As it was typed: white space around it is told, and not removed in silence. Blank keeps what is there.
+        // As it was typed: white space around it is an error that is shown. Blank keeps the secret that is set.
         let secret = posted.raw(&field_of(spec));
         if !secret.is_empty()
-            && let Err(refused) = web.supervisor.seal(&mut filling.draft, &manifest, &spec.name, secret)
+            && let Err(refused) = web.supervisor.seal(&mut entry.draft, &manifest, &spec.name, secret).await
         {
             match refused {
                 ActionError::Fields(wrong) => problems.extend(wrong),
@@ -342,18 +345,18 @@ fn fill_settings(
         }
     }
     let part = if required { Part::Connection } else { Part::Options };
-    // What was wrong with a secret says more than that it is missing.
+    // The reason why a secret is not valid says more than that it is missing.
     let known: Vec<_> = problems.iter().map(|problem: &FieldProblem| problem.field.clone()).collect();
-    let others = filling.draft.problems(&manifest, Some(part));
+    let others = entry.draft.problems(&manifest, Some(part));
     problems.extend(others.into_iter().filter(|problem| !known.contains(&problem.field)));
     for problem in &mut problems {
         let left = elsewhere.iter().any(|spec| field_of(spec) == problem.field);
         if left && !known.contains(&problem.field) {
             problem.reason =
-                "is required again: what was kept is for another address, and is sent to no other".to_owned();
+                "is required again: the one that is set was entered for another address".to_owned();
         }
     }
-    wrong(problems)
+    refuse_any(problems)
 }
 
 /// The name of a setting's field.
@@ -368,7 +371,7 @@ fn fill_setting(draft: &mut Draft, spec: &SettingSpec, posted: &Posted) {
         return;
     }
     let value = posted.field(&field);
-    // A value from a variable or a file stays, unless there is another one.
+    // A value from a variable or a file is kept, unless another one is typed.
     if draft.kept.contains(&spec.name) && value.is_empty() {
         return;
     }
@@ -382,12 +385,12 @@ fn fill_setting(draft: &mut Draft, spec: &SettingSpec, posted: &Posted) {
     }
 }
 
-/// Somebody who may change an integration must not learn its secrets: those of the file stay only where the connector goes
-/// to the same hosts as before. Returns those that do not stay.
-fn leave_secrets(filling: &mut DraftSession) -> Vec<SettingSpec> {
-    let Some(original) = &filling.original else { return Vec::new() };
-    let draft = &mut filling.draft;
-    let hosts = filling.manifest.hosts.iter().filter_map(|rule| match rule {
+/// A person who may edit an integration must not learn its secrets: those of the file are kept only while the connector
+/// connects to the same hosts as before. Returns those that are dropped.
+fn leave_secrets(entry: &mut DraftSession) -> Vec<SettingSpec> {
+    let Some(original) = &entry.original else { return Vec::new() };
+    let draft = &mut entry.draft;
+    let hosts = entry.manifest.hosts.iter().filter_map(|rule| match rule {
         HostRule::Setting(name) => Some(name),
         HostRule::Name(_) => None,
     });
@@ -396,7 +399,7 @@ fn leave_secrets(filling: &mut DraftSession) -> Vec<SettingSpec> {
         of(draft) == of(&original.draft)
     });
     let same = hosts.all(|same| same);
-    let secrets = filling.manifest.settings.iter().filter(|spec| spec.kind == SettingKind::Secret);
+    let secrets = entry.manifest.settings.iter().filter(|spec| spec.kind == SettingKind::Secret);
     let mut left = Vec::new();
     for spec in secrets.filter(|spec| original.draft.kept.contains(&spec.name)) {
         if same && !draft.sealed.contains_key(&spec.name) {
@@ -409,31 +412,31 @@ fn leave_secrets(filling: &mut DraftSession) -> Vec<SettingSpec> {
     left
 }
 
-async fn connect(web: &Web, filling: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {
-    filling.checked = None;
-    fill_settings(web, filling, posted, true)?;
-    let checked = web.supervisor.check_draft(&filling.draft, filling.original.as_ref()).await?;
-    filling.checked = Some(checked);
+async fn connect(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {
+    entry.checked = None;
+    fill_settings(web, entry, posted, true).await?;
+    let checked = web.supervisor.check_draft(&entry.draft, entry.original.as_ref()).await?;
+    entry.checked = Some(checked);
     Ok(())
 }
 
-async fn finish(web: &Web, filling: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {
-    let draft = &mut filling.draft;
+async fn finish(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {
+    let draft = &mut entry.draft;
     draft.interval = posted.field("interval").to_owned();
     draft.cron = posted.field("cron").to_owned();
     let mut problems = Vec::new();
     let mut problem = |field: &str, reason: String| {
         problems.push(FieldProblem { field: field.to_owned(), reason });
     };
-    filling.options = Options {
+    entry.options = Options {
         streams: posted.all("streams").map(str::to_owned).collect(),
         reviewers: posted.field("reviewers").to_owned(),
     };
-    let Options { streams, reviewers } = &filling.options;
+    let Options { streams, reviewers } = &entry.options;
     if streams.is_empty() {
-        problem("streams", "has nothing to read: select one object type at least".to_owned());
+        problem("streams", "has nothing to read: select at least one object type".to_owned());
     }
-    let all = filling.manifest.streams.iter().all(|spec| streams.contains(&spec.name));
+    let all = entry.manifest.streams.iter().all(|spec| streams.contains(&spec.name));
     draft.streams = if all { Vec::new() } else { streams.clone() };
     let count = if reviewers.is_empty() { None } else { reviewers.parse().ok() };
     if count.is_none() && !reviewers.is_empty() {
@@ -441,18 +444,18 @@ async fn finish(web: &Web, filling: &mut DraftSession, posted: &Posted) -> Resul
     }
     let precedence = posted.all("precedence").filter_map(Reviewer::find).collect();
     draft.about.review = Review { precedence, reviewers: count };
-    match fill_settings(web, filling, posted, false) {
+    match fill_settings(web, entry, posted, false).await {
         Err(ActionError::Fields(others)) => problems.extend(others),
         other => other?,
     }
-    wrong(problems)?;
-    web.supervisor.save_draft(&filling.draft, filling.original.as_ref()).await
+    refuse_any(problems)?;
+    web.supervisor.save_draft(&entry.draft, entry.original.as_ref()).await
 }
 
-fn fields(filling: &DraftSession, required: bool) -> Vec<Field> {
-    let specs = filling.manifest.settings.iter().filter(|spec| spec.required == required);
+fn fields(entry: &DraftSession, required: bool) -> Vec<Field> {
+    let specs = entry.manifest.settings.iter().filter(|spec| spec.required == required);
     let field = |spec: &SettingSpec| {
-        let draft = &filling.draft;
+        let draft = &entry.draft;
         let is_set = draft.kept.contains(&spec.name) || draft.sealed.contains_key(&spec.name);
         let default = spec.default.clone().unwrap_or_default();
         // Never a secret.
@@ -474,36 +477,36 @@ fn fields(filling: &DraftSession, required: bool) -> Vec<Field> {
 }
 
 /// The page of a step.
-fn step_page(session: &Session, way: WizardView, filling: &DraftSession) -> Response {
+fn step_page(session: &Session, view: WizardView, entry: &DraftSession) -> Response {
     let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
-    let (frame, draft) = (Frame::new(session), filling.draft.clone());
-    match way.step {
-        Step::About => page::show(&AboutPage { frame, way, draft, shown: names(&["name", "owner"]) }),
+    let (frame, draft) = (Frame::new(session), entry.draft.clone());
+    match view.step {
+        Step::About => page::show(&AboutPage { frame, view, draft, shown: names(&["name", "owner"]) }),
         Step::Connection => {
-            let fields = fields(filling, true);
+            let fields = fields(entry, true);
             let shown = fields.iter().map(|field| field.name.clone()).collect();
-            page::show(&ConnectionPage { frame, way, fields, shown, setup: filling.manifest.setup.clone() })
+            page::show(&ConnectionPage { frame, view, fields, shown, setup: entry.manifest.setup.clone() })
         }
-        Step::Permissions => match filling.checked.clone() {
-            Some(checked) => page::show(&PermissionsPage { frame, way, checked }),
-            None => to(&way.id, Step::Connection),
+        Step::Permissions => match entry.checked.clone() {
+            Some(checked) => page::show(&PermissionsPage { frame, view, checked }),
+            None => to(&view.id, Step::Connection),
         },
         Step::Options => {
-            let fields = fields(filling, false);
+            let fields = fields(entry, false);
             let mut shown: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
             shown.extend(names(&["interval", "cron", "streams", "reviewers", "precedence"]));
-            let selected = |name: &String| filling.options.streams.contains(name);
-            let streams = filling.manifest.streams.iter();
+            let selected = |name: &String| entry.options.streams.contains(name);
+            let streams = entry.manifest.streams.iter();
             let streams =
                 streams.map(|stream| (stream.name.clone(), stream.title.clone(), selected(&stream.name)));
             page::show(&OptionsPage {
                 frame,
-                way,
+                view,
                 fields,
                 draft,
                 streams: streams.collect(),
                 reviewers: Reviewer::ALL,
-                how_many: filling.options.reviewers.clone(),
+                how_many: entry.options.reviewers.clone(),
                 most_reviewers: MOST_REVIEWERS,
                 shown,
             })

@@ -1,11 +1,12 @@
-//! An integration gets its connector.
+//! Attaches an integration to its connector.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use chrono::Utc;
 
-use super::{ActiveConnector, Attachment, Before, Registry, is_name};
+use super::{ActiveConnector, Attachment, InstalledError, Predecessor, Registry, is_name};
+use crate::task;
 use connector_sandbox::{Artifact, Connector, Digest, Hint, LoadError, Provenance, Source};
 use connector_sync::active::ActiveIntegration;
 use connector_sync::configuration::{Configuration, ConnectorReference};
@@ -13,163 +14,191 @@ use connector_sync::probation::{PROBATION, Probation};
 use connector_sync::{Integration, SetupError};
 
 impl Registry {
-    /// Gives an integration its connector: the active one of the name that its configuration has. One that does not
-    /// trust it loses its attachment, and waits for one that it does.
+    /// Attaches an integration to the active connector of the name that its configuration has. An integration that does not
+    /// trust that one is detached, until there is one that it trusts.
     ///
     /// # Errors
     ///
     /// When there is none of that name, or it does not fit the configuration.
-    pub async fn attach(&self, configuration: &Configuration) -> Result<Arc<ActiveIntegration>, AttachError> {
+    pub async fn attach(
+        self: &Arc<Self>,
+        configuration: &Configuration,
+    ) -> Result<Arc<ActiveIntegration>, AttachError> {
         let _one_at_a_time = self.swapping.lock().await;
         let attached = self.try_attach(configuration).await;
         if matches!(&attached, Err(error) if error.is_distrust()) {
             self.detach(&configuration.name);
         }
-        let is_served = self.slots().values().any(|slot| slot.attachments.contains_key(&configuration.name));
-        if !is_served {
-            self.waiting.lock().insert(configuration.name.clone(), configuration.clone());
+        let is_attached = |active: &ActiveConnector| active.attachments.contains_key(&configuration.name);
+        if !self.connectors.lock().values().any(is_attached) {
+            self.unattached.lock().insert(configuration.name.clone(), configuration.clone());
         }
         attached
     }
 
-    async fn try_attach(&self, configuration: &Configuration) -> Result<Arc<ActiveIntegration>, AttachError> {
+    async fn try_attach(
+        self: &Arc<Self>,
+        configuration: &Configuration,
+    ) -> Result<Arc<ActiveIntegration>, AttachError> {
         let ConnectorReference::Name(name) = configuration.connector.clone() else {
             return Err(AttachError::NotAName(configuration.connector.to_string()));
         };
         let active = self.active(&name, &configuration.provenance).await?;
-        let (active, before) = active.ok_or_else(|| AttachError::Unknown(name.clone()))?;
-        if active.manifest().name != name {
-            return Err(AttachError::AnotherName { name, found: active.manifest().name.clone() });
+        let (connector, predecessor) = active.ok_or_else(|| AttachError::Unknown(name.clone()))?;
+        if connector.manifest().name != name {
+            return Err(AttachError::AnotherName { name, found: connector.manifest().name.clone() });
         }
-        // What it sent before it was configured anew counts against the vendor's limit, too.
-        let attached =
-            self.slots().get(&name).and_then(|slot| slot.attachments.get(&configuration.name).cloned());
-        let attached = attached.map(|attachment| attachment.serving.current());
-        // What was rolled back before a restart may have read a part of a run that goes on now.
-        let refused = self.installed.state(&name).all_refused().collect();
-        let serving = Arc::new(serve(&active, before.as_ref(), configuration, attached.as_deref(), refused)?);
-        let attachment = Attachment { configuration: configuration.clone(), serving };
+        // Requests that it sent with its former configuration count against the vendor's limit, too.
+        let former = self.connectors.lock().get(&name).and_then(|active| {
+            let attachment = active.attachments.get(&configuration.name)?;
+            Some(attachment.active.current())
+        });
+        // A connector that was rolled back before a restart may have read a part of a run that is resumed now.
+        let refused = self.state(&name).await?.all_refused().collect();
+        let bound = {
+            let configuration = configuration.clone();
+            task::blocking(move || {
+                bind(&connector, predecessor.as_ref(), &configuration, former.as_deref(), refused)
+            })
+        };
+        let attachment = Attachment { configuration: configuration.clone(), active: Arc::new(bound.await?) };
         self.detach(&configuration.name);
-        if let Some(slot) = self.slots().get_mut(&name) {
-            slot.attachments.insert(configuration.name.clone(), attachment.clone());
+        if let Some(active) = self.connectors.lock().get_mut(&name) {
+            active.attachments.insert(configuration.name.clone(), attachment.clone());
         }
-        Ok(attachment.serving)
+        Ok(attachment.active)
     }
 
-    /// Takes the attachment of an integration away.
-    pub fn detach(&self, integration: &str) {
-        self.waiting.lock().remove(integration);
-        for slot in self.slots().values_mut() {
-            slot.attachments.remove(integration);
+    /// Detaches an integration from its connector.
+    pub(crate) fn detach(&self, integration: &str) {
+        self.unattached.lock().remove(integration);
+        for active in self.connectors.lock().values_mut() {
+            active.attachments.remove(integration);
         }
     }
 
-    /// The integrations that no connector serves, and that name this one.
-    pub(super) fn waiting_for(&self, name: &str) -> Vec<Configuration> {
+    /// The integrations that are attached to no connector, and that name this one.
+    pub(super) fn unattached_for(&self, name: &str) -> Vec<Configuration> {
         let reference = ConnectorReference::Name(name.to_owned());
         let names_it = |one: &&Configuration| one.connector == reference;
-        self.waiting.lock().values().filter(names_it).cloned().collect()
+        self.unattached.lock().values().filter(names_it).cloned().collect()
     }
 
-    /// The connector that serves under `name`; after a start, the one that would. `None` where there is none.
+    /// The active connector called `name`; after a start, the one that becomes active. `None` where there is none.
     ///
     /// # Errors
     ///
-    /// When it can't be loaded, or is not what is trusted.
-    pub async fn serves(&self, name: &str, trusted: &Provenance) -> Result<Option<Connector>, LoadError> {
-        Ok(self.active(name, trusted).await?.map(|(active, _)| active))
-    }
-
-    /// The connector that serves under `name`, and the one it may go back to; after a start, the one that would.
-    pub(super) async fn active(
-        &self,
+    /// When it can't be loaded, or is not trusted.
+    pub(crate) async fn connector(
+        self: &Arc<Self>,
         name: &str,
         trusted: &Provenance,
-    ) -> Result<Option<(Connector, Option<Before>)>, LoadError> {
-        // Anybody who may fill in a form names one: a name is no path to a file.
+    ) -> Result<Option<Connector>, AttachError> {
+        Ok(self.active(name, trusted).await?.map(|(connector, _)| connector))
+    }
+
+    /// As [`Registry::connector`], with the one to roll back to.
+    pub(super) async fn active(
+        self: &Arc<Self>,
+        name: &str,
+        trusted: &Provenance,
+    ) -> Result<Option<(Connector, Option<Predecessor>)>, AttachError> {
+        // The name may come from a form: it is not a path to a file.
         if !is_name(name) {
             return Ok(None);
         }
-        let known = self.slots().get(name).map(|slot| (slot.active.clone(), slot.before.clone()));
-        if let Some((active, before)) = known {
+        let known = self.connectors.lock().get(name).map(|active| {
+            let ActiveConnector { connector, predecessor, .. } = active;
+            (connector.clone(), predecessor.clone())
+        });
+        if let Some((connector, predecessor)) = known {
             let untrusted = |error| LoadError::Provenance { source_name: name.to_owned(), error };
-            active.artifact().verify(trusted).map_err(untrusted)?;
-            return Ok(Some((active, before)));
+            connector.artifact().verify(trusted).map_err(untrusted)?;
+            return Ok(Some((connector, predecessor)));
         }
-        let Some(artifact) = self.find(name) else { return Ok(None) };
-        let active = Connector::load(&self.engine, artifact, trusted).await?;
-        let before = self.before(name, &active).await;
-        if active.manifest().name == name {
-            let (active, before) = (active.clone(), before.clone());
-            self.slots()
-                .insert(name.to_owned(), ActiveConnector { active, before, attachments: BTreeMap::new() });
+        let asked = name.to_owned();
+        let Some(artifact) = self.blocking(move |registry| registry.find(&asked)).await? else {
+            return Ok(None);
+        };
+        let connector = Connector::load(&self.engine, artifact, trusted).await?;
+        let predecessor = self.predecessor(name, &connector).await?;
+        if connector.manifest().name == name {
+            let (connector, predecessor) = (connector.clone(), predecessor.clone());
+            let active = ActiveConnector { connector, predecessor, attachments: BTreeMap::new() };
+            // Two that ask at once load the same one.
+            self.connectors.lock().entry(name.to_owned()).or_insert(active);
         }
-        Ok(Some((active, before)))
+        Ok(Some((connector, predecessor)))
     }
 
-    /// The connector that serves under `name` after a start: the one that was activated last, else the file that lies in
-    /// the folder, else the bundled one.
-    fn find(&self, name: &str) -> Option<Artifact> {
-        let state = self.installed.state(name);
+    /// The connector called `name` that becomes active after a start: the one that was activated last, else the file in the
+    /// folder, else the bundled one. Without its state there is none: a refused one could become active.
+    fn find(&self, name: &str) -> Result<Option<Artifact>, InstalledError> {
+        let state = self.installed.state(name)?;
         if let Some(active) = &state.active {
             if let Some(artifact) = self.installed.load(active) {
-                return Some(artifact);
+                return Ok(Some(artifact));
             }
             tracing::warn!(
                 connector = name,
-                "the active connector {active} is gone from its folder, or not what it was"
+                "the file of the active connector {active} is missing, or was changed"
             );
         }
-        let refused = |artifact: &Artifact| state.refused(artifact.digest).is_some();
         let dropped = Artifact::read(Source::File(self.dropped(name))).ok();
-        dropped.filter(|artifact| !refused(artifact)).or_else(|| {
+        let dropped = dropped.filter(|artifact| state.refused(artifact.digest).is_none());
+        Ok(dropped.or_else(|| {
             let bundled = self.bundled.iter().find(|bundled| bundled.name == name)?;
             Artifact::read(Source::Bundled(*bundled)).ok()
-        })
+        }))
     }
 
-    /// After a start: the one to go back to from `active`, where that took over a short while ago.
-    async fn before(&self, name: &str, active: &Connector) -> Option<Before> {
-        let state = self.installed.state(name);
-        let since = Utc::now() - state.activated_at?;
-        if state.active != Some(active.digest().to_string()) || since.to_std().ok()? > PROBATION {
-            return None;
+    /// After a start: the connector to roll back to from `active`, where that is still on probation.
+    async fn predecessor(
+        self: &Arc<Self>,
+        name: &str,
+        active: &Connector,
+    ) -> Result<Option<Predecessor>, InstalledError> {
+        let state = self.state(name).await?;
+        let (Some(since), Some(previous)) = (state.activated_at, state.previous) else { return Ok(None) };
+        let is_recent = (Utc::now() - since).to_std().is_ok_and(|age| age <= PROBATION);
+        if !is_recent || state.active != Some(active.digest().to_string()) {
+            return Ok(None);
         }
-        let artifact = self.installed.load(&state.previous?)?;
-        let connector = Connector::load(&self.engine, artifact, &Provenance::default()).await.ok()?;
+        let Some(artifact) = self.load(previous).await else { return Ok(None) };
+        let loaded = Connector::load(&self.engine, artifact, &Provenance::default()).await;
         let probation = Probation::begin(name, active.digest(), self.failed.clone());
-        Some(Before { connector, probation })
+        Ok(loaded.ok().map(|connector| Predecessor { connector, probation }))
     }
 }
 
-/// Binds `active` to a configuration, and behind it the one to go back to, where that fits as well. `attached` is what
-/// serves the integration so far, `refused` what does not serve by itself any more.
-fn serve(
-    active: &Connector,
-    before: Option<&Before>,
+/// Binds a connector to a configuration, and behind it the one to roll back to, where that fits as well. `former` is the
+/// integration with its former configuration, `refused` what must not become active by itself.
+fn bind(
+    connector: &Connector,
+    predecessor: Option<&Predecessor>,
     configuration: &Configuration,
-    attached: Option<&Integration>,
+    former: Option<&Integration>,
     refused: Vec<Digest>,
 ) -> Result<ActiveIntegration, SetupError> {
-    let fitting = before.and_then(|before| {
-        before.connector.artifact().verify(&configuration.provenance).ok()?;
-        let bound = Integration::bind(before.connector.clone(), configuration, attached).ok()?;
-        Some((bound, &before.probation))
+    let fitting = predecessor.and_then(|predecessor| {
+        predecessor.connector.artifact().verify(&configuration.provenance).ok()?;
+        let bound = Integration::bind(predecessor.connector.clone(), configuration, former).ok()?;
+        Some((bound, &predecessor.probation))
     });
     match fitting {
         Some((bound, probation)) => {
-            let mut next = Integration::bind(active.clone(), configuration, Some(&bound))?;
+            let mut next = Integration::bind(connector.clone(), configuration, Some(&bound))?;
             next.probation = Some(Arc::clone(probation));
-            let serving = ActiveIntegration::new(bound, refused);
-            serving.replace(next);
-            Ok(serving)
+            let active = ActiveIntegration::new(bound, refused);
+            active.replace(next);
+            Ok(active)
         }
-        None => Integration::bind(active.clone(), configuration, attached)
+        None => Integration::bind(connector.clone(), configuration, former)
             .map(|bound| ActiveIntegration::new(bound, refused)),
     }
 }
 
-/// An integration that gets no connector.
+/// Why an integration can't be attached to its connector.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// Its configuration names a path.
@@ -178,7 +207,7 @@ pub enum AttachError {
     /// There is none of that name.
     #[error("there is no connector `{0}`")]
     Unknown(String),
-    /// The component of that name is another connector.
+    /// The manifest in its file has another name.
     #[error("the connector `{name}` calls itself `{found}`")]
     AnotherName {
         /// The name of its file.
@@ -189,6 +218,9 @@ pub enum AttachError {
     /// It can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// Which connector is active is not known.
+    #[error(transparent)]
+    Installed(#[from] InstalledError),
     /// It does not fit the configuration.
     #[error(transparent)]
     Setup(#[from] SetupError),
@@ -212,6 +244,7 @@ impl Hint for AttachError {
             ),
             Self::AnotherName { found, .. } => Some(format!("call its file `{found}.wasm`")),
             Self::Load(error) => error.hint(),
+            Self::Installed(error) => error.hint(),
             Self::Setup(error) => error.hint(),
         }
     }

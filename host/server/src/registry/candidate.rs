@@ -1,4 +1,4 @@
-//! A candidate is tried beside the connector that serves.
+//! A candidate is tried beside the active connector.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,22 +13,23 @@ use connector_sync::retry::RetryPolicy;
 use connector_sync::{CallError, Integration, NullObserver, SetupError};
 
 use super::{Attachment, Consent, InstalledError};
+use crate::task;
 
-/// Why a candidate does not serve.
+/// Why a candidate does not become active.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// That is no name.
-    #[error("`{0}` is no name of a connector")]
+    /// It is not a name.
+    #[error("`{0}` is not a name of a connector")]
     NotAName(String),
-    /// It serves already.
-    #[error("the connector `{connector}` is {digest:#} already")]
+    /// It is active already.
+    #[error("{digest:#} is the active connector `{connector}` already")]
     AlreadyActive {
         /// The connector.
         connector: String,
         /// Its digest.
         digest: Digest,
     },
-    /// It was refused, and nobody asked for it by its digest since.
+    /// It was refused, and was not asked for explicitly.
     #[error("{digest:#} was refused before: {reason}")]
     RefusedBefore {
         /// Its digest.
@@ -44,21 +45,21 @@ pub enum Refusal {
         /// What differs.
         error: ProvenanceError,
     },
-    /// It is no connector for this host.
+    /// It can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
     /// It is another connector.
-    #[error("it calls itself `{found}`, and it would replace `{expected}`")]
+    #[error("its manifest has the name `{found}`, and it would replace `{expected}`")]
     Name {
-        /// The name it has.
+        /// The name in its manifest.
         found: String,
-        /// The name it would serve under.
+        /// The name of the connector that it would replace.
         expected: String,
     },
-    /// It wants more than the one it would replace.
-    #[error("it wants what the one that serves does not have: {}", .0.join(", "))]
+    /// It requests more than the connector that it would replace.
+    #[error("it requests access that the active connector lacks: {}", .0.join(", "))]
     NewAccess(Vec<String>),
-    /// It does not fit the settings of an integration.
+    /// The settings of an integration do not fit it.
     #[error("the settings of `{integration}` do not fit it: {error}")]
     Settings {
         /// The integration.
@@ -66,32 +67,32 @@ pub enum Refusal {
         /// What does not fit.
         error: Box<SetupError>,
     },
-    /// Its `check` failed, where that of the one that serves does not.
+    /// Its `check` failed, and that of the active connector does not.
     #[error("its `check` for `{integration}` failed: {error}")]
     Check {
         /// The integration.
         integration: String,
-        /// How.
+        /// The error.
         error: Box<CallError>,
     },
-    /// Its `check` did not come to an end.
+    /// Its `check` took too long.
     #[error("its `check` for `{integration}` did not answer within {seconds} s")]
     TooSlow {
         /// The integration.
         integration: String,
-        /// How long it was waited for.
+        /// The limit.
         seconds: u64,
     },
     /// No connector has that digest.
-    #[error("there is no installed connector `{0}`")]
+    #[error("no installed connector has a digest that begins with `{0}`")]
     Unknown(String),
     /// Several have it.
-    #[error("more than one installed connector begins with `{0}`")]
+    #[error("several installed connectors have a digest that begins with `{0}`")]
     Ambiguous(String),
-    /// Nothing served before.
-    #[error("there is no connector to go back to from the `{0}` that serves")]
+    /// There is no previous connector.
+    #[error("there is no previous connector `{0}` to roll back to")]
     NoPrevious(String),
-    /// It can't be kept.
+    /// The folder of installed connectors can't be used.
     #[error(transparent)]
     Installed(#[from] InstalledError),
 }
@@ -99,30 +100,33 @@ pub enum Refusal {
 impl Hint for Refusal {
     fn hint(&self) -> Option<String> {
         match self {
-            Self::RefusedBefore { .. } => {
-                Some("`connector activate DIGEST` tries it again in spite of that".to_owned())
-            }
+            Self::RefusedBefore { .. } => Some("`connector activate DIGEST` tries it again".to_owned()),
             Self::Provenance { error, .. } => error.hint(),
             Self::Load(error) => error.hint(),
-            Self::Name { expected, .. } => Some(format!("install a component whose manifest says `{expected}`")),
+            Self::Name { expected, .. } => {
+                Some(format!("install a component whose manifest says `{expected}`"))
+            }
             Self::NewAccess(_) => Some(
-                "if that is what you expect of the new version, install or activate it with `--accept-new-access`"
+                "if you expect that of the new version, install or activate it with `--accept-new-access`"
                     .to_owned(),
             ),
             Self::Settings { error, .. } => error.hint(),
             Self::Check { error, .. } => error.hint(),
             Self::TooSlow { .. } => {
-                Some("the vendor may be slow, or make everybody wait: install it again later".to_owned())
+                Some("the vendor may be slow or limit requests: install it again later".to_owned())
             }
             Self::Unknown(_) | Self::Ambiguous(_) => Some("`connector list` shows all of them".to_owned()),
-            Self::NotAName(_) => Some("a name has letters, digits and hyphens: say it with `--name`".to_owned()),
-            Self::AlreadyActive { .. } | Self::NoPrevious(_) | Self::Installed(_) => None,
+            Self::NotAName(_) => {
+                Some("a name has letters, digits and hyphens: give it with `--name`".to_owned())
+            }
+            Self::Installed(error) => error.hint(),
+            Self::AlreadyActive { .. } | Self::NoPrevious(_) => None,
         }
     }
 }
 
 impl Refusal {
-    /// Whether the candidate is to blame, so that it is not worth trying again by itself.
+    /// Whether the candidate is the reason, so that it is not tried again by itself.
     pub(super) fn is_the_candidates(&self) -> bool {
         match self {
             Self::Load(_) | Self::Name { .. } | Self::NewAccess(_) => true,
@@ -134,30 +138,30 @@ impl Refusal {
     }
 }
 
-/// What a candidate is tried with.
+/// What a candidate is tried against.
 pub(super) struct Trial<'a> {
     pub(super) engine: &'a Engine,
-    /// The name it would serve under.
+    /// The name of the connector that it would become.
     pub(super) name: &'a str,
-    /// The one it would replace.
+    /// The connector that it would replace.
     pub(super) active: Option<&'a Connector>,
-    /// The integrations it would serve.
-    pub(super) attachments: &'a BTreeMap<String, Attachment>,
-    /// Those that no connector of this name serves so far.
-    pub(super) waiting: Vec<Configuration>,
+    /// The integrations that are attached to that one.
+    pub(super) attachments: BTreeMap<String, Attachment>,
+    /// The integrations that name it and are attached to none.
+    pub(super) unattached: Vec<Configuration>,
     pub(super) consent: Consent,
     /// How long one `check` may take.
     pub(super) longest: Duration,
 }
 
 impl Trial<'_> {
-    /// Tries `artifact` for all integrations. What comes back is ready to serve those that are served now.
+    /// Tries `artifact` for all integrations, and returns it bound to those that are attached.
     pub(super) async fn of(
         &self,
         artifact: Artifact,
     ) -> Result<(Connector, Vec<(String, Integration)>), Refusal> {
         // Before it is compiled.
-        verify(&artifact, self.attachments)?;
+        verify(&artifact, &self.attachments)?;
         let connector = Connector::load(self.engine, artifact, &Provenance::default()).await?;
         let manifest = connector.manifest();
         if manifest.name != self.name {
@@ -169,15 +173,18 @@ impl Trial<'_> {
                 return Err(Refusal::NewAccess(new));
             }
         }
-        let integrations = bind(&connector, self.attachments)?;
+        let integrations = {
+            let (connector, attachments) = (connector.clone(), self.attachments.clone());
+            task::blocking(move || bind(&connector, &attachments)).await?
+        };
         for (integration, bound) in &integrations {
             if let Err(error) = self.check(bound).await? {
-                // Where the one that serves fares no better, it is the vendor or the settings.
-                let serving = self.attachments.get(integration).map(|seat| seat.serving.current());
-                let same = match (&error, serving) {
-                    (CallError::Connector(error), Some(serving)) => {
-                        let before = self.check(&serving).await?;
-                        matches!(before, Err(CallError::Connector(before)) if before.kind == error.kind)
+                // Where the active connector fails in the same way, the reason is the vendor or the settings.
+                let attachment = self.attachments.get(integration);
+                let same = match (&error, attachment.map(|attachment| attachment.active.current())) {
+                    (CallError::Connector(error), Some(active)) => {
+                        let checked = self.check(&active).await?;
+                        matches!(checked, Err(CallError::Connector(other)) if other.kind == error.kind)
                     }
                     _ => false,
                 };
@@ -186,14 +193,15 @@ impl Trial<'_> {
                 }
             }
         }
-        for configuration in &self.waiting {
-            self.try_for_waiting(&connector, configuration).await?;
+        for configuration in &self.unattached {
+            self.try_for_unattached(&connector, configuration).await?;
         }
         Ok((connector, integrations))
     }
 
-    /// An integration that waits must be no worse off with the candidate. What it lacks otherwise holds up nobody else.
-    async fn try_for_waiting(
+    /// For an integration that is attached to none, the candidate must fit wherever the active connector fits. Other problems
+    /// of that integration are no reason to refuse the candidate.
+    async fn try_for_unattached(
         &self,
         connector: &Connector,
         configuration: &Configuration,
@@ -202,15 +210,21 @@ impl Trial<'_> {
             return Ok(());
         }
         let integration = || configuration.name.clone();
-        let bound = match Integration::bind(connector.clone(), configuration, None) {
+        let bind = |connector: &Connector| {
+            let (connector, configuration) = (connector.clone(), configuration.clone());
+            task::blocking(move || Integration::bind(connector, &configuration, None))
+        };
+        let bound = match bind(connector).await {
             Ok(bound) => bound,
             Err(error) => {
-                let active = self.active.map(|active| Integration::bind(active.clone(), configuration, None));
-                return match active {
-                    Some(Ok(_)) => {
-                        Err(Refusal::Settings { integration: integration(), error: Box::new(error) })
-                    }
-                    _ => Ok(()),
+                let fits_active = match self.active {
+                    Some(active) => bind(active).await.is_ok(),
+                    None => false,
+                };
+                return if fits_active {
+                    Err(Refusal::Settings { integration: integration(), error: Box::new(error) })
+                } else {
+                    Ok(())
                 };
             }
         };
@@ -222,7 +236,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Asks a connector what it may read, as somebody who waits for the answer does.
+    /// Asks a connector what it may read, with few attempts: a person waits for the answer.
     async fn check(&self, integration: &Integration) -> Result<Result<(), CallError>, Refusal> {
         let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
         let requests = Arc::new(AtomicU64::new(0));
@@ -237,32 +251,32 @@ impl Trial<'_> {
     }
 }
 
-/// Holds `artifact` against what each integration trusts.
+/// Compares `artifact` with what each integration trusts.
 pub(super) fn verify(artifact: &Artifact, attachments: &BTreeMap<String, Attachment>) -> Result<(), Refusal> {
-    attachments.iter().try_for_each(|(integration, seat)| {
-        let verified = artifact.verify(&seat.configuration.provenance);
+    attachments.iter().try_for_each(|(integration, attachment)| {
+        let verified = artifact.verify(&attachment.configuration.provenance);
         verified.map_err(|error| Refusal::Provenance { integration: integration.clone(), error })
     })
 }
 
-/// Binds `connector` to the settings of all `attachments`.
+/// Binds `connector` to the settings of all `attachments`. Waits for the file system.
 pub(super) fn bind(
     connector: &Connector,
     attachments: &BTreeMap<String, Attachment>,
 ) -> Result<Vec<(String, Integration)>, Refusal> {
-    let bind = |(integration, seat): (&String, &Attachment)| {
-        let before = seat.serving.current();
-        Integration::bind(connector.clone(), &seat.configuration, Some(&before))
+    let bind = |(integration, attachment): (&String, &Attachment)| {
+        let active = attachment.active.current();
+        Integration::bind(connector.clone(), &attachment.configuration, Some(&active))
             .map(|bound| (integration.clone(), bound))
             .map_err(|error| Refusal::Settings { integration: integration.clone(), error: Box::new(error) })
     };
     attachments.iter().map(bind).collect()
 }
 
-/// What `candidate` wants and `active` does not have, in words.
+/// The access that `candidate` requests and `active` lacks, in words.
 fn new_access(active: &Manifest, candidate: &Manifest) -> Vec<String> {
     let mut new: Vec<_> = access(candidate).difference(&access(active)).cloned().collect();
-    // What is no longer called a secret would be handed over, and logged, like any setting.
+    // A secret that becomes a plain setting would be handed over, and logged, like any other.
     let secrets = active.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
     let in_clear = secrets.filter(|secret| {
         candidate.setting(&secret.name).is_some_and(|setting| setting.kind != SettingKind::Secret)
@@ -271,7 +285,7 @@ fn new_access(active: &Manifest, candidate: &Manifest) -> Vec<String> {
     new
 }
 
-/// The hosts and the secrets that a manifest asks for, in words.
+/// The hosts and the secrets that a manifest requests, in words.
 fn access(manifest: &Manifest) -> BTreeSet<String> {
     let hosts = manifest.hosts.iter().map(|host| match host {
         HostRule::Name(name) => format!("the host `{name}`"),

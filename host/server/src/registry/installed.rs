@@ -1,59 +1,64 @@
-//! The connectors that were installed, on disk: each by its digest, and for each name which of them serves.
+//! The installed connectors, on disk: each by its digest, and for each name which of them is active.
+//!
+//! Everything here waits for the file system, except what is known in memory.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, Utc};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use connector_sandbox::{Artifact, Digest, Source, private_file, signature_path};
+use connector_sandbox::{Artifact, Digest, Hint, Source, private_file, signature_path};
 
 /// A folder of installed connectors.
 #[derive(Debug)]
 pub(super) struct Installed {
     folder: PathBuf,
+    /// The states that were read or saved, by name. Only this program writes their files.
+    states: Mutex<BTreeMap<String, State>>,
 }
 
-/// What is known of a name.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+/// What is recorded of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// Which one serves. `None` until one was installed: then the file in the connectors' folder does, or the
-    /// bundled one.
+    /// The digest of the active one. `None` until one was installed: then the file in the connectors' folder is active, or
+    /// the bundled one.
     pub(super) active: Option<String>,
-    /// Which one served before it.
+    /// The digest of the one to roll back to.
     pub(super) previous: Option<String>,
-    /// When it took over; `None` where it was rolled back to.
+    /// When the active one took over; `None` after a rollback.
     #[serde(default)]
     pub(super) activated_at: Option<DateTime<Utc>>,
-    /// All that ever served, and those that were refused, by digest.
+    /// All that were ever active, and those that were refused, by digest.
     #[serde(default)]
     pub(super) versions: BTreeMap<String, Version>,
 }
 
 /// An installed connector.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Version {
-    /// Its own word for it; blank where it did not get as far as describing itself.
+    /// From its manifest; blank where that could not be read.
     pub(super) version: String,
-    /// When it came.
     pub(super) installed_at: DateTime<Utc>,
-    /// Why it must not serve by itself again.
+    /// Why it must not become active by itself again.
     pub(super) refused: Option<String>,
 }
 
 impl State {
-    /// Why the one with this digest must not serve by itself.
+    /// Why the one with this digest must not become active by itself.
     pub(super) fn refused(&self, digest: Digest) -> Option<&str> {
         self.versions.get(&digest.to_string())?.refused.as_deref()
     }
 
-    /// All that must not serve by themselves.
+    /// All that must not become active by themselves.
     pub(super) fn all_refused(&self) -> impl Iterator<Item = Digest> {
         let refused = self.versions.iter().filter(|(_, version)| version.refused.is_some());
         refused.filter_map(|(digest, _)| Digest::parse(digest))
     }
 
-    /// The one with this digest must not serve by itself again, and nobody goes back to it.
+    /// The one with this digest must not become active by itself again, and no rollback leads to it.
     pub(super) fn refuse(&mut self, digest: Digest, reason: &str) {
         let digest = digest.to_string();
         if self.previous.as_ref() == Some(&digest) {
@@ -64,21 +69,48 @@ impl State {
     }
 }
 
-/// The folder of connectors can't be used.
+/// The folder of installed connectors can't be used.
 #[derive(Debug, thiserror::Error)]
-#[error("could not {what} `{path}`: {error}")]
-pub struct InstalledError {
-    what: &'static str,
-    path: PathBuf,
-    error: std::io::Error,
+pub enum InstalledError {
+    /// The system does not let it be used.
+    #[error("could not {what} `{path}`: {error}")]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system answered.
+        error: io::Error,
+    },
+    /// The file that records which connectors are active and refused can't be read.
+    #[error("could not read `{path}`, which records the active and the refused connectors: {error}")]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered, or where it is not the JSON that was written.
+        error: io::Error,
+    },
+}
+
+impl Hint for InstalledError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::File { .. } => None,
+            Self::State { .. } => Some(
+                "repair the file or restore it from a backup; without it, a connector that was refused may become \
+                 active again"
+                    .to_owned(),
+            ),
+        }
+    }
 }
 
 impl Installed {
-    /// In `folder`, which is made where it is not there.
+    /// In `folder`, which is made where it does not exist.
     pub(super) fn open(folder: PathBuf) -> Result<Self, InstalledError> {
         let made = private_file::create_folder(&folder);
-        made.map_err(|error| InstalledError { what: "make", path: folder.clone(), error })?;
-        Ok(Self { folder })
+        made.map_err(|error| InstalledError::File { what: "make", path: folder.clone(), error })?;
+        Ok(Self { folder, states: Mutex::default() })
     }
 
     fn path(&self, digest: &str) -> PathBuf {
@@ -89,37 +121,60 @@ impl Installed {
     pub(super) fn keep(&self, artifact: &Artifact) -> Result<(), InstalledError> {
         let path = self.path(&artifact.digest.to_string());
         if let Some(signature) = &artifact.signature {
-            self.write(&signature_path(&path), signature.as_bytes())?;
+            write(&signature_path(&path), signature.as_bytes())?;
         }
-        self.write(&path, &artifact.bytes)
+        write(&path, &artifact.bytes)
     }
 
-    /// The component with this digest; `None` where it is not there, or no longer what it was.
+    /// The component with this digest; `None` where its file is missing, or has another digest by now.
     pub(super) fn load(&self, digest: &str) -> Option<Artifact> {
         let artifact = Artifact::read(Source::File(self.path(digest))).ok()?;
         (Digest::parse(digest) == Some(artifact.digest)).then_some(artifact)
     }
 
-    /// What is known of `name`.
-    pub(super) fn state(&self, name: &str) -> State {
-        let text = std::fs::read(self.folder.join(format!("{name}.json"))).unwrap_or_default();
-        // A file that somebody broke is like none: the connectors themselves are found by digest again.
-        serde_json::from_slice(&text).unwrap_or_default()
+    fn state_file(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.json"))
     }
 
-    /// Remembers it.
-    pub(super) fn save(&self, name: &str, state: &State) -> Result<(), InstalledError> {
-        let text = serde_json::to_vec_pretty(state).unwrap_or_default();
-        self.write(&self.folder.join(format!("{name}.json")), &text)
+    /// What memory has of `name`.
+    pub(super) fn known(&self, name: &str) -> Option<State> {
+        self.states.lock().get(name).cloned()
     }
 
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), InstalledError> {
-        private_file::replace(path, bytes).map_err(|error| InstalledError {
+    /// What is recorded of `name`; blank where nothing was recorded yet. A file that can't be read is an error: taken for a
+    /// blank one, it would be overwritten, and with it which connectors were refused.
+    pub(super) fn state(&self, name: &str) -> Result<State, InstalledError> {
+        if let Some(known) = self.known(name) {
+            return Ok(known);
+        }
+        let path = self.state_file(name);
+        let state = match std::fs::read(&path) {
+            Ok(text) => serde_json::from_slice(&text)
+                .map_err(|error| InstalledError::State { path, error: error.into() })?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
+            Err(error) => return Err(InstalledError::State { path, error }),
+        };
+        // One that was saved meanwhile is newer.
+        Ok(self.states.lock().entry(name.to_owned()).or_insert(state).clone())
+    }
+
+    /// Records a state that began as [`Self::state`].
+    pub(super) fn save(&self, name: &str, state: State) -> Result<(), InstalledError> {
+        let path = self.state_file(name);
+        let text = serde_json::to_vec_pretty(&state).map_err(|error| InstalledError::File {
             what: "write",
-            path: path.to_owned(),
-            error,
-        })
+            path: path.clone(),
+            error: error.into(),
+        })?;
+        write(&path, &text)?;
+        self.states.lock().insert(name.to_owned(), state);
+        Ok(())
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), InstalledError> {
+    let written = private_file::replace(path, bytes);
+    written.map_err(|error| InstalledError::File { what: "write", path: path.to_owned(), error })
 }
 
 #[cfg(test)]
@@ -140,14 +195,55 @@ mod tests {
         assert!(installed.load(&digest).is_none());
     }
 
+    fn refused() -> State {
+        let mut state = State { active: Some("a".to_owned()), ..State::default() };
+        state.refuse(Digest::of(b"broken"), "it panicked");
+        state
+    }
+
     #[test]
-    fn a_state_that_is_not_there_or_broken_is_a_blank_one() {
+    fn a_state_is_blank_until_one_is_saved_and_is_read_again_after_a_restart() {
         let folder = tempfile::tempdir().unwrap();
         let installed = Installed::open(folder.path().to_owned()).unwrap();
-        assert!(installed.state("one").active.is_none());
-        installed.save("one", &State { active: Some("a".to_owned()), ..State::default() }).unwrap();
-        assert_eq!(installed.state("one").active.as_deref(), Some("a"));
+        assert_eq!(installed.state("one").unwrap(), State::default());
+        let saved = refused();
+        installed.save("one", saved.clone()).unwrap();
+        assert_eq!(installed.state("one").unwrap(), saved);
+        let restarted = Installed::open(folder.path().to_owned()).unwrap();
+        assert_eq!(restarted.state("one").unwrap(), saved);
+        assert_eq!(
+            restarted.known("one").unwrap().all_refused().collect::<Vec<_>>(),
+            [Digest::of(b"broken")]
+        );
+    }
+
+    #[test]
+    fn a_state_that_is_broken_or_unreadable_is_an_error_that_names_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let installed = Installed::open(folder.path().to_owned()).unwrap();
+        let broken = folder.path().join("one.json");
+        std::fs::write(&broken, "{").unwrap();
+        // A folder in its place can't be read, whoever runs this test.
+        std::fs::create_dir(folder.path().join("two.json")).unwrap();
+        for name in ["one", "two"] {
+            let error = installed.state(name).unwrap_err();
+            assert!(error.to_string().contains(&format!("{name}.json")), "{error}");
+            assert!(error.hint().unwrap().contains("restore it"));
+            assert_eq!(installed.known(name), None, "it is read again once it is repaired");
+        }
+        assert_eq!(std::fs::read_to_string(&broken).unwrap(), "{");
+    }
+
+    #[test]
+    fn a_file_that_breaks_later_loses_nothing_that_memory_has() {
+        let folder = tempfile::tempdir().unwrap();
+        let installed = Installed::open(folder.path().to_owned()).unwrap();
+        installed.save("one", refused()).unwrap();
         std::fs::write(folder.path().join("one.json"), "{").unwrap();
-        assert!(installed.state("one").active.is_none());
+        let mut state = installed.state("one").unwrap();
+        state.active = Some("b".to_owned());
+        installed.save("one", state).unwrap();
+        let restarted = Installed::open(folder.path().to_owned()).unwrap();
+        assert_eq!(restarted.state("one").unwrap().all_refused().count(), 1);
     }
 }

@@ -1,9 +1,9 @@
-//! The connectors that serve, and how one takes over from another while integrations run.
+//! The active connectors, and how another one takes over while integrations run.
 //!
-//! A candidate is verified, compiled, described, held against the connector it would replace and against the settings
-//! of every integration it would serve, and asked to `check` each. Only then does it take over, at the next page of
-//! whatever is running. What fails on the way never serves. `installed` keeps it all on
-//! disk; `attach` gives an integration its connector.
+//! A candidate is verified, compiled, described, compared with the connector that it would replace and with the settings of
+//! every integration that it would be attached to, and asked to `check` each. Only then does it take over, at the next page
+//! of every run under way. A candidate that fails on the way never becomes active. `installed` keeps connectors on disk;
+//! `attach` gives an integration its connector.
 
 mod attach;
 mod candidate;
@@ -23,74 +23,79 @@ use connector_sync::Integration;
 use connector_sync::active::ActiveIntegration;
 use connector_sync::configuration::Configuration;
 use connector_sync::probation::{Probation, RolledBack};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::api_types::{ConnectorStatus, Swapped};
+use crate::changes::Changes;
+use crate::task;
 use installed::{Installed, State, Version};
 
 pub use attach::AttachError;
 pub use candidate::Refusal;
 pub use installed::InstalledError;
 
-/// The folder, within the one of connectors, of what was installed.
+/// The folder of installed connectors, in the folder of connectors.
 const INSTALLED: &str = "installed";
 
 /// A file that is the same after so long was written to its end.
 const AT_REST: Duration = Duration::from_millis(200);
 
-/// How long the `check` of a candidate may take, waits for the vendor included: nothing else is swapped meanwhile.
+/// How long the `check` of a candidate may take, waits for the vendor included: no other swap begins meanwhile.
 pub const TRIAL: Duration = Duration::from_secs(60);
 
-/// The connectors that serve.
+/// The active connectors, and the integrations that are attached to them.
 pub struct Registry {
     engine: Engine,
     bundled: &'static [BundledConnector],
     folder: PathBuf,
     installed: Installed,
-    /// Held while something is swapped, one at a time: it takes as long as `check` takes.
+    /// Held during a swap, so that there is one at a time: it takes as long as `check` takes.
     swapping: tokio::sync::Mutex<()>,
-    /// Held for moments.
-    slots: Mutex<BTreeMap<String, ActiveConnector>>,
-    /// Integrations that no connector serves, because there is none that they trust and that fits them. Held for moments.
-    waiting: Mutex<BTreeMap<String, Configuration>>,
+    /// By name. Held for moments.
+    connectors: Mutex<BTreeMap<String, ActiveConnector>>,
+    /// Integrations that are attached to no connector, because there is none that they trust and that fits them. Held for
+    /// moments.
+    unattached: Mutex<BTreeMap<String, Configuration>>,
     trial: Duration,
     failed: mpsc::UnboundedSender<RolledBack>,
+    changes: Changes,
 }
 
-/// A connector that serves, and whom.
+/// An active connector and its integrations.
 struct ActiveConnector {
-    active: Connector,
-    /// The one before it, while that may come back.
-    before: Option<Before>,
+    connector: Connector,
+    /// The one to roll back to, during a probation.
+    predecessor: Option<Predecessor>,
+    /// By the name of the integration.
     attachments: BTreeMap<String, Attachment>,
 }
 
-/// The connector to go back to, and what decides on that.
+/// The connector to roll back to, and the probation that decides on it.
 #[derive(Clone)]
-struct Before {
+struct Predecessor {
     connector: Connector,
     probation: Arc<Probation>,
 }
 
-/// An integration that is served.
+/// An integration that is attached to a connector.
 #[derive(Clone)]
 struct Attachment {
     configuration: Configuration,
-    serving: Arc<ActiveIntegration>,
+    active: Arc<ActiveIntegration>,
 }
 
-/// How a swap was asked for.
+/// What the request for a swap agrees to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consent {
-    /// Somebody asked for exactly these bytes: that they were refused before does not matter.
+    /// Exactly these bytes were asked for: that they were refused before does not matter.
     pub explicit: bool,
-    /// New hosts and new secrets are fine.
+    /// New hosts and new secrets are accepted.
     pub new_access: bool,
 }
 
 impl Registry {
-    /// The registry over `folder` and the connectors inside this program. `trial` is how long a candidate's `check` may take, commonly [`TRIAL`]; `failed`
-    /// hears of connectors that are rolled back by themselves.
+    /// The registry over `folder` and the connectors inside this program. `trial` is how long a candidate's `check` may take,
+    /// commonly [`TRIAL`]; `failed` receives the connectors that failed their probation.
     ///
     /// # Errors
     ///
@@ -101,56 +106,80 @@ impl Registry {
         folder: &Path,
         trial: Duration,
         failed: mpsc::UnboundedSender<RolledBack>,
-    ) -> Result<Self, InstalledError> {
+    ) -> Result<Arc<Self>, InstalledError> {
         let installed = Installed::open(folder.join(INSTALLED))?;
-        let (swapping, slots, waiting) = Default::default();
-        Ok(Self {
+        let (swapping, connectors, unattached, changes) = Default::default();
+        Ok(Arc::new(Self {
             engine,
             bundled,
             folder: folder.to_owned(),
             installed,
             swapping,
-            slots,
-            waiting,
+            connectors,
+            unattached,
             trial,
             failed,
-        })
+            changes,
+        }))
     }
 
-    fn slots(&self) -> MutexGuard<'_, BTreeMap<String, ActiveConnector>> {
-        self.slots.lock()
+    /// Where swaps and refusals are published. All that changes the status is published there.
+    pub(crate) fn changes(&self) -> Changes {
+        self.changes.clone()
     }
 
-    /// The names of the connectors there are: bundled, dropped into the folder, or serving.
-    pub fn names(&self) -> BTreeSet<String> {
+    /// Does `work`, which waits for the file system.
+    async fn blocking<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> T {
+        let registry = Arc::clone(self);
+        task::blocking(move || work(&registry)).await
+    }
+
+    /// What is recorded of the connector called `name`.
+    async fn state(self: &Arc<Self>, name: &str) -> Result<State, InstalledError> {
+        match self.installed.known(name) {
+            Some(state) => Ok(state),
+            None => {
+                let name = name.to_owned();
+                self.blocking(move |registry| registry.installed.state(&name)).await
+            }
+        }
+    }
+
+    /// The installed connector with this digest.
+    async fn load(self: &Arc<Self>, digest: String) -> Option<Artifact> {
+        self.blocking(move |registry| registry.installed.load(&digest)).await
+    }
+
+    /// The names of all connectors: bundled, in the folder, or active.
+    pub(crate) async fn names(self: &Arc<Self>) -> BTreeSet<String> {
         let mut names: BTreeSet<String> = self.bundled.iter().map(|one| one.name.to_owned()).collect();
-        names.extend(self.slots().keys().cloned());
-        let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        names.extend(files.filter_map(|file| {
-            let path = file.path();
-            let name = path.file_stem()?.to_str()?;
-            (path.extension()? == "wasm" && is_name(name)).then(|| name.to_owned())
-        }));
+        names.extend(self.connectors.lock().keys().cloned());
+        names.extend(self.blocking(|registry| names_in(&registry.folder)).await);
         names
     }
 
-    /// Where somebody drops a connector called `name`.
+    /// Where an operator puts the file of a connector called `name`.
     fn dropped(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.wasm"))
     }
 
-    /// Tries the files that lie in the folder, where they are not what serves and were not refused before. Tells how
-    /// each went.
-    pub async fn try_dropped(&self) -> Vec<Result<Swapped, Refusal>> {
+    /// Tries the files in the folder that are not active and were not refused before, and returns the result of each.
+    pub(crate) async fn try_dropped(self: &Arc<Self>) -> Vec<Result<Swapped, Refusal>> {
         let mut tried = Vec::new();
-        let names: Vec<String> = self.slots().keys().cloned().collect();
+        let names: Vec<String> = self.connectors.lock().keys().cloned().collect();
         for name in names {
             let Some(artifact) = self.read_at_rest(&name).await else { continue };
-            let digest = artifact.digest.to_string();
-            let state = self.installed.state(&name);
-            let is_active =
-                self.slots().get(&name).is_some_and(|slot| slot.active.digest() == artifact.digest);
-            if is_active || state.versions.contains_key(&digest) {
+            let state = match self.state(&name).await {
+                Ok(state) => state,
+                Err(error) => {
+                    tried.push(Err(error.into()));
+                    continue;
+                }
+            };
+            if self.is_active(&name, &artifact) || state.versions.contains_key(&artifact.digest.to_string()) {
                 continue;
             }
             tried.push(self.swap(&name, artifact, Consent { explicit: false, new_access: false }).await);
@@ -158,16 +187,21 @@ impl Registry {
         tried
     }
 
-    /// The file that lies in the folder, once it no longer grows. `None` where it does: its next change is noticed too.
+    fn is_active(&self, name: &str, artifact: &Artifact) -> bool {
+        let connectors = self.connectors.lock();
+        connectors.get(name).is_some_and(|active| active.connector.digest() == artifact.digest)
+    }
+
+    /// The file in the folder, once it no longer grows. `None` while it does: its next change is noticed too.
     async fn read_at_rest(&self, name: &str) -> Option<Artifact> {
         let path = self.dropped(name);
         let read = || {
             let path = path.clone();
-            tokio::task::spawn_blocking(move || Artifact::read(Source::File(path)).ok())
+            task::blocking(move || Artifact::read(Source::File(path)).ok())
         };
-        let first = read().await.ok()??;
+        let first = read().await?;
         tokio::time::sleep(AT_REST).await;
-        let second = read().await.ok()??;
+        let second = read().await?;
         (first.digest == second.digest).then_some(second)
     }
 
@@ -175,69 +209,93 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] says what it failed; then nothing has changed.
-    pub async fn swap(&self, name: &str, artifact: Artifact, consent: Consent) -> Result<Swapped, Refusal> {
-        let _one_at_a_time = self.swapping.lock().await;
+    /// [`Refusal`] says what it failed; then the active connector stays.
+    pub async fn swap(
+        self: &Arc<Self>,
+        name: &str,
+        artifact: Artifact,
+        consent: Consent,
+    ) -> Result<Swapped, Refusal> {
         if !is_name(name) {
             return Err(Refusal::NotAName(name.to_owned()));
         }
+        let (registry, name) = (Arc::clone(self), name.to_owned());
+        let swap = async move {
+            let _one_at_a_time = registry.swapping.lock().await;
+            registry.try_candidate(&name, artifact, consent).await
+        };
+        task::detached(swap).await
+    }
+
+    /// As [`Registry::swap`], for a caller that holds the lock on swaps.
+    async fn try_candidate(
+        self: &Arc<Self>,
+        name: &str,
+        artifact: Artifact,
+        consent: Consent,
+    ) -> Result<Swapped, Refusal> {
         let digest = artifact.digest;
         self.finish_rollback_first(name).await;
-        // One that can't be loaded is none to be held against.
+        let mut state = self.state(name).await?;
+        // Where the active one can't be loaded, there is nothing to compare the candidate with.
         let active = self.active(name, &Provenance::default()).await.ok().flatten();
-        let active = active.map(|(active, _)| active);
-        let attachments = self.slots().get(name).map(|slot| slot.attachments.clone()).unwrap_or_default();
+        let active = active.map(|(connector, _)| connector);
         if active.as_ref().is_some_and(|active| active.digest() == digest) {
             return Err(Refusal::AlreadyActive { connector: name.to_owned(), digest });
         }
-        let mut state = self.installed.state(name);
         if let Some(reason) = state.refused(digest).filter(|_| !consent.explicit) {
             return Err(Refusal::RefusedBefore { digest, reason: reason.to_owned() });
         }
+        let attachments = self.connectors.lock().get(name).map(|active| active.attachments.clone());
         let trial = candidate::Trial {
             engine: &self.engine,
             name,
             active: active.as_ref(),
-            attachments: &attachments,
-            waiting: self.waiting_for(name),
+            attachments: attachments.unwrap_or_default(),
+            unattached: self.unattached_for(name),
             consent,
             longest: self.trial,
         };
         let (connector, integrations) = match trial.of(artifact.clone()).await {
             Ok(tried) => tried,
-            Err(refusal) => {
-                if refusal.is_the_candidates() {
-                    state.refuse(digest, &plain(&refusal.to_string()));
-                    self.save(name, &state);
-                    // So that somebody can activate it in spite of that.
-                    if !matches!(refusal, Refusal::Load(_)) {
-                        self.installed.keep(&artifact)?;
-                    }
-                }
+            Err(refusal) if refusal.is_the_candidates() => {
+                state.refuse(digest, &plain(&refusal.to_string()));
+                // So that it can be activated in spite of that.
+                let kept = (!matches!(refusal, Refusal::Load(_))).then_some(artifact);
+                let name = name.to_owned();
+                self.blocking(move |registry| registry.record_refusal(&name, state, kept.as_ref())).await?;
                 return Err(refusal);
             }
+            Err(refusal) => return Err(refusal),
         };
         let probation = active.as_ref().map(|_| Probation::begin(name, digest, self.failed.clone()));
-        self.publish(name, connector, active.as_ref(), integrations, state, probation)
+        let takeover =
+            Takeover { name: name.to_owned(), connector, replaced: active, integrations, probation };
+        self.blocking(move |registry| registry.publish(takeover, state)).await
     }
 
-    /// Remembers who serves now, and lets it take over.
-    fn publish(
+    /// Records a state in which a connector was refused, and keeps that connector.
+    fn record_refusal(
         &self,
         name: &str,
-        connector: Connector,
-        before: Option<&Connector>,
-        integrations: Vec<(String, Integration)>,
-        mut state: State,
-        probation: Option<Arc<Probation>>,
-    ) -> Result<Swapped, Refusal> {
+        state: State,
+        kept: Option<&Artifact>,
+    ) -> Result<(), InstalledError> {
+        self.save(name, state);
+        self.changes.publish();
+        kept.map_or(Ok(()), |artifact| self.installed.keep(artifact))
+    }
+
+    /// Records which connector is active now, and lets it take over.
+    fn publish(&self, takeover: Takeover, mut state: State) -> Result<Swapped, Refusal> {
+        let Takeover { name, connector, replaced, integrations, probation } = takeover;
         let digest = connector.digest();
         let version = |connector: &Connector| Version {
             version: connector.manifest().version.clone(),
             installed_at: Utc::now(),
             refused: None,
         };
-        for kept in before.into_iter().chain([&connector]) {
+        for kept in replaced.iter().chain([&connector]) {
             self.installed.keep(kept.artifact())?;
             let known = state.versions.entry(kept.digest().to_string()).or_insert_with(|| version(kept));
             known.version.clone_from(&kept.manifest().version);
@@ -245,38 +303,42 @@ impl Registry {
         if let Some(known) = state.versions.get_mut(&digest.to_string()) {
             known.refused = None;
         }
-        let failed = before.map(Connector::digest).filter(|before| state.refused(*before).is_some());
+        let replaced_digest = replaced.as_ref().map(Connector::digest);
+        // One that is rolled back is nothing to go back to.
+        let failed = replaced_digest.filter(|replaced| state.refused(*replaced).is_some());
         state.active = Some(digest.to_string());
         state.activated_at = probation.as_ref().map(|_| Utc::now());
-        state.previous = before.map(|before| before.digest().to_string());
-        self.installed.save(name, &state)?;
+        state.previous = replaced_digest.filter(|_| failed.is_none()).map(|replaced| replaced.to_string());
+        self.installed.save(&name, state)?;
 
         let swapped = Swapped {
-            connector: name.to_owned(),
+            connector: name.clone(),
             version: connector.manifest().version.clone(),
             digest: digest.to_string(),
-            previous: state.previous,
+            previous: replaced_digest.map(|replaced| replaced.to_string()),
             integrations: integrations.iter().map(|(integration, _)| integration.clone()).collect(),
         };
-        let mut slots = self.slots();
-        let slot = slots.entry(name.to_owned()).or_insert_with(|| ActiveConnector {
-            active: connector.clone(),
-            before: None,
+        let mut connectors = self.connectors.lock();
+        let active = connectors.entry(name).or_insert_with(|| ActiveConnector {
+            connector: connector.clone(),
+            predecessor: None,
             attachments: BTreeMap::new(),
         });
-        slot.active = connector;
-        slot.before = before
+        active.connector = connector;
+        active.predecessor = replaced
             .zip(probation.clone())
-            .map(|(connector, probation)| Before { connector: connector.clone(), probation });
+            .map(|(connector, probation)| Predecessor { connector, probation });
         for (integration, mut bound) in integrations {
             bound.probation.clone_from(&probation);
-            match (slot.attachments.get(&integration), failed) {
-                (Some(attachment), Some(failed)) => attachment.serving.go_back(bound, failed),
-                (Some(attachment), None) => attachment.serving.replace(bound),
+            match (active.attachments.get(&integration), failed) {
+                (Some(attachment), Some(failed)) => attachment.active.go_back(bound, failed),
+                (Some(attachment), None) => attachment.active.replace(bound),
                 (None, _) => {}
             }
         }
-        tracing::info!(connector = name, "{:#} took over, version {}", digest, swapped.version);
+        drop(connectors);
+        tracing::info!(connector = swapped.connector, "{:#} took over, version {}", digest, swapped.version);
+        self.changes.publish();
         Ok(swapped)
     }
 
@@ -285,13 +347,13 @@ impl Registry {
     /// # Errors
     ///
     /// As for [`Registry::swap`], or when no connector or several have that digest.
-    pub async fn activate(&self, digest: &str, new_access: bool) -> Result<Swapped, Refusal> {
+    pub async fn activate(self: &Arc<Self>, digest: &str, new_access: bool) -> Result<Swapped, Refusal> {
         let found: Vec<ConnectorStatus> =
             self.list().into_iter().filter(|one| one.digest.starts_with(digest)).collect();
         match found.as_slice() {
             [one] => {
                 let unknown = || Refusal::Unknown(digest.to_owned());
-                let artifact = self.installed.load(&one.digest).ok_or_else(unknown)?;
+                let artifact = self.load(one.digest.clone()).await.ok_or_else(unknown)?;
                 self.swap(&one.connector, artifact, Consent { explicit: true, new_access }).await
             }
             [] => Err(Refusal::Unknown(digest.to_owned())),
@@ -299,50 +361,54 @@ impl Registry {
         }
     }
 
-    /// Lets the connector that served before take over again, without asking it to `check`: it did serve. The one that
-    /// serves now is not taken from the folder again.
+    /// Lets the previous connector take over again, without a trial: it was active before. The one that it replaces is not
+    /// taken from the folder again.
     ///
     /// # Errors
     ///
     /// When there is none, or it no longer fits the settings.
-    pub async fn roll_back(&self, name: &str, reason: &str) -> Result<Swapped, Refusal> {
+    pub async fn roll_back(self: &Arc<Self>, name: &str, reason: &str) -> Result<Swapped, Refusal> {
         if !is_name(name) {
             return Err(Refusal::NotAName(name.to_owned()));
         }
-        let _one_at_a_time = self.swapping.lock().await;
-        self.go_back(name, reason).await
+        let (registry, name, reason) = (Arc::clone(self), name.to_owned(), reason.to_owned());
+        let roll_back = async move {
+            let _one_at_a_time = registry.swapping.lock().await;
+            registry.go_back(&name, &reason).await
+        };
+        task::detached(roll_back).await
     }
 
-    /// As [`Registry::roll_back`], by who holds the lock on swaps.
-    async fn go_back(&self, name: &str, reason: &str) -> Result<Swapped, Refusal> {
-        let reason = &plain(reason);
+    /// As [`Registry::roll_back`], for a caller that holds the lock on swaps.
+    async fn go_back(self: &Arc<Self>, name: &str, reason: &str) -> Result<Swapped, Refusal> {
         let no_previous = || Refusal::NoPrevious(name.to_owned());
-        let mut state = self.installed.state(name);
-        let previous = state.previous.as_deref().and_then(|digest| self.installed.load(digest));
-        let artifact = previous.ok_or_else(no_previous)?;
-        let (active, attachments) = match self.slots().get(name) {
-            Some(slot) => (slot.active.clone(), slot.attachments.clone()),
+        let mut state = self.state(name).await?;
+        let previous = state.previous.clone().ok_or_else(no_previous)?;
+        let artifact = self.load(previous).await.ok_or_else(no_previous)?;
+        let (active, attachments) = match self.connectors.lock().get(name) {
+            Some(active) => (active.connector.clone(), active.attachments.clone()),
             None => return Err(no_previous()),
         };
         candidate::verify(&artifact, &attachments)?;
         let connector = Connector::load(&self.engine, artifact, &Provenance::default()).await?;
-        let integrations = candidate::bind(&connector, &attachments)?;
-        state.refuse(active.digest(), reason);
-        // Without a probation: it proved itself, and there is nothing better to go back to.
-        let mut swapped = self.publish(name, connector, Some(&active), integrations, state, None)?;
-        // Nobody rolls back to what was just rolled back.
-        let mut state = self.installed.state(name);
-        state.refuse(active.digest(), reason);
-        self.save(name, &state);
-        swapped.previous = Some(active.digest().to_string());
-        Ok(swapped)
+        state.refuse(active.digest(), &plain(reason));
+        let name = name.to_owned();
+        self.blocking(move |registry| {
+            let integrations = candidate::bind(&connector, &attachments)?;
+            // Without a probation: it proved itself, and there is nothing better to go back to.
+            let takeover =
+                Takeover { name, connector, replaced: Some(active), integrations, probation: None };
+            registry.publish(takeover, state)
+        })
+        .await
     }
 
-    /// Rolls the one that serves back where it failed, and nobody came to settle it yet: what is swapped in now replaces
-    /// the one before.
-    async fn finish_rollback_first(&self, name: &str) {
-        let failure = self.slots().get(name).and_then(|slot| {
-            slot.before.as_ref().and_then(|before| before.probation.failure().map(str::to_owned))
+    /// Rolls the active connector back where it failed and its [`RolledBack`] was not handled yet: a candidate replaces the
+    /// one before.
+    async fn finish_rollback_first(self: &Arc<Self>, name: &str) {
+        let failure = self.connectors.lock().get(name).and_then(|active| {
+            let predecessor = active.predecessor.as_ref()?;
+            predecessor.probation.failure().map(str::to_owned)
         });
         if let Some(reason) = failure
             && let Err(refusal) = self.go_back(name, &reason).await
@@ -351,40 +417,51 @@ impl Registry {
         }
     }
 
-    /// A connector failed its probation: makes what its integrations did already, going back to the one before, last.
-    /// `None` where another one took over meanwhile.
+    /// A connector failed its probation. Its integrations went back to the previous one already; this makes that one active
+    /// for all, and records it. `None` where another one took over meanwhile.
     ///
     /// # Errors
     ///
     /// As for [`Registry::roll_back`].
-    pub async fn finish_rollback(&self, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
-        let _one_at_a_time = self.swapping.lock().await;
-        let slot = self.slots().get(&failed.connector).map(|slot| {
-            let has_failed = slot.before.as_ref().is_some_and(|before| before.probation.has_failed());
-            (slot.active.digest(), has_failed)
+    pub async fn finish_rollback(self: &Arc<Self>, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
+        let (registry, failed) = (Arc::clone(self), failed.clone());
+        let finish = async move {
+            let _one_at_a_time = registry.swapping.lock().await;
+            registry.roll_back_failed(&failed).await
+        };
+        task::detached(finish).await
+    }
+
+    /// As [`Registry::finish_rollback`], for a caller that holds the lock on swaps.
+    async fn roll_back_failed(self: &Arc<Self>, failed: &RolledBack) -> Result<Option<Swapped>, Refusal> {
+        let active = self.connectors.lock().get(&failed.connector).map(|active| {
+            let predecessor = active.predecessor.as_ref();
+            let has_failed = predecessor.is_some_and(|predecessor| predecessor.probation.has_failed());
+            (active.connector.digest(), has_failed)
         });
-        match slot {
+        match active {
             Some((active, true)) if active == failed.digest => {
                 return self.go_back(&failed.connector, &failed.reason).await.map(Some);
             }
-            // It was rolled back already, and somebody activated it again.
+            // It was rolled back already, and an operator activated it again.
             Some((active, false)) if active == failed.digest => return Ok(None),
             _ => {}
         }
-        // It must not come back by itself, either.
-        let mut state = self.installed.state(&failed.connector);
+        // It must not become active by itself again, either.
+        let mut state = self.state(&failed.connector).await?;
         state.refuse(failed.digest, &plain(&failed.reason));
-        self.save(&failed.connector, &state);
+        let name = failed.connector.clone();
+        self.blocking(move |registry| registry.record_refusal(&name, state, None)).await?;
         Ok(None)
     }
 
-    /// All connectors there are, by name.
+    /// All connectors, by name, from memory.
     #[must_use]
     pub fn list(&self) -> Vec<ConnectorStatus> {
         let mut rows = Vec::new();
-        for (name, slot) in self.slots().iter() {
-            let state = self.installed.state(name);
-            let active = slot.active.digest().to_string();
+        for (name, active) in self.connectors.lock().iter() {
+            let state = self.installed.known(name).unwrap_or_default();
+            let digest = active.connector.digest().to_string();
             let row = |digest: &str, version: &str, word: &str, reason: Option<String>| ConnectorStatus {
                 connector: name.clone(),
                 version: version.to_owned(),
@@ -392,24 +469,46 @@ impl Registry {
                 state: word.to_owned(),
                 reason,
             };
-            rows.push(row(&active, &slot.active.manifest().version, "active", None));
-            for (digest, version) in state.versions.iter().filter(|(digest, _)| **digest != active) {
+            rows.push(row(&digest, &active.connector.manifest().version, "active", None));
+            for (other, version) in state.versions.iter().filter(|(other, _)| **other != digest) {
                 let word = match &version.refused {
                     Some(_) => "refused",
-                    None if state.previous.as_deref() == Some(digest) => "previous",
+                    None if state.previous.as_deref() == Some(other) => "previous",
                     None => "installed",
                 };
-                rows.push(row(digest, &version.version, word, version.refused.clone()));
+                rows.push(row(other, &version.version, word, version.refused.clone()));
             }
         }
         rows
     }
 
-    fn save(&self, name: &str, state: &State) {
+    fn save(&self, name: &str, state: State) {
         if let Err(error) = self.installed.save(name, state) {
             tracing::warn!("{error}");
         }
     }
+}
+
+/// A connector that takes over.
+struct Takeover {
+    name: String,
+    connector: Connector,
+    /// The one that it replaces.
+    replaced: Option<Connector>,
+    /// The integrations that are attached to the connector of this name, bound to it.
+    integrations: Vec<(String, Integration)>,
+    probation: Option<Arc<Probation>>,
+}
+
+/// The names of the connectors in a folder.
+fn names_in(folder: &Path) -> Vec<String> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = files.filter_map(|file| {
+        let path = file.path();
+        let name = path.file_stem()?.to_str()?;
+        (path.extension()? == "wasm" && is_name(name)).then(|| name.to_owned())
+    });
+    names.collect()
 }
 
 /// Whether it can be the name of a connector, and of its file.

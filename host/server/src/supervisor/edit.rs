@@ -1,6 +1,7 @@
-//! What somebody who looks at the pages, or the API, changes: integrations are made, changed, paused and removed. All of it
-//! is a change of the files in `integrations/`, the same that are written by hand.
+//! Changes of integrations by the pages and the API: they are created, edited, paused and removed. Each change is a change of
+//! the files in `integrations/`, the same that are written by hand.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -19,28 +20,29 @@ use connector_sync::{Integration, NullObserver};
 use super::Supervisor;
 use super::worker::Worker;
 use crate::api_types::ErrorBody;
+use crate::task;
 
-/// How long a run that is asked to end may take before its data is removed.
+/// How long the data of a removed integration waits for its run to end.
 const ENDING: Duration = Duration::from_secs(60);
 
-/// An integration that is being changed, as it was.
+/// An integration that is being edited, before the edit.
 #[derive(Clone)]
 pub(crate) struct Original {
     pub(crate) name: String,
-    /// What its file said.
+    /// What its file has.
     pub(crate) draft: Draft,
-    /// Of the text of its file: what somebody else changed meanwhile is not overwritten.
+    /// The digest of its file: another change made meanwhile is not overwritten.
     text: Digest,
 }
 
-/// What can't be done.
+/// Why an action is refused.
 #[derive(Debug)]
 pub(crate) enum ActionError {
-    /// There is no such thing.
+    /// Its object does not exist.
     Missing(ErrorBody),
-    /// It can't be done now, or not like this.
+    /// The state, or a rule, forbids it.
     Conflict(ErrorBody),
-    /// Fields are wrong.
+    /// Fields are not valid.
     Fields(Vec<FieldProblem>),
     /// The store can't be read.
     Store(StoreError),
@@ -56,30 +58,30 @@ fn conflict(error: impl ToString, hint: Option<String>) -> ActionError {
     ActionError::Conflict(ErrorBody { hint, ..ErrorBody::new(error) })
 }
 
-/// A conflict that knows its remedy.
+/// A conflict with its remedy.
 fn conflict_of(error: &(impl ToString + Hint)) -> ActionError {
     ActionError::Conflict(ErrorBody::of(error))
 }
 
 impl Supervisor {
-    /// What the connectors that there are say of themselves, by title. Those that can't be loaded are left out.
+    /// The manifests of all connectors, by title. Connectors that can't be loaded are left out.
     pub(crate) async fn manifests(&self) -> Vec<Manifest> {
         let mut manifests = Vec::new();
-        for name in self.registry.names() {
-            match self.registry.serves(&name, &Provenance::default()).await {
+        for name in self.registry.names().await {
+            match self.registry.connector(&name, &Provenance::default()).await {
                 Ok(Some(connector)) => manifests.push(connector.manifest().clone()),
                 Ok(None) => {}
-                Err(error) => tracing::warn!(connector = name, "it can't be offered: {error}"),
+                Err(error) => tracing::warn!(connector = name, "it can't be loaded: {error}"),
             }
         }
         manifests.sort_by(|a, b| a.title.cmp(&b.title));
         manifests
     }
 
-    /// What the connector called `name` says of itself.
+    /// The manifest of the connector called `name`.
     pub(crate) async fn manifest(&self, name: &str) -> Result<Manifest, ActionError> {
         let missing = |error: String| ActionError::Missing(ErrorBody::new(error));
-        match self.registry.serves(name, &Provenance::default()).await {
+        match self.registry.connector(name, &Provenance::default()).await {
             Ok(Some(connector)) => Ok(connector.manifest().clone()),
             Ok(None) => Err(missing(format!("there is no connector `{name}`"))),
             Err(error) => Err(missing(error.to_string())),
@@ -93,7 +95,7 @@ impl Supervisor {
         })
     }
 
-    /// Where an integration's data lies.
+    /// The file of an integration's store.
     pub(crate) fn store_of(&self, name: &str) -> Result<PathBuf, ActionError> {
         Ok(self.worker(name)?.store().to_owned())
     }
@@ -122,23 +124,22 @@ impl Supervisor {
         })
     }
 
-    fn read_file(&self, name: &str) -> Result<(PathBuf, String), ActionError> {
+    async fn read_file(&self, name: &str) -> Result<(PathBuf, String), ActionError> {
         let path = self.file_of(name)?;
-        let text = std::fs::read_to_string(&path)
-            .map_err(|error| conflict(format!("could not read `{}`: {error}", path.display()), None))?;
+        let text = on_file("read", path.clone(), |path| std::fs::read_to_string(path)).await?;
         Ok((path, text))
     }
 
     /// An integration as it can be edited.
-    pub(crate) fn original(&self, name: &str) -> Result<Original, ActionError> {
-        let (path, text) = self.read_file(name)?;
+    pub(crate) async fn original(&self, name: &str) -> Result<Original, ActionError> {
+        let (path, text) = self.read_file(name).await?;
         let by_hand = || Some(format!("edit `{}` by hand", path.display()));
         let draft = Draft::of(&text).map_err(|error| conflict(error, by_hand()))?;
         Ok(Original { name: name.to_owned(), text: Digest::of(text.as_bytes()), draft })
     }
 
-    /// Puts a secret into a draft. An objection is to the value, which it never repeats.
-    pub(crate) fn seal(
+    /// Encrypts a secret into a draft. An error never repeats the value.
+    pub(crate) async fn seal(
         &self,
         draft: &mut Draft,
         manifest: &Manifest,
@@ -153,7 +154,8 @@ impl Supervisor {
         if let Some(objection) = spec.objection(secret) {
             return Err(field(objection));
         }
-        let key = SealingKey::load_or_make(&self.folders.integrations().join(KEY_FILE));
+        let file = self.folders.integrations().join(KEY_FILE);
+        let key = task::blocking(move || SealingKey::load_or_make(&file)).await;
         let sealed = key.and_then(|key| key.seal(&draft.name, setting, secret));
         let sealed = sealed.map_err(|error| conflict(format!("the secret can't be kept: {error}"), None))?;
         draft.kept.remove(setting);
@@ -161,18 +163,21 @@ impl Supervisor {
         Ok(())
     }
 
-    /// What the file of a draft would be, and the configuration that it means.
-    fn meant(
+    /// The file of a draft, its text, and the configuration that it means.
+    async fn meant(
         &self,
         draft: &Draft,
         original: Option<&Original>,
     ) -> Result<(PathBuf, String, Configuration), ActionError> {
-        let known = original.map(|original| self.read_file(&original.name)).transpose()?;
+        let known = match original {
+            Some(original) => Some(self.read_file(&original.name).await?),
+            None => None,
+        };
         let is_as_it_was =
             known.as_ref().map(|(_, text)| Digest::of(text.as_bytes())) == original.map(|one| one.text);
         if !is_as_it_was {
-            let error = format!("`{}` was changed meanwhile, or paused", draft.name);
-            return Err(conflict(error, Some("cancel, and edit it as it is now".to_owned())));
+            let error = format!("`{}` was changed or paused meanwhile", draft.name);
+            return Err(conflict(error, Some("select Cancel, then edit it again".to_owned())));
         }
         let folder = self.folders.integrations();
         let (path, before) = match known {
@@ -186,41 +191,43 @@ impl Supervisor {
         Ok((path, text, configuration))
     }
 
-    /// A draft with the connector that serves it.
+    /// A draft, bound to its connector.
     async fn bind(
         &self,
         draft: &Draft,
         configuration: &Configuration,
         original: Option<&Original>,
     ) -> Result<Integration, ActionError> {
-        let active = self.registry.serves(&draft.connector, &configuration.provenance).await;
-        let active = active.map_err(|error| conflict_of(&error))?;
-        let connector =
-            active.ok_or_else(|| conflict(format!("there is no connector `{}`", draft.connector), None))?;
-        // Its requests count with those of the integration that is at work.
-        let seated = original.and_then(|original| self.worker(&original.name).ok());
-        let seated = seated.map(|worker| worker.serving().current());
-        let integration = Integration::bind(connector, configuration, seated.as_deref());
-        integration.map_err(|error| conflict_of(&error))
+        let connector = self.registry.connector(&draft.connector, &configuration.provenance).await;
+        let connector = connector
+            .map_err(|error| conflict_of(&error))?
+            .ok_or_else(|| conflict(format!("there is no connector `{}`", draft.connector), None))?;
+        // Its requests count with those of the integration that runs.
+        let original = original.and_then(|original| self.worker(&original.name).ok());
+        let running = original.map(|worker| worker.active().current());
+        let configuration = configuration.clone();
+        let bound =
+            task::blocking(move || Integration::bind(connector, &configuration, running.as_deref())).await;
+        bound.map_err(|error| conflict_of(&error))
     }
 
-    /// Tries a draft: asks the vendor what may be read with it.
+    /// Asks the vendor what may be read with a draft.
     pub(crate) async fn check_draft(
         &self,
         draft: &Draft,
         original: Option<&Original>,
     ) -> Result<Checked, ActionError> {
-        let (_, _, configuration) = self.meant(draft, original)?;
+        let (_, _, configuration) = self.meant(draft, original).await?;
         let integration = self.bind(draft, &configuration, original).await?;
         let requests = Arc::new(AtomicU64::new(0));
-        // Somebody waits for the answer.
+        // A person waits for the answer.
         let policy = RetryPolicy { attempts: integration.retry.attempts.min(2), ..integration.retry };
         let report = check(&integration, policy, &NullObserver, &requests).await;
         let report = report.map_err(|error| conflict_of(&error))?;
         Ok(Checked::new(&integration, &report, requests_sent(&requests)))
     }
 
-    /// Makes an integration of a draft, or changes the one it was made of.
+    /// Creates the integration of a draft, or changes the original.
     pub(crate) async fn save_draft(
         self: &Arc<Self>,
         draft: &Draft,
@@ -231,14 +238,14 @@ impl Supervisor {
             return Err(ActionError::Fields(problems));
         }
         let editing = self.editing.lock().await;
-        if original.is_none() && self.is_taken(&draft.name) {
+        if original.is_none() && self.is_taken(&draft.name).await {
             let reason = "is taken by another integration".to_owned();
             return Err(ActionError::Fields(vec![FieldProblem { field: "name".to_owned(), reason }]));
         }
-        let (path, text, configuration) = self.meant(draft, original)?;
-        // What can't run is not written.
+        let (path, text, configuration) = self.meant(draft, original).await?;
+        // A configuration that can't run is not written.
         self.bind(draft, &configuration, original).await?;
-        replace(&path, &text)?;
+        replace(&path, text).await?;
         self.read_integrations(false).await;
         drop(editing);
         match self.unusable.lock().get(&path) {
@@ -247,35 +254,37 @@ impl Supervisor {
         }
     }
 
-    /// Whether an integration is called so, or its file would be in the way.
-    pub(crate) fn is_taken(&self, name: &str) -> bool {
-        self.workers.lock().contains_key(name)
-            || self.folders.integrations().join(format!("{name}.toml")).exists()
+    /// Whether an integration has this name, or its file exists.
+    pub(crate) async fn is_taken(&self, name: &str) -> bool {
+        if self.workers.lock().contains_key(name) {
+            return true;
+        }
+        let file = self.folders.integrations().join(format!("{name}.toml"));
+        task::blocking(move || file.exists()).await
     }
 
-    /// Pauses an integration, or lets it go on.
+    /// Pauses an integration, or resumes it.
     pub(crate) async fn pause(self: &Arc<Self>, name: &str, paused: bool) -> Result<(), ActionError> {
         let _editing = self.editing.lock().await;
-        let (path, text) = self.read_file(name)?;
+        let (path, text) = self.read_file(name).await?;
         let mut draft = Draft::of(&text).map_err(|error| conflict(error, None))?;
         draft.paused = paused;
-        replace(&path, &draft.write(Some(&text)).map_err(|error| conflict(error, None))?)?;
+        let text = draft.write(Some(&text)).map_err(|error| conflict(error, None))?;
+        replace(&path, text).await?;
         self.read_integrations(false).await;
         Ok(())
     }
 
-    /// Removes an integration; `with_data` what was read of it, too. Goes on when nobody waits for its end any more.
+    /// Removes an integration, and `with_data` its store. A request that is given up does not end it.
     pub(crate) async fn remove(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), ActionError> {
         let (supervisor, name) = (Arc::clone(self), name.to_owned());
-        let removed = tokio::spawn(async move { supervisor.remove_now(&name, with_data).await });
-        removed.await.unwrap_or_else(|error| Err(conflict(error, None)))
+        task::detached(async move { supervisor.remove_now(&name, with_data).await }).await
     }
 
     async fn remove_now(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), ActionError> {
         let _editing = self.editing.lock().await;
         let (path, worker) = (self.file_of(name)?, self.worker(name).ok());
-        std::fs::remove_file(&path)
-            .map_err(|error| conflict(format!("could not remove `{}`: {error}", path.display()), None))?;
+        on_file("remove", path, |path| std::fs::remove_file(path)).await?;
         self.read_integrations(false).await;
         self.recent_log.forget(name);
         if !with_data {
@@ -285,26 +294,34 @@ impl Supervisor {
         if let Some(worker) = worker
             && tokio::time::timeout(ENDING, worker.ended()).await.is_err()
         {
-            let error = "the integration is gone, but its last run has not ended, so its data is still there";
+            let error = "the integration was removed, but its data was not: its last run has not ended";
             return Err(conflict(error, Some(format!("remove `{}` by hand", store.display()))));
         }
         for suffix in ["", "-wal", "-shm", ".lock"] {
             let mut file = store.as_os_str().to_owned();
             file.push(suffix);
-            match std::fs::remove_file(&file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    let file = Path::new(&file).display();
-                    return Err(conflict(format!("could not remove `{file}`: {error}"), None));
-                }
-                _ => {}
-            }
+            on_file("remove", file.into(), |path| match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            })
+            .await?;
         }
         Ok(())
     }
 }
 
 /// Writes a configuration.
-fn replace(path: &Path, text: &str) -> Result<(), ActionError> {
-    let written = private_file::replace(path, text.as_bytes());
-    written.map_err(|error| conflict(format!("could not write `{}`: {error}", path.display()), None))
+async fn replace(path: &Path, text: String) -> Result<(), ActionError> {
+    on_file("write", path.to_owned(), move |path| private_file::replace(path, text.as_bytes())).await
+}
+
+/// Does `work` on a file, off the runtime. An error says which verb failed on which file.
+async fn on_file<T: Send + 'static>(
+    verb: &str,
+    path: PathBuf,
+    work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+) -> Result<T, ActionError> {
+    let shown = path.display().to_string();
+    let done = task::blocking(move || work(&path)).await;
+    done.map_err(|error| conflict(format!("could not {verb} `{shown}`: {error}"), None))
 }

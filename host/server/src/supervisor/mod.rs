@@ -1,7 +1,6 @@
 //! The integrations: each with its schedule and runs, and what people change of them.
 //!
-//! `worker` cares for one integration, `outcome` says in words how a run ended, `edit` changes the files that configure
-//! integrations.
+//! `worker` runs one integration, `outcome` describes how a run ended, `edit` changes the files that configure integrations.
 
 mod edit;
 mod outcome;
@@ -21,24 +20,26 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api_types::{ErrorBody, Health, IntegrationState, IntegrationStatus, Status};
+use crate::changes::Changes;
 use crate::folders::Folders;
 use crate::recent_log::RecentLog;
 use crate::registry::{Refusal, Registry};
+use crate::task;
 use worker::{Bound, Stored, Worker};
 
 pub(crate) use edit::{ActionError, Original};
 
-/// The integrations of a folder, at work.
+/// The integrations of a folder, with their schedules and runs.
 pub(crate) struct Supervisor {
     folders: Folders,
-    /// Where connections of all integrations go instead, by host, where an integration does not say so itself.
+    /// Where connections for a host go instead, for integrations that do not configure it themselves.
     connect_to: BTreeMap<String, String>,
     pub(crate) recent_log: RecentLog,
     /// Where the Integrations page is.
     page: OnceLock<String>,
-    pub(crate) registry: Registry,
+    pub(crate) registry: Arc<Registry>,
     workers: Mutex<BTreeMap<String, Arc<Worker>>>,
-    /// Configurations that can't be used, and why.
+    /// Files that can't be used, and why.
     unusable: Mutex<BTreeMap<PathBuf, ErrorBody>>,
     connector_message: Mutex<Option<String>>,
     tasks: Mutex<JoinSet<()>>,
@@ -46,6 +47,7 @@ pub(crate) struct Supervisor {
     editing: tokio::sync::Mutex<()>,
     /// Held while the configurations are read, one at a time.
     reloading: tokio::sync::Mutex<()>,
+    changes: Changes,
     stop: CancellationToken,
 }
 
@@ -54,7 +56,7 @@ impl Supervisor {
     /// are kept.
     pub(crate) fn new(
         folders: Folders,
-        registry: Registry,
+        registry: Arc<Registry>,
         connect_to: BTreeMap<String, String>,
         recent_log: RecentLog,
         stop: CancellationToken,
@@ -64,6 +66,7 @@ impl Supervisor {
             connect_to,
             recent_log,
             page: OnceLock::new(),
+            changes: registry.changes(),
             registry,
             workers: Mutex::default(),
             unusable: Mutex::default(),
@@ -81,16 +84,21 @@ impl Supervisor {
         let _ = self.page.set(url);
     }
 
+    /// Where each change of [`Self::status`] is published.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// Waits until no integration runs any more.
     pub(crate) async fn ended(&self) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Reads the configurations, and tries the connectors that lie in their folder. `anew` also sets up integrations whose
-    /// configuration did not change: a secret may have.
-    pub(crate) async fn reload(self: &Arc<Self>, anew: bool) {
-        self.read_integrations(anew).await;
+    /// Reads the configurations, and tries the connectors in their folder. With `all`, integrations whose configuration did not
+    /// change are set up again as well: a secret may have changed.
+    pub(crate) async fn reload(self: &Arc<Self>, all: bool) {
+        self.read_integrations(all).await;
         for tried in self.registry.try_dropped().await {
             match tried {
                 Ok(_) => self.swapped().await,
@@ -99,35 +107,31 @@ impl Supervisor {
         }
     }
 
-    /// A connector took over: integrations that waited for it begin.
+    /// A connector took over: integrations that had none begin.
     pub(crate) async fn swapped(self: &Arc<Self>) {
-        *self.connector_message.lock() = None;
+        self.tell(None);
         self.read_integrations(false).await;
     }
 
-    /// New integrations begin, changed ones are changed, removed ones end. `anew` sets up those whose text is the same,
-    /// too.
-    pub(crate) async fn read_integrations(self: &Arc<Self>, anew: bool) {
+    /// Reads the configurations: new integrations begin, changed ones are set up again, removed ones end. With `all`, unchanged
+    /// ones are set up again as well.
+    pub(crate) async fn read_integrations(self: &Arc<Self>, all: bool) {
         let _one_at_a_time = self.reloading.lock().await;
         let mut unusable = BTreeMap::new();
         let mut seen = BTreeMap::new();
-        let paths = match configurations(&self.folders.integrations()) {
-            Ok(paths) => paths,
+        let folder = self.folders.integrations();
+        let files = match task::blocking(move || configurations(&folder)).await {
+            Ok(files) => files,
             Err(error) => {
-                tracing::error!("the integrations can't be read, and go on as they are: {error}");
+                tracing::error!("could not read the integrations, which continue unchanged: {error}");
                 return;
             }
         };
-        for path in paths {
-            // Read once: the digest is of the text that is applied.
-            let loaded = Configuration::read(&path).and_then(|text| {
-                let configuration = Configuration::parse(&text, &path, &self.folders.integrations())?;
-                Ok((configuration, Digest::of(text.as_bytes())))
-            });
+        for (path, loaded) in files {
             let (configuration, text) = match loaded {
                 Ok(loaded) => loaded,
-                Err(error) => {
-                    unusable.insert(path, ErrorBody::of(&error));
+                Err(problem) => {
+                    unusable.insert(path, problem);
                     continue;
                 }
             };
@@ -139,15 +143,15 @@ impl Supervisor {
                 continue;
             }
             seen.insert(name, path.clone());
-            if let Err(problem) = self.apply(configuration, &path, text, anew).await {
+            if let Err(problem) = self.apply(configuration, &path, text, all).await {
                 unusable.insert(path, problem);
             }
         }
-        // An integration whose file can't be read goes on as it was; one whose file is gone ends.
+        // An integration whose file can't be read keeps its former configuration; one whose file was removed ends.
         self.workers.lock().retain(|name, worker| {
             let keep = seen.contains_key(name) || unusable.contains_key(&worker.file());
             if !keep {
-                tracing::info!(integration = name, "its file is gone: no more runs");
+                tracing::info!(integration = name, "its file was removed: no more runs");
                 worker.stop();
                 self.registry.detach(name);
             }
@@ -163,6 +167,7 @@ impl Supervisor {
             }
         }
         *self.unusable.lock() = unusable;
+        self.changes.publish();
     }
 
     /// Begins an integration, or changes it.
@@ -171,20 +176,20 @@ impl Supervisor {
         configuration: Configuration,
         file: &Path,
         text: Digest,
-        anew: bool,
+        all: bool,
     ) -> Result<(), ErrorBody> {
         let mut configuration = configuration;
         self.route(&mut configuration);
         let name = configuration.name.clone();
         let known = self.workers.lock().get(&name).cloned();
-        if !anew && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
+        if !all && known.as_ref().is_some_and(|worker| worker.has(text, file)) {
             return Ok(());
         }
-        let serving = match self.registry.attach(&configuration).await {
-            Ok(serving) => serving,
+        let active = match self.registry.attach(&configuration).await {
+            Ok(active) => active,
             Err(error) => {
                 let problem = ErrorBody::of(&error);
-                // What is not trusted does not go on, whatever it was trusted for before.
+                // A connector that is no longer trusted reads nothing more.
                 if error.is_distrust()
                     && let Some(worker) = known
                 {
@@ -193,22 +198,23 @@ impl Supervisor {
                 return Err(problem);
             }
         };
-        let bound = Bound { configuration, serving, file: file.to_owned(), text };
+        let bound = Bound { configuration, active, file: file.to_owned(), text };
         if let Some(worker) = known {
-            tracing::info!(integration = name, "configured anew");
+            tracing::info!(integration = name, "configured again");
             worker.reconfigure(bound);
             return Ok(());
         }
         let store = self.folders.store(&name);
         let stored = Stored::read(&store, &name).await;
-        let worker = Arc::new(Worker::new(bound, store, stored, self.stop.child_token()));
+        let worker =
+            Arc::new(Worker::new(bound, store, stored, self.changes.clone(), self.stop.child_token()));
         tracing::info!(integration = name, "set up");
         self.workers.lock().insert(name, Arc::clone(&worker));
         self.tasks.lock().spawn(worker.work());
         Ok(())
     }
 
-    /// Where connections go instead that all integrations make.
+    /// Adds the redirected connections that hold for all integrations.
     fn route(&self, configuration: &mut Configuration) {
         for (host, url) in &self.connect_to {
             configuration.connect_to.entry(host.clone()).or_insert_with(|| url.clone());
@@ -227,33 +233,39 @@ impl Supervisor {
             }
             Err(error) => format!("`{connector}` {digest:#} failed, and could not be rolled back: {error}"),
         };
-        let message = plain(&message);
-        tracing::error!("{message}");
-        *self.connector_message.lock() = Some(message);
+        self.tell(Some(&message));
     }
 
     fn tell_refusal(&self, refusal: &Refusal) {
-        let message = plain(&format!("a connector was refused: {refusal}"));
-        tracing::error!("{message}");
-        *self.connector_message.lock() = Some(message);
+        self.tell(Some(&format!("a connector was refused: {refusal}")));
     }
 
-    /// What the store of an integration says, off the runtime. One that was never read has an empty one.
+    /// Shows what went wrong with a connector.
+    fn tell(&self, message: Option<&str>) {
+        let message = message.map(plain);
+        if let Some(message) = &message {
+            tracing::error!("{message}");
+        }
+        *self.connector_message.lock() = message;
+        self.changes.publish();
+    }
+
+    /// Reads from the store of an integration. One that was never run has an empty one.
     pub(crate) async fn read<T: Default + Send + 'static>(
         &self,
         name: &str,
         work: impl FnOnce(&Reader) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, ActionError> {
         let path = self.store_of(name)?;
-        let read = tokio::task::spawn_blocking(move || match Reader::open(&path) {
+        let read = task::blocking(move || match Reader::open(&path) {
             Ok(store) => work(&store),
             Err(StoreError::Missing(_)) => Ok(T::default()),
             Err(error) => Err(error),
         });
-        Ok(read.await.map_err(|error| StoreError::GivenUp(error.to_string()))??)
+        Ok(read.await?)
     }
 
-    /// What there is, and what it does.
+    /// The status of everything, from memory.
     pub(crate) fn status(&self) -> Status {
         let mut integrations: Vec<_> = self.workers.lock().values().map(|worker| worker.status()).collect();
         for (path, problem) in self.unusable.lock().iter() {
@@ -291,8 +303,11 @@ impl Supervisor {
     }
 }
 
-/// The configurations in a folder, in the order of their names.
-fn configurations(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+/// A configuration and the digest of its text, or why the file can't be used.
+type Loaded = Result<(Configuration, Digest), ErrorBody>;
+
+/// The configurations in a folder, in the order of the names of their files.
+fn configurations(folder: &Path) -> std::io::Result<Vec<(PathBuf, Loaded)>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
@@ -301,5 +316,14 @@ fn configurations(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
         }
     }
     paths.sort();
-    Ok(paths)
+    let load = |path: PathBuf| {
+        // Read once: the digest is of the text that is applied.
+        let loaded = Configuration::read(&path).and_then(|text| {
+            let configuration = Configuration::parse(&text, &path, folder)?;
+            Ok((configuration, Digest::of(text.as_bytes())))
+        });
+        let loaded = loaded.map_err(|error| ErrorBody::of(&error));
+        (path, loaded)
+    };
+    Ok(paths.into_iter().map(load).collect())
 }

@@ -1,4 +1,4 @@
-//! How a run ended, in words: what is wrong, and what to do about it.
+//! Describes how a run ended: the problem, and the hint.
 
 use connector_sandbox::Hint;
 use connector_sandbox::manifest::Manifest;
@@ -15,7 +15,7 @@ pub(super) struct Ending {
     pub(super) hint: Option<String>,
 }
 
-/// How a run ended: its outcome, its requests, what is wrong, and what to do about it.
+/// The outcome of a run, its requests, the problem, and the hint.
 pub(super) fn describe_outcome(
     ended: &Result<Summary, SyncError>,
 ) -> (RunOutcome, u64, Option<String>, Option<String>) {
@@ -38,7 +38,7 @@ pub(super) fn describe_outcome(
 }
 
 impl Ending {
-    /// How this run ended, before this program began. `manifest` says which streams are optional.
+    /// The ending of a run of an earlier process. `manifest` says which streams are optional.
     pub(super) fn stored(run: &RunRow, manifest: &Manifest) -> Self {
         let outcome = match (&run.finished_at, run.outcome) {
             (Some(_), Some(connector_store::RunOutcome::Complete)) => RunOutcome::Complete,
@@ -68,7 +68,7 @@ impl Ending {
     }
 }
 
-/// Streams that lack the same permission are named together: they have one remedy.
+/// The problems in words. Streams that lack the same permission share a sentence, as they share the remedy.
 fn in_words(first: Option<String>, incomplete: &[IncompleteStream]) -> (Option<String>, Option<String>) {
     let mut messages: Vec<String> = first.into_iter().collect();
     let mut named: Vec<&str> = Vec::new();

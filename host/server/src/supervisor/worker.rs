@@ -1,4 +1,4 @@
-//! One integration: waits for its time, runs, and tells how it went.
+//! One integration: waits until it is due, runs, and keeps its status.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,19 +20,22 @@ use super::outcome::{Ending, describe_outcome};
 use crate::api_types::{
     ErrorBody, Health, IntegrationState, IntegrationStatus, LastRun, Progress, RunOutcome,
 };
+use crate::changes::Changes;
+use crate::task;
 
-/// A run that failed altogether is tried again after so long, if it is not due before.
+/// A failed run is repeated after this time, if none is due before.
 const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
 
-/// An integration under the daemon's care.
+/// Runs one integration.
 pub(super) struct Worker {
     name: String,
     store: PathBuf,
     state: Mutex<State>,
-    /// Somebody wants it to run now, or changed when it is due.
+    /// It is to run now, or is due at another time.
     wake: Notify,
+    changes: Changes,
     stop: CancellationToken,
-    /// Nothing writes to its store any more.
+    /// Cancelled once nothing writes to its store any more.
     ended: CancellationToken,
 }
 
@@ -40,27 +43,26 @@ struct State {
     bound: Bound,
     run_now: bool,
     running: Option<Running>,
-    /// Why nothing runs until it is configured anew.
+    /// Why it does not run until it is configured again.
     halted: Option<ErrorBody>,
-    /// The beginning of the last run, from which the next one is counted.
+    /// When the last run began, from which the interval counts.
     last_begun: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
     next_run: Option<DateTime<Utc>>,
-    /// What its store has.
+    /// Objects in its store.
     objects: u64,
     message: Option<String>,
     hint: Option<String>,
-    /// What is wrong with its configuration by now; it runs with the one that was read before.
+    /// What is wrong with its file; it runs with the configuration that was read before.
     complaint: Option<ErrorBody>,
 }
 
 impl State {
-    /// Whether there is data of it.
     fn has_data(&self) -> bool {
         self.objects() > 0
     }
 
-    /// Objects that are there; while a first run reads, those that have come by now.
+    /// Objects in its store; during a first run, those read so far.
     fn objects(&self) -> u64 {
         let arrived = |running: &Running| running.counter.objects.load(Ordering::Relaxed);
         if self.objects > 0 { self.objects } else { self.running.as_ref().map_or(0, arrived) }
@@ -74,18 +76,18 @@ struct Running {
     stop: CancellationToken,
 }
 
-/// What the configuration came to.
+/// An integration with its configuration.
 #[derive(Clone)]
 pub(super) struct Bound {
     pub(super) configuration: Configuration,
-    pub(super) serving: Arc<ActiveIntegration>,
-    /// Where the configuration was read.
+    pub(super) active: Arc<ActiveIntegration>,
+    /// The file of its configuration.
     pub(super) file: PathBuf,
-    /// Of its text.
+    /// The digest of that file.
     pub(super) text: Digest,
 }
 
-/// What there is of an integration in its store.
+/// What the store has of an integration.
 #[derive(Default)]
 pub(super) struct Stored {
     last_run: Option<RunRow>,
@@ -93,7 +95,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Reads it; what can't be read is as if it were not there.
+    /// Reads it; a store that can't be read counts as empty.
     pub(super) async fn read(store: &Path, integration: &str) -> Self {
         let (store, integration) = (store.to_owned(), integration.to_owned());
         let read = move || {
@@ -102,14 +104,20 @@ impl Stored {
             let objects = store.type_counts(&integration).ok()?.iter().map(|one| one.count).sum();
             Some(Self { last_run, objects })
         };
-        tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default()
+        task::blocking(read).await.unwrap_or_default()
     }
 }
 
 impl Worker {
-    /// For an integration with this in its store; a run that was interrupted is gone on with at once.
-    pub(super) fn new(bound: Bound, store: PathBuf, stored: Stored, stop: CancellationToken) -> Self {
-        let integration = bound.serving.current();
+    /// For an integration with this in its store; an interrupted run is resumed at once.
+    pub(super) fn new(
+        bound: Bound,
+        store: PathBuf,
+        stored: Stored,
+        changes: Changes,
+        stop: CancellationToken,
+    ) -> Self {
+        let integration = bound.active.current();
         let ending = stored.last_run.as_ref().map(|run| Ending::stored(run, integration.manifest()));
         let Ending { last_run, message, hint } = ending.unwrap_or_default();
         let state = State {
@@ -126,11 +134,11 @@ impl Worker {
             bound: bound.clone(),
         };
         let (name, ended) = (bound.configuration.name, CancellationToken::new());
-        Self { name, store, state: Mutex::new(state), wake: Notify::new(), stop, ended }
+        Self { name, store, state: Mutex::new(state), wake: Notify::new(), changes, stop, ended }
     }
 
-    /// Whether it was configured by this text, and runs. If so, nothing is wrong with its configuration, wherever it lies
-    /// now.
+    /// Whether it runs with the configuration of this text. If so, `file` is where that lies now, and nothing is wrong with
+    /// it.
     pub(super) fn has(&self, text: Digest, file: &Path) -> bool {
         let mut state = self.state.lock();
         let same = state.bound.text == text && state.halted.is_none();
@@ -141,13 +149,13 @@ impl Worker {
         same
     }
 
-    /// Where its configuration lies.
+    /// The file of its configuration.
     pub(super) fn file(&self) -> PathBuf {
         self.state.lock().bound.file.clone()
     }
 
-    /// Runs with this configuration from now on: a run that is under way keeps its pages in flight, and the next one goes
-    /// on from there.
+    /// Runs with this configuration from now on: a run under way keeps its pages in flight and ends, and the next one resumes
+    /// it.
     pub(super) fn reconfigure(&self, bound: Bound) {
         let mut state = self.state.lock();
         (state.bound, state.complaint, state.halted) = (bound, None, None);
@@ -159,7 +167,7 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// No more runs until it is configured anew; one that is under way ends.
+    /// No more runs until it is configured again; a run under way ends.
     pub(super) fn halt(&self, problem: ErrorBody) {
         let mut state = self.state.lock();
         if let Some(running) = &state.running {
@@ -171,12 +179,12 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// The configuration in the file can't be used: what was read before goes on.
+    /// Its file can't be used: it keeps the configuration that was read before.
     pub(super) fn complain(&self, complaint: ErrorBody) {
         self.state.lock().complaint = Some(complaint);
     }
 
-    /// Runs now, or once more where it is running. An error says why it can't.
+    /// Runs now, or once more after the run under way. An error says why it can't.
     pub(super) fn run_now(&self) -> Result<(), ErrorBody> {
         let mut state = self.state.lock();
         if let Some(problem) = &state.halted {
@@ -191,7 +199,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends the run under way, whose pages in flight are kept; the next one goes on from there.
+    /// Ends the run under way, whose pages in flight are kept; the next one resumes it.
     pub(super) fn stop_run(&self) {
         let mut state = self.state.lock();
         state.run_now = false;
@@ -205,28 +213,28 @@ impl Worker {
         self.ended.cancelled().await;
     }
 
-    /// What serves it.
-    pub(super) fn serving(&self) -> Arc<ActiveIntegration> {
-        Arc::clone(&self.state.lock().bound.serving)
+    /// The integration that runs.
+    pub(super) fn active(&self) -> Arc<ActiveIntegration> {
+        Arc::clone(&self.state.lock().bound.active)
     }
 
-    /// Where its data lies.
+    /// The file of its store.
     pub(super) fn store(&self) -> &Path {
         &self.store
     }
 
-    /// No more runs; the one under way keeps its pages in flight and ends.
+    /// No more runs; a run under way keeps its pages in flight and ends.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
 
     pub(super) fn status(&self) -> IntegrationStatus {
         let state = self.state.lock();
-        let connector = &state.bound.serving.current().connector;
+        let connector = &state.bound.active.current().connector;
         let manifest = connector.manifest();
-        let trouble = state.halted.as_ref().or(state.complaint.as_ref());
-        let (message, hint) = match trouble {
-            Some(complaint) => (Some(complaint.error.clone()), complaint.hint.clone()),
+        let problem = state.halted.as_ref().or(state.complaint.as_ref());
+        let (message, hint) = match problem {
+            Some(problem) => (Some(problem.error.clone()), problem.hint.clone()),
             None => (state.message.clone(), state.hint.clone()),
         };
         let paused = state.bound.configuration.paused;
@@ -241,7 +249,7 @@ impl Worker {
             IntegrationState::Unusable => Health::NotUsable,
             IntegrationState::Paused => Health::Paused,
             IntegrationState::Idle | IntegrationState::Running if failed => Health::Failed,
-            // Of a first run, as soon as there is some.
+            // During a first run, from its first objects on.
             IntegrationState::Idle | IntegrationState::Running if state.has_data() => Health::Connected,
             IntegrationState::Idle | IntegrationState::Running => Health::Waiting,
         };
@@ -297,7 +305,7 @@ impl Worker {
         self.ended.cancel();
     }
 
-    /// When the next run is due, and remembers it to be shown.
+    /// When the next run is due, which the status shows.
     fn due(&self) -> DateTime<Utc> {
         let mut state = self.state.lock();
         let now = Utc::now();
@@ -305,7 +313,7 @@ impl Worker {
             return now;
         }
         let mut due = match state.next_run {
-            // A time of a pattern that has come; later ones follow from the run.
+            // It is due; the time after it is counted from this run.
             Some(due) if due <= now => due,
             _ => state.bound.configuration.schedule.next(state.last_begun, now),
         };
@@ -313,14 +321,16 @@ impl Worker {
         if let Some(again) = failed.map(|run| run.ended_at + AFTER_FAILURE) {
             due = if again > now { due.min(again) } else { now };
         }
-        state.next_run = Some(due);
+        if state.next_run.replace(due) != Some(due) {
+            self.changes.publish();
+        }
         due
     }
 
     async fn run(&self) {
         let (started_at, counter) = (Utc::now(), Arc::new(Counter::default()));
         let stop = self.stop.child_token();
-        let serving = {
+        let active = {
             let mut state = self.state.lock();
             if state.halted.is_some() || state.bound.configuration.paused {
                 return;
@@ -328,11 +338,13 @@ impl Worker {
             let running = Running { started_at, counter: Arc::clone(&counter), stop: stop.clone() };
             state.running = Some(running);
             state.last_begun = Some(started_at);
-            Arc::clone(&state.bound.serving)
+            Arc::clone(&state.bound.active)
         };
+        self.changes.publish();
         tracing::info!(integration = self.name, "a run begins");
-        let observer = Arc::new(LogObserver { name: self.name.clone(), counter });
-        let ended = connector_sync::run(serving, self.store.clone(), observer, stop).await;
+        let observer =
+            Arc::new(LogObserver { name: self.name.clone(), counter, changes: self.changes.clone() });
+        let ended = connector_sync::run(active, self.store.clone(), observer, stop).await;
         let (outcome, requests, message, hint) = describe_outcome(&ended);
         tracing::info!(
             integration = self.name,
@@ -351,10 +363,12 @@ impl Worker {
         state.objects = stored.objects;
         state.last_run = Some(LastRun { started_at, ended_at: Utc::now(), outcome, requests });
         (state.message, state.hint) = (message, hint);
+        drop(state);
+        self.changes.publish();
     }
 }
 
-/// How far a run is.
+/// The progress of a run.
 #[derive(Default)]
 struct Counter {
     pages: AtomicU64,
@@ -381,6 +395,7 @@ impl Counter {
 struct LogObserver {
     name: String,
     counter: Arc<Counter>,
+    changes: Changes,
 }
 
 impl Observer for LogObserver {
@@ -390,18 +405,21 @@ impl Observer for LogObserver {
             Event::PageKept { objects, .. } => {
                 self.counter.pages.fetch_add(1, Ordering::Relaxed);
                 self.counter.objects.fetch_add(objects, Ordering::Relaxed);
+                self.changes.publish();
             }
             Event::RunStarted { resumed: true } => {
-                tracing::info!(integration, "it goes on with a run that was interrupted");
+                tracing::info!(integration, "it resumes an interrupted run");
             }
             Event::Waiting { stream, wait } => {
                 self.counter.waits(wait.duration);
+                self.changes.publish();
                 let seconds = wait.duration.as_secs_f32();
                 let reason = plain(&wait.reason);
                 tracing::warn!(integration, stream, "waiting {seconds:.1} s before it tries again: {reason}");
             }
             Event::Throttled { stream, duration } => {
                 self.counter.waits(duration);
+                self.changes.publish();
                 let seconds = duration.as_secs_f32();
                 tracing::debug!(integration, stream, "keeping to the vendor's rate limit for {seconds:.0} s");
             }
