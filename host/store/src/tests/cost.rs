@@ -172,7 +172,9 @@ fn whole_run(store: &mut Writer) -> f64 {
     }
     let begun = Instant::now();
     store.finish_run(run, RunOutcome::Complete).unwrap();
-    seconds + begun.elapsed().as_secs_f64()
+    let end = begun.elapsed().as_secs_f64();
+    println!("pages {seconds:.2} s, end of the run {end:.2} s");
+    seconds + end
 }
 
 #[test]

@@ -83,7 +83,7 @@ fn an_interrupted_run_that_nobody_goes_on_with_ends_as_partial() {
     store.begin_stream(first, "groups", true, 1).unwrap();
     store.commit_page(first, "groups", &page(vec![group("1", "one")], more("a")), &reader()).unwrap();
     store.begin_run(&RunStart { scope: "users", ..start() }).unwrap();
-    let abandoned = r#"1 Some("partial") incomplete Some("interrupted, and not gone on with")"#;
+    let abandoned = r#"1 Some("partial") incomplete Some("interrupted, and not resumed")"#;
     assert_eq!(ended(&store), ["2 None", abandoned]);
     // One that is gone on with does not end.
     assert!(store.begin_run(&RunStart { scope: "users", ..start() }).unwrap().resumed);
