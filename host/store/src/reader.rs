@@ -99,8 +99,9 @@ impl Reader {
 
     /// Whether the file has no table.
     pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
-        let count =
-            self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let count = self
+            .connection
+            .query_row("SELECT count(*) AS total FROM sqlite_schema", [], |row| row.get::<_, i64>("total"));
         Ok(count.map_err(|error| self.not_a_store(error))? == 0)
     }
 

@@ -4,6 +4,7 @@ mod discarded_pages;
 mod files;
 mod owners;
 mod plans;
+mod referred;
 mod retention;
 mod runs;
 mod streams;
