@@ -27,7 +27,7 @@ fn main() {
     }
 }
 
-/// What ignore_waits can do without: the same bytes through `serde_json`, and as many rows into SQLite, page by page.
+/// What a sync can not do without: the same bytes through `serde_json`, and as many rows into SQLite, page by page.
 fn floor(simulator: &Simulator) {
     let tenant = simulator.tenant();
     let lists = [(Kind::User, 300), (Kind::Phone, 500), (Kind::WebauthnCredential, 500)];
@@ -36,7 +36,7 @@ fn floor(simulator: &Simulator) {
     let mut store = rusqlite::Connection::open(folder.path().join("floor.db")).unwrap();
     store
         .execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
              CREATE TABLE entity (id INTEGER PRIMARY KEY, kind TEXT, key TEXT, object TEXT, UNIQUE (kind, key));
              CREATE TABLE relation (id INTEGER PRIMARY KEY, parent TEXT, child TEXT, UNIQUE (parent, child));",
         )

@@ -1,5 +1,5 @@
-//! All of a tenant, in one vocabulary: what is asked for, and what is there afterwards, compared with the tenant
-//! itself and with what was counted at its door.
+//! A whole tenant in the normal form: the requests that were sent, and the objects in the store, compared with the simulated tenant
+//! and its counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -58,7 +58,7 @@ async fn a_tenant_of_5000_users_costs_at_most_80_requests() {
     let setup = Setup::new(options).await;
     let summary = setup.sync(0);
     let counters = setup.simulator.counters();
-    assert_eq!(summary["requests"], counters.total, "what is printed is what was counted");
+    assert_eq!(summary["requests"], counters.total, "the summary has the number that the simulator counted");
     assert_eq!(counters.secret_touches, 0);
     let requests = setup.simulator.recorded();
     let log = requests.iter().filter(|request| request.path.contains("/logs/")).count() as u64;
@@ -104,7 +104,7 @@ async fn each_object_of_the_tenant_is_an_entity() {
             found.map(|entity| entity["source_id"].as_str().unwrap().to_owned()).collect();
         assert_eq!(found, expected, "{source_type}");
     }
-    // What a relation names is there.
+    // Both ends of a relation are present.
     let keys: BTreeSet<_> =
         entities.iter().map(|entity| format!("{} {}", entity["source_type"], entity["source_id"])).collect();
     for relation in &relations {
@@ -118,7 +118,7 @@ async fn each_object_of_the_tenant_is_an_entity() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_query_says_who_can_reach_an_application_and_through_what() {
+async fn one_query_finds_who_reaches_an_application_and_through_what() {
     let setup = Setup::new(TenantOptions { events: Some(900), ..tenant(150) }).await;
     setup.sync(0);
     let simulated = Tenant::new(setup.simulator.options());
@@ -215,7 +215,7 @@ async fn with_each_grant_taken_away_in_turn_the_rest_is_read_and_nothing_forbidd
                 assert!(stream["hint"].as_str().unwrap().contains("*Grant "), "{stream}");
             }
         }
-        // Nothing that could not be seen is gone, nor has the account another key where its id can't be read.
+        // No object that could not be read is removed, nor has the account another key where its id can't be read.
         assert!(setup.export().0.len() >= before, "{grants:?}");
         let gone: i64 = open(&setup)
             .query_row("SELECT count(*) FROM entity WHERE gone_run IS NOT NULL", [], |row| row.get(0))
@@ -235,7 +235,7 @@ async fn applications_that_need_their_own_grant_name_both_candidates() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edition_without_roles_and_units_is_told_as_such() {
+async fn an_edition_without_roles_and_units_is_reported_as_one() {
     let setup = Setup::new(TenantOptions { has_roles: false, ..tenant(20) }).await;
     let summary = setup.sync(3);
     let stream = row(&summary["streams"], "stream", "administrative-units");
@@ -249,7 +249,7 @@ async fn an_edition_without_roles_and_units_is_told_as_such() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_permission_that_is_withdrawn_in_mid_walk_ends_the_stream_and_keeps_what_was_read() {
+async fn a_permission_that_is_withdrawn_during_a_read_ends_the_stream_and_keeps_its_pages() {
     let setup = Setup::new(TenantOptions { events: Some(0), ..tenant(700) }).await;
     setup.reconfigure("connector = \"duo\"\n", "connector = \"duo\"\nstreams = [\"users\"]\n");
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::ZERO), 1);
@@ -291,7 +291,10 @@ async fn a_later_run_reads_only_the_end_of_the_log_and_knows_as_much() {
     };
     let first = setup.sync(0);
     let known = usages();
-    assert!(known.iter().any(|row| row[5].as_deref() == Some("Old VPN")), "what was deleted keeps its name");
+    assert!(
+        known.iter().any(|row| row[5].as_deref() == Some("Old VPN")),
+        "a deleted application keeps its name"
+    );
     let second = setup.sync(0);
     assert_eq!(usages(), known);
 

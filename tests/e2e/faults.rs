@@ -78,7 +78,7 @@ async fn every_fault_at_every_moment() {
                 setup.simulator.inject_where(which, fault.clone(), times);
                 let sync = || setup.with_config("sync", &["--json", "--store", &store]);
                 outcomes.push(outcome(&sync()));
-                // What was broken is mended: nothing is lost, and nothing twice.
+                // After the fault, nothing is lost, and nothing is there twice.
                 setup.simulator.heal();
                 let healed = sync();
                 assert_eq!(healed.code, 0, "{name}, {moment}: {healed:?}");
@@ -96,10 +96,10 @@ async fn every_fault_at_every_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_can_not_be_read_now_is_no_reason_to_read_nothing_else() {
+async fn an_endpoint_that_fails_leaves_the_other_streams_complete() {
     let setup = Setup::new(tenant(20)).await;
     setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
-    // Roles and service accounts relate to the account, whose id no answer gives now.
+    // Roles and service accounts relate to the account, which no stream yields now.
     for (path, wanting) in [
         ("/admin/v2/logs/", vec!["application-usage"]),
         ("/admin/v2/policies", vec!["policies"]),
@@ -134,7 +134,7 @@ fn fails(setup: &Setup, said: &str, hint: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_it_from_the_vendor_is_named() {
+async fn an_error_on_the_way_to_the_vendor_names_its_cause() {
     let setup = Setup::with(Simulator::start_tls_expired(tenant(10)).await.unwrap());
     fails(&setup, "certificate", "expired");
     let setup = Setup::new(tenant(10)).await;
@@ -144,7 +144,7 @@ async fn what_keeps_it_from_the_vendor_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_keeps_it_from_the_store_is_named_and_what_was_kept_stays() {
+async fn an_error_of_the_store_names_its_cause_and_loses_no_page() {
     let setup = Setup::new(tenant(USERS)).await;
     setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
     std::fs::create_dir(setup.path("folder.db")).unwrap();
@@ -152,7 +152,7 @@ async fn what_keeps_it_from_the_store_is_named_and_what_was_kept_stays() {
     assert_eq!(folder.code, 2, "{folder:?}");
     assert!(folder.stderr.contains("could not open the store `folder.db`"), "{folder:?}");
 
-    // A disk that is full: the system refuses to let files grow any further.
+    // Like a full disk: the system refuses to let files grow.
     let program = setup.command(&["sync", "--config", "duo.toml"]);
     let mut limited = Command::new("sh");
     limited
@@ -166,10 +166,10 @@ async fn what_keeps_it_from_the_store_is_named_and_what_was_kept_stays() {
     assert!(full.stderr.contains("the store `duo.db` failed"), "{full:?}");
     assert!(full.stderr.contains("room on the disk"), "{full:?}");
     let summary = setup.sync(0);
-    assert_eq!(summary["resumed"], true, "what was kept stays");
+    assert_eq!(summary["resumed"], true, "its pages stay");
     assert_eq!(row(&summary["entities"], "source_type", "user")["seen"], USERS);
 
-    // Another program that writes, and does not stop.
+    // Another program that holds a write transaction.
     let other = rusqlite::Connection::open(setup.path("duo.db")).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let locked = setup.with_config("sync", &[]);
@@ -186,7 +186,7 @@ async fn what_keeps_it_from_the_store_is_named_and_what_was_kept_stays() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_that_takes_too_long_ends_and_the_next_one_goes_on() {
+async fn a_run_that_takes_too_long_ends_and_the_next_one_resumes_it() {
     let setup = Setup::new(tenant(3000)).await;
     let limits = "[limits]\nvendor-budgets = false\nrun-seconds = ";
     setup.configure(&format!("{}{limits}2\n", setup.configuration()));

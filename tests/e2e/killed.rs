@@ -1,5 +1,5 @@
-//! Killed at any moment, again and again: the next run goes on from the last committed page, nothing is lost, and nothing
-//! counts twice.
+//! A host that is killed at any moment, many times: the next run resumes after the last committed page, loses nothing, and counts
+//! nothing twice.
 
 use std::collections::BTreeSet;
 use std::process::Stdio;
@@ -18,12 +18,12 @@ fn stored(setup: &Setup) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hundreds_of_times_at_random_and_the_store_is_the_tenant() {
+async fn after_hundreds_of_kills_at_random_the_store_equals_the_tenant() {
     let setup = Setup::new(tenant(USERS)).await;
     setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
     let mut random = Random(0x5EED_0F5E_ED0F_5EED);
     let (mut kills, mut resumed, mut finished) = (0, 0, 0);
-    // How long a run takes here: kills are spread over all of it.
+    // The kills are spread over the whole time of a run.
     let start = Instant::now();
     setup.sync(0);
     let longest = start.elapsed();
@@ -40,14 +40,14 @@ async fn hundreds_of_times_at_random_and_the_store_is_the_tenant() {
             child.wait().unwrap();
             kills += 1;
         }
-        // Now and then it may come to its end: what it has must be the tenant then.
+        // Some runs may end: then the store must equal the tenant.
         if random.below(8) == 0 {
             let summary = setup.sync(0);
             resumed += u32::from(summary["resumed"] == true);
             finished += 1;
             let there: BTreeSet<String> = setup.simulator.tenant().user_keys().into_iter().collect();
             if summary["resumed"] == true {
-                // It may have read what changed before that; the next one reads it all.
+                // It may have read objects before they changed; the next one reads all of them.
                 setup.sync(0);
             }
             assert_eq!(stored(&setup), there, "after {kills} kills");
@@ -57,7 +57,7 @@ async fn hundreds_of_times_at_random_and_the_store_is_the_tenant() {
             }
         }
     }
-    assert!(resumed > finished / 5, "hardly a kill hit a run: {resumed} of {finished}");
+    assert!(resumed > finished / 5, "few kills hit a run: {resumed} of {finished}");
     setup.sync(0);
     setup.sync(0);
     let store = rusqlite::Connection::open(setup.path("duo.db")).unwrap();

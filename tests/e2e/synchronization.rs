@@ -1,4 +1,4 @@
-//! What the tenant has is what the store has.
+//! The store has the objects of the tenant.
 
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ async fn every_user_group_and_membership_arrives_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_sync_tells_what_changed() {
+async fn a_second_sync_reports_changes() {
     let setup = Setup::new(tenant(350)).await;
     setup.sync(0);
     let again = setup.sync(0);
@@ -84,7 +84,7 @@ async fn an_object_that_can_t_be_understood_is_named_and_its_neighbours_arrive()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn passing_faults_are_waited_out_with_fresh_signatures() {
+async fn temporary_faults_are_retried_with_fresh_signatures() {
     let setup = Setup::new(tenant(650)).await;
     // Else a refusal would slow it down for a minute.
     setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
@@ -99,7 +99,7 @@ async fn passing_faults_are_waited_out_with_fresh_signatures() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_stays_down_leaves_the_others_whole() {
+async fn a_stream_that_keeps_failing_leaves_the_others_complete() {
     let setup = Setup::new(tenant(40)).await;
     setup.sync(0);
     setup.simulator.inject_at("/admin/v1/users", Fault::ServerError(500), 1000);
@@ -152,7 +152,7 @@ async fn at_the_vendor_s_own_limits_nothing_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_changed_is_told_and_a_limit_can_be_another() {
+async fn changes_are_listed_and_a_budget_can_be_set() {
     let setup = Setup::new(tenant(700)).await;
     // Other figures than the manifest's.
     setup.configure(&format!(

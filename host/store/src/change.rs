@@ -1,4 +1,4 @@
-//! What is other than before: one row for each object and run, however often the run wrote it.
+//! The changes of a run: one row for each object, however often the run wrote it.
 
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::{Deserialize, Serialize};
@@ -6,19 +6,18 @@ use serde_json::Value;
 
 use crate::RunId;
 
-/// A field that is other than before. Fields of the normal form go by their name, what only this vendor has by
-/// `attributes.NAME`; null is "not there".
+/// A changed field: one of the normal form by its name, one of the vendor's by `attributes.NAME`. Null where it is missing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field.
     pub field: String,
-    /// What it was.
+    /// The earlier value.
     pub from: Value,
-    /// What it is.
+    /// The new value.
     pub to: Value,
 }
 
-/// What changes.
+/// What a change is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Object {
     Entity,
@@ -35,7 +34,7 @@ impl Object {
     }
 }
 
-/// How it changes.
+/// The kind of a change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Added,
@@ -56,13 +55,13 @@ impl Kind {
         match word {
             "added" => Self::Added,
             "removed" => Self::Removed,
-            // Only this module writes them.
+            // The schema allows no other word, and only this module writes `fields`.
             _ => Self::Changed(fields.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()),
         }
     }
 
-    /// What `self`, earlier in the run, and `later` come to. `None` where all is as it was. `since` is how the object
-    /// differs from what it was when it was removed.
+    /// The sum of `self`, earlier in the run, and `later`. `None` where they cancel out. `since` is how an object that comes
+    /// back differs from what it was when it was removed.
     fn then(self, later: Self, since: &[FieldChange]) -> Option<Self> {
         match (self, later) {
             (Self::Added, Self::Removed) => None,
@@ -78,7 +77,7 @@ fn changed(fields: Vec<FieldChange>) -> Option<Kind> {
     (!fields.is_empty()).then_some(Kind::Changed(fields))
 }
 
-/// The changes of `after` on top of those of `before`, without what is as it was.
+/// The changes of `before` followed by those of `after`, without those that cancel out.
 fn merged(mut before: Vec<FieldChange>, after: &[FieldChange]) -> Vec<FieldChange> {
     for change in after {
         match before.iter_mut().find(|known| known.field == change.field) {
@@ -110,7 +109,7 @@ pub(crate) fn fields_between(prefix: &str, from: &str, to: &str, changes: &mut V
     }
 }
 
-/// Whether `run` has said something of the object with this `id`.
+/// Whether `run` has recorded a change of the object with this `id`.
 pub(crate) fn is_recorded(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -121,8 +120,8 @@ pub(crate) fn is_recorded(
     transaction.prepare_cached(find)?.exists(params![run.0, object.word(), id])
 }
 
-/// Remembers that `run` found the object with this `id` to be so. `since` is how it differs from what it was when it was
-/// removed, where it comes back.
+/// Records a change of the object with this `id`, on top of the one that `run` has recorded. `since` is how an object that comes
+/// back differs from what it was when it was removed.
 pub(crate) fn record(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -167,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_and_changes_back_within_a_run_did_not_change() {
+    fn a_value_that_changes_and_reverts_within_a_run_is_not_a_change() {
         let first = Kind::Changed(vec![change("name", "a", "b"), change("status", "x", "y")]);
         let second = Kind::Changed(vec![change("name", "b", "a"), change("status", "y", "z")]);
         let both = first.clone().then(second, &[]);
@@ -184,14 +183,14 @@ mod tests {
     }
 
     #[test]
-    fn each_field_tells_what_it_was_and_what_it_is() {
+    fn each_changed_field_has_its_earlier_and_its_new_value() {
         let mut changes = Vec::new();
         fields_between("", r#"{"a":1,"b":[1],"c":null}"#, r#"{"a":2,"b":[1],"d":true}"#, &mut changes);
         fields_between("attributes.", "{}", r#"{"notes":"x"}"#, &mut changes);
-        let told: Vec<_> =
+        let fields: Vec<_> =
             changes.iter().map(|one| (one.field.as_str(), one.from.clone(), one.to.clone())).collect();
         assert_eq!(
-            told,
+            fields,
             [
                 ("a", json!(1), json!(2)),
                 ("d", json!(null), json!(true)),

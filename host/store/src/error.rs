@@ -10,15 +10,15 @@ use crate::schema::VERSION;
 /// A store that can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// There is none.
+    /// There is no file.
     #[error("there is no store `{0}`")]
     Missing(PathBuf),
-    /// The file is something else.
+    /// The file is not a store.
     #[error("`{path}` is not a store: {reason}")]
     NotAStore {
         /// The file.
         path: PathBuf,
-        /// What it is instead.
+        /// Why not.
         reason: String,
     },
     /// It was written by another release.
@@ -34,7 +34,7 @@ pub enum StoreError {
     Unopenable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
     /// Another run is writing to it.
@@ -47,13 +47,11 @@ pub enum StoreError {
         path: PathBuf,
         /// The integration.
         integration: String,
-        /// Connector and hosts of the data that is there.
+        /// Connector and hosts of the data in the store.
         known: String,
     },
     /// A page came for a stream that has ended.
-    #[error(
-        "the stream `{stream}` of run {run} in the store `{path}` has ended: no page of it is kept any more"
-    )]
+    #[error("the stream `{stream}` of run {run} in the store `{path}` has ended, and takes no more pages")]
     StreamEnded {
         /// The file.
         path: PathBuf,
@@ -67,11 +65,11 @@ pub enum StoreError {
     Sqlite {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
+        /// The error of SQLite.
         error: rusqlite::Error,
     },
     /// A task that used it ended early.
-    #[error("the store was given up: {0}")]
+    #[error("the task that used the store ended early: {0}")]
     GivenUp(String),
 }
 
@@ -107,7 +105,7 @@ impl Hint for StoreError {
                 ),
                 _ => None,
             },
-            Self::StreamEnded { .. } => Some("another program goes on with the run: sync again once it ended".to_owned()),
+            Self::StreamEnded { .. } => Some("another program has continued the run: sync again after it has ended".to_owned()),
             Self::GivenUp(_) => None,
         }
     }

@@ -1,16 +1,18 @@
-//! What was read of a vendor: SQLite, one file an integration.
+//! The store: the objects that a connector read from a vendor, in SQLite, one file an integration.
 //!
-//! A [`Writer`] keeps it, a [`Reader`] reads it. Rows and checkpoint of a page are one transaction: where the host is killed,
-//! the next run resumes after the last page. Only a stream that was read completely marks the objects that it did not see as
-//! removed. An object that did not change costs one bit in the page's bitmap of what was seen.
+//! A [`Writer`] writes it, a [`Reader`] reads it. Rows and checkpoint of a page are one transaction: after a kill, the next run
+//! resumes after the last page. Only a stream that was read completely marks the objects that it did not see as removed. The
+//! writer writes only new or changed objects; an unchanged one costs one bit in the page's bitmap.
 //!
 //! # Layout
 //!
-//! - [`Writer`]: `run` and `stream` begin and end, `page` keeps a page (with `usage` and `seen`), `change` records what
-//!   changed, `retention` deletes old runs
-//! - [`Reader`]: `read` and `history` read what is there and what changed, `browse` pages through objects, `query` asks in
-//!   SQL over the views
-//! - `schema`: the tables, and the views that other programs read
+//! - [`Writer`]: `run` and `stream` begin and end runs and streams, `page` commits a page, `retention` deletes old runs
+//! - a page: `page_writer` writes its objects, which `page_row` makes rows of and `numbers` numbers; `usage` merges its usages;
+//!   `removed` marks unseen objects at the end of a stream
+//! - `seen`: bitmaps of the objects that a run saw; `change`: the changes of a run
+//! - [`Reader`]: `read` reads objects row by row, `counts` and `history` describe runs, `browse` pages through objects, `query`
+//!   runs SQL over the views
+//! - `schema`: the tables, the views that other programs read, and the indexes
 //! - [`normal`]: the normal form as JSON, for the store and for all exports
 
 mod browse;

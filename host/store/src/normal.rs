@@ -10,7 +10,7 @@ use connector_sandbox::contract::types::{
     Policy, Resource, Status, Timestamp, UserAccess, UsesLeft,
 };
 
-/// A time as text: `2026-09-20T14:30:00Z`. A time outside the calendar stays a number, rather than vanish.
+/// A time as text: `2026-09-20T14:30:00Z`. A time outside the calendar stays a number.
 #[must_use]
 pub fn time(seconds: Timestamp) -> Value {
     match DateTime::from_timestamp(seconds, 0) {
@@ -204,13 +204,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_utc_and_never_vanish() {
+    fn times_are_utc_and_those_outside_the_calendar_stay_numbers() {
         assert_eq!(time(1_581_620_180), "2020-02-13T18:56:20Z");
         assert_eq!(time(i64::MAX), i64::MAX);
     }
 
     #[test]
-    fn a_code_that_never_expires_is_told_from_one_we_know_nothing_of() {
+    fn a_code_that_never_expires_differs_from_one_with_an_unknown_expiry() {
         let code = |expires, uses_left| {
             let code = BypassCode { created: None, expires, uses_left, issued_by: None };
             fields(&NormalForm::Resource(Resource::BypassCode(code)))

@@ -83,7 +83,7 @@ impl Writer {
     }
 }
 
-/// Keeps what is not an object: problems, the page itself, and where the next one begins.
+/// Writes what is not an object: problems, the page itself, and the checkpoint.
 impl PageWriter<'_> {
     fn problems(&self, page: &Page) -> rusqlite::Result<()> {
         let mut statement = self.transaction.prepare_cached(

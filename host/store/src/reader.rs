@@ -9,8 +9,7 @@ use url::Url;
 use crate::StoreError;
 use crate::schema::{APPLICATION_ID, VERSION};
 
-/// A store, open for reading: by any number of programs, also while a run writes. It has no function that writes, and
-/// SQLite refuses one.
+/// A store, open for reading: by any number of programs, also while a run writes. SQLite refuses to write through it.
 pub struct Reader {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
@@ -26,13 +25,13 @@ impl Reader {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        // SQLite leaves the files of the write-ahead log behind when a connection that must not write is the last to close.
-        // So writing is asked for, and refused below, except where the file can't be written.
+        // When a read-only connection is the last to close, SQLite leaves the files of the write-ahead log behind. So this opens
+        // the file for writing where it may, and `query_only` refuses to write.
         let reader = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .or_else(|_| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
         let reader = match reader.require_schema() {
-            // Readers and writers find each other through files beside the store. Where none can be made, and none is
-            // there, nothing writes.
+            // Readers and writers coordinate through files beside the store. Where there is none and none can be made, there is
+            // no writer.
             Err(StoreError::Sqlite { error, .. }) if needs_to_write(&error) && !has_log(path) => {
                 let reader = Self::connect_immutable(path)?;
                 reader.require_schema()?;
@@ -44,7 +43,7 @@ impl Reader {
         Ok(reader)
     }
 
-    /// Runs `read` over one snapshot of the store, whatever a run writes meanwhile.
+    /// Runs `read` over one snapshot of the store, while a run may write.
     ///
     /// # Errors
     ///
@@ -88,7 +87,7 @@ impl Reader {
         StoreError::Sqlite { path: self.path.clone(), error }
     }
 
-    /// The error of a first look at a file.
+    /// The error of the first read of a file.
     fn not_a_store(&self, error: rusqlite::Error) -> StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => {
@@ -100,8 +99,9 @@ impl Reader {
 
     /// Whether the file has no table.
     pub(crate) fn is_empty(&self) -> Result<bool, StoreError> {
-        let count =
-            self.connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get::<_, i64>(0));
+        let count = self
+            .connection
+            .query_row("SELECT count(*) AS total FROM sqlite_schema", [], |row| row.get::<_, i64>("total"));
         Ok(count.map_err(|error| self.not_a_store(error))? == 0)
     }
 
@@ -141,12 +141,12 @@ impl Reader {
     }
 }
 
-/// Whether SQLite failed for want of the right to write.
+/// Whether SQLite failed because it may not write.
 fn needs_to_write(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen))
 }
 
-/// Whether something was written to the store at `path` that is not in its file yet.
+/// Whether the write-ahead log of the store at `path` has rows that its file does not have yet.
 fn has_log(path: &Path) -> bool {
     let mut log = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
     log.push("-wal");

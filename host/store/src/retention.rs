@@ -1,31 +1,29 @@
-//! What was is not kept for ever: runs, what they found, and their pages.
+//! Deletes old runs with their changes, problems and pages.
 
 use chrono::{TimeDelta, Utc};
 use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::{RunId, StoreError, Writer};
 
-/// The pages of so many runs are kept one by one; of earlier ones only how many each connector read.
+/// Runs whose pages are kept one by one. Of earlier runs only the number of pages by connector is kept.
 const RUNS_WITH_PAGES: i64 = 5;
 
 impl Writer {
-    /// After `run` finished: forgets the runs of its integration that ended more than `keep_days` ago, with what they found,
-    /// and the pages of all but the last few. What is there stays, and so does what later runs rest on.
+    /// After `run` finished: deletes the runs of its integration that ended more than `keep_days` ago, with their changes and
+    /// problems, and the pages of all but the last few runs. Objects stay, and so do the runs that later runs need.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
     pub fn forget_old_runs(&mut self, run: RunId, keep_days: u32) -> Result<(), StoreError> {
-        // Whole days, so that there is something to forget once a day and not after each run.
+        // Whole days, so that this deletes something once a day and not after each run.
         let oldest = (Utc::now() - TimeDelta::days(keep_days.into())).format("%Y-%m-%d").to_string();
-        // What is deleted is what nothing refers to. SQLite would look for each run through all that is there.
-        self.reader().set("foreign_keys", false)?;
-        let forgotten = self.write(|transaction| {
+        self.write(|transaction| {
             let integration: i64 =
                 transaction.query_row("SELECT integration_id FROM run WHERE id = ?1", [run.0], |row| {
                     row.get("integration_id")
                 })?;
-            forget_what_was_seen(transaction, integration, run)?;
+            forget_bitmaps(transaction, integration, run)?;
             let last: Option<i64> = transaction
                 .query_row(
                     "SELECT id FROM run WHERE integration_id = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2",
@@ -36,36 +34,34 @@ impl Writer {
             let Some(last) = last else { return Ok(()) };
             sum_up_pages(transaction, integration, last)?;
             forget_runs(transaction, integration, last, &oldest)
-        });
-        self.reader().set("foreign_keys", true)?;
-        forgotten
+        })
     }
 }
 
-/// What the runs before `run` saw: by now it is what is there.
-fn forget_what_was_seen(transaction: &Transaction<'_>, integration: i64, run: RunId) -> rusqlite::Result<()> {
+/// Deletes the bitmaps of the runs before `run`: they were used up when those runs ended.
+fn forget_bitmaps(transaction: &Transaction<'_>, integration: i64, run: RunId) -> rusqlite::Result<()> {
     let forget = "UPDATE run_page SET seen_entities = NULL, seen_relations = NULL
                   WHERE run_id < ?2 AND (seen_entities IS NOT NULL OR seen_relations IS NOT NULL)
                     AND run_id IN (SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NOT NULL)";
     transaction.execute(forget, params![integration, run.0]).map(drop)
 }
 
-/// The pages of runs up to `last`, as how many each connector read.
+/// Replaces the pages of runs up to `last` by their number, by connector.
 fn sum_up_pages(transaction: &Transaction<'_>, integration: i64, last: i64) -> rusqlite::Result<()> {
-    let of_them = "FROM run_page WHERE run_id <= ?2
+    let pages = "FROM run_page WHERE run_id <= ?2
                    AND run_id IN (SELECT id FROM run WHERE integration_id = ?1 AND finished_at IS NOT NULL)";
     transaction.execute(
         &format!(
             "INSERT INTO run_reader (run_id, stream, connector_id, pages, distrusted_pages, first_page_at, last_page_at)
              SELECT run_id, stream, connector_id, count(*), sum(distrusted), min(committed_at), max(committed_at)
-             {of_them} GROUP BY run_id, stream, connector_id"
+             {pages} GROUP BY run_id, stream, connector_id"
         ),
         [integration, last],
     )?;
-    transaction.execute(&format!("DELETE {of_them}"), [integration, last]).map(drop)
+    transaction.execute(&format!("DELETE {pages}"), [integration, last]).map(drop)
 }
 
-/// Runs up to `last` that ended before `oldest`, but for those that something rests on.
+/// Deletes the runs up to `last` that ended before `oldest`, except those that later runs or objects refer to.
 fn forget_runs(
     transaction: &Transaction<'_>,
     integration: i64,
@@ -73,18 +69,18 @@ fn forget_runs(
     oldest: &str,
 ) -> rusqlite::Result<()> {
     const OLD: &str = "SELECT id FROM run WHERE integration_id = ?1 AND id <= ?2 AND finished_at < ?3";
-    // By stream: the last complete run, which the next one is held against; the last bookmark, and the last window; where
-    // it was read last, for that may be gone on with.
-    const NEEDED: &str = "WITH of_it AS (
+    // By stream: the last complete run, which the next one is compared with; the last bookmark and the last window; the last
+    // read, which may be resumed.
+    const NEEDED: &str = "WITH stream_of_integration AS (
              SELECT s.* FROM run_stream s JOIN run r ON r.id = s.run_id WHERE r.integration_id = ?1
          )
-         SELECT max(run_id), stream FROM of_it WHERE state = 'complete' GROUP BY stream
+         SELECT max(run_id), stream FROM stream_of_integration WHERE state = 'complete' GROUP BY stream
          UNION ALL
-         SELECT max(run_id), stream FROM of_it WHERE state = 'complete' AND bookmark IS NOT NULL GROUP BY stream
+         SELECT max(run_id), stream FROM stream_of_integration WHERE state = 'complete' AND bookmark IS NOT NULL GROUP BY stream
          UNION ALL
-         SELECT max(run_id), stream FROM of_it WHERE state = 'complete' AND window_to IS NOT NULL GROUP BY stream
+         SELECT max(run_id), stream FROM stream_of_integration WHERE state = 'complete' AND window_to IS NOT NULL GROUP BY stream
          UNION ALL
-         SELECT max(run_id), stream FROM of_it WHERE state <> 'skipped' OR cursor IS NOT NULL GROUP BY stream";
+         SELECT max(run_id), stream FROM stream_of_integration WHERE state <> 'skipped' OR cursor IS NOT NULL GROUP BY stream";
     let key = params![integration, last, oldest];
     let mut forgotten = 0;
     for table in ["change", "problem", "run_reader"] {

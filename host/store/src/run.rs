@@ -1,4 +1,4 @@
-//! Runs: where they begin, which are gone on with, how they end.
+//! Begins, resumes and ends runs.
 
 use std::fmt;
 
@@ -46,7 +46,7 @@ impl RunOutcome {
     }
 }
 
-/// Who runs.
+/// What a run is of.
 #[derive(Clone, Debug)]
 pub struct RunStart<'a> {
     /// Name of the integration.
@@ -59,11 +59,11 @@ pub struct RunStart<'a> {
     pub version: &'a str,
     /// SHA-256 of the connector.
     pub digest: &'a str,
-    /// What it is connected to, for a person.
+    /// The vendor's account, for a person.
     pub account: Option<&'a str>,
     /// The hosts it reads. An integration has the data of one tenant.
     pub tenant: &'a str,
-    /// The selected streams. Only a run with the same ones goes on with an interrupted one.
+    /// The selected streams. An interrupted run is only resumed with the same ones.
     pub scope: &'a str,
     /// What each stream of the connector yields, selected or not.
     pub yields: &'a [Yields<'a>],
@@ -80,15 +80,15 @@ pub struct Yields<'a> {
     pub source_type: &'a str,
 }
 
-/// An interrupted run that read nothing for so many hours is not gone on with: what it has seen may be gone by now.
+/// Hours after its last page in which an interrupted run may be resumed: later, objects that it saw may have been deleted.
 const STALE_HOURS: i64 = 24;
 
-/// A run that may begin, or go on.
+/// A run that has begun, or was resumed.
 #[derive(Clone, Debug)]
 pub struct StartedRun {
     /// The run.
     pub id: RunId,
-    /// Whether it is one that was interrupted.
+    /// Whether it is an interrupted run that was resumed.
     pub resumed: bool,
 }
 
@@ -101,7 +101,7 @@ fn moment(time: DateTime<Utc>) -> String {
 }
 
 impl Writer {
-    /// Begins a run, or goes on with the last one where that was interrupted. Other interrupted runs end here.
+    /// Resumes the last run where it was interrupted, else begins one. Other interrupted runs end here.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Writer {
                 params![start.integration, start.connector, start.title, start.tenant],
                 |row| row.get("id"),
             )?;
-            // A run that its deadline stopped lately goes on, however long ago it began.
+            // The last page counts: a run may have been stopped by its deadline, long after it began.
             let interrupted: Option<i64> = transaction
                 .query_row(
                     "SELECT id FROM run WHERE id = (SELECT max(id) FROM run WHERE integration_id = ?1)
@@ -153,7 +153,7 @@ impl Writer {
         })
     }
 
-    /// Another tenant under the same name would mark all that is there as gone.
+    /// Data of another tenant under the same name would mark all present objects as removed.
     fn refuse_another_tenant(&self, start: &RunStart<'_>) -> Result<(), StoreError> {
         let known = self.reader().connection.query_row(
             "SELECT connector, tenant FROM integration WHERE name = ?1",
@@ -174,7 +174,7 @@ impl Writer {
         }
     }
 
-    /// Adds to what `run` cost.
+    /// Adds to the requests of `run`.
     ///
     /// # Errors
     ///
@@ -205,7 +205,7 @@ impl Writer {
     }
 }
 
-/// Ends the runs of an integration that nobody goes on with, all but `but`: nothing says for ever that it runs.
+/// Ends the interrupted runs of an integration that are not resumed, all but `but`: else they would be shown as running.
 fn abandon(transaction: &Transaction<'_>, integration: i64, but: Option<i64>) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE run_stream

@@ -18,7 +18,7 @@ pub(crate) enum By<'a> {
 }
 
 pub(crate) fn see(seen: &mut RoaringTreemap, id: i64) {
-    // SQLite counts from one.
+    // Row numbers are positive.
     seen.insert(id.unsigned_abs());
 }
 

@@ -1,4 +1,4 @@
-//! Streams of a run: where they begin, where they stand, how they end.
+//! Begins, restarts and ends the streams of a run.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::run::now;
 use crate::seen::{By, seen};
 use crate::{RunId, StoreError, Writer, numbers, usage};
 
-/// What reading a stream cost beside its pages.
+/// The cost of a stream beside its pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StreamCost {
-    /// Calls that were made again.
+    /// Repeated calls.
     pub retries: u64,
-    /// Time spent waiting for that, and for the vendor's rate limit.
+    /// Time spent waiting before repeated calls, and for the vendor's rate limit.
     pub waited: Duration,
 }
 
@@ -26,7 +26,7 @@ pub struct IncompleteStream {
     pub stream: String,
     /// `incomplete`, `skipped` or, where the run was interrupted, `running`.
     pub state: StreamState,
-    /// What came back.
+    /// What the vendor or the connector answered.
     pub reason: String,
     /// The permission that is missing, where that is the reason.
     pub permission: Option<String>,
@@ -34,7 +34,7 @@ pub struct IncompleteStream {
     pub hint: Option<String>,
 }
 
-/// How far a stream is.
+/// The state of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StreamState {
@@ -70,10 +70,10 @@ impl StreamState {
     }
 }
 
-/// Where a stream of a run stands.
+/// The checkpoint of a stream of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamCheckpoint {
-    /// How far it is.
+    /// Its state.
     pub state: StreamState,
     /// Where the next page begins; `None` before the first page and after the last.
     pub cursor: Option<String>,
@@ -83,7 +83,7 @@ pub struct StreamCheckpoint {
     pub pages: u64,
 }
 
-/// Where a log stream of an earlier run stopped, and what it covers once it is complete.
+/// Where a log stream of an earlier run stopped, and the time that it covers once it is complete.
 struct Unfinished {
     cursor: String,
     window_from: Option<String>,
@@ -91,9 +91,9 @@ struct Unfinished {
 }
 
 impl Writer {
-    /// Where `stream` stands in `run`; begins it where it has not begun, after the last bookmark where it is
-    /// `incremental` and there is one. A checkpoint whose cursor has another version is forgotten. An incremental stream
-    /// that a run before did not read to its end goes on from there.
+    /// The checkpoint of `stream` in `run`. A stream that has not begun begins: after the last bookmark where it is
+    /// `incremental` and there is one, or where an earlier run stopped in it. A checkpoint whose cursor has another version is
+    /// deleted.
     ///
     /// # Errors
     ///
@@ -117,7 +117,7 @@ impl Writer {
                 )
                 .optional()?
                 .filter(|_| incremental);
-            // Only the connector that gave a cursor knows how another version would take it.
+            // A connector can't read the cursors of another version.
             let forgotten = transaction.execute(
                 "UPDATE run_stream SET cursor = NULL, pages = 0, window_from = NULL, window_to = NULL
                  WHERE run_id = ?1 AND stream = ?2 AND cursor IS NOT NULL AND cursor_version <> ?3",
@@ -133,7 +133,7 @@ impl Writer {
             };
             let whole = bookmark.is_none() && unfinished.is_none();
             let unfinished = unfinished.as_ref();
-            // A stream that was skipped or failed before the run was interrupted gets another chance.
+            // A stream that was skipped or failed before the run was interrupted is read again.
             transaction.execute(
                 "INSERT INTO run_stream (run_id, stream, state, whole, started_at, cursor, cursor_version, window_from,
                                          window_to, baseline)
@@ -144,7 +144,7 @@ impl Writer {
                  ))
                  ON CONFLICT DO UPDATE SET state = 'running', reason = NULL, permission = NULL, hint = NULL,
                      ended_at = NULL,
-                     -- Before its first page it begins where this says, and is other than what this says.
+                     -- Before its first page, it takes the beginning and the comparison of this call.
                      baseline = CASE WHEN pages = 0 THEN excluded.baseline ELSE baseline END,
                      whole = CASE WHEN cursor IS NULL THEN excluded.whole ELSE whole END,
                      window_from = coalesce(window_from, excluded.window_from),
@@ -178,8 +178,8 @@ impl Writer {
         })
     }
 
-    /// Forgets the checkpoint, the problems and what was seen of a stream, so that it starts over: from the beginning
-    /// where it is `whole`, else after its bookmark.
+    /// Deletes the checkpoint, the problems and the bitmaps of a stream, so that it starts over: from the beginning where
+    /// `whole`, else after its bookmark.
     ///
     /// # Errors
     ///
@@ -195,10 +195,10 @@ impl Writer {
         })
     }
 
-    /// Takes back what the connector with this digest read of `stream` in `run`, and makes the stream be read again from
-    /// where it began. What it was the first to see is forgotten, what it saw again counts as not seen: unless the
-    /// reading again sees it, it is gone. Usages are what they were before the run. `false` where it read nothing that was
-    /// not taken back already.
+    /// Discards the pages of `stream` in `run` that the connector with this digest read, and restarts the stream where it
+    /// began. Objects that this connector was the first to see are forgotten, all others count as unseen: unless the
+    /// repeated read sees them, they are removed. Usages get their values from before the run. `false` where there is no
+    /// page to discard.
     ///
     /// # Errors
     ///
@@ -231,7 +231,7 @@ impl Writer {
         })
     }
 
-    /// Ends a stream that is not complete, and says why.
+    /// Ends a stream that is not complete, with the reason.
     ///
     /// # Errors
     ///
@@ -248,24 +248,24 @@ impl Writer {
         ended.map(drop).map_err(|error| self.reader().sqlite(error))
     }
 
-    /// Adds to what `stream` cost in `run`.
+    /// Adds to the cost of `stream` in `run`.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn add_cost(&mut self, run: RunId, stream: &str, effort: StreamCost) -> Result<(), StoreError> {
-        let retries = i64::try_from(effort.retries).unwrap_or(i64::MAX);
+    pub fn add_cost(&mut self, run: RunId, stream: &str, cost: StreamCost) -> Result<(), StoreError> {
+        let retries = i64::try_from(cost.retries).unwrap_or(i64::MAX);
         let added = self.reader().connection.execute(
             "UPDATE run_stream SET retries = retries + ?3, waited_seconds = waited_seconds + ?4
              WHERE run_id = ?1 AND stream = ?2",
-            params![run.0, stream, retries, effort.waited.as_secs_f64()],
+            params![run.0, stream, retries, cost.waited.as_secs_f64()],
         );
         added.map(drop).map_err(|error| self.reader().sqlite(error))
     }
 }
 
-/// Where the last run before `run` that read of a log stream stopped, unless it read it to its end, or `run` itself has
-/// begun to read: hours of a log are not read twice for an outage of minutes.
+/// Where the last earlier run that read a log stream stopped in it. None where that run completed it, or `run` has begun to
+/// read it. An outage of minutes then repeats no hours of a log.
 fn unfinished(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -339,7 +339,7 @@ fn forget_first_seen(
     Ok(())
 }
 
-/// What is read again finds its problems again, and says itself what is there.
+/// Deletes the problems and bitmaps of a stream: the repeated read finds and sees all again.
 fn forget_pages(transaction: &Transaction<'_>, run: RunId, stream: &str) -> rusqlite::Result<()> {
     let key = params![run.0, stream];
     transaction.execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", key)?;

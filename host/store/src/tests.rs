@@ -1,12 +1,14 @@
 mod cost;
 mod crash_images;
+mod discarded_pages;
 mod files;
 mod owners;
 mod plans;
+mod referred;
 mod retention;
 mod runs;
 mod streams;
-mod taking_back;
+
 mod usages;
 
 use super::*;
@@ -147,7 +149,7 @@ fn names(store: &Reader) -> Vec<String> {
 }
 
 #[test]
-fn a_complete_stream_marks_what_it_no_longer_saw() {
+fn a_complete_stream_marks_unseen_objects_as_removed() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two"), group("3", "three")], done()));
     let second =
@@ -166,7 +168,7 @@ fn a_complete_stream_marks_what_it_no_longer_saw() {
 }
 
 #[test]
-fn what_was_gone_can_come_back() {
+fn a_removed_object_can_come_back() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one")], done()));
     run(&mut store, &page(vec![], done()));
@@ -177,7 +179,7 @@ fn what_was_gone_can_come_back() {
 }
 
 #[test]
-fn an_incomplete_stream_marks_nothing_as_gone() {
+fn an_incomplete_stream_marks_nothing_as_removed() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two")], done()));
     let run = store.begin_run(&start()).unwrap();
@@ -189,7 +191,7 @@ fn an_incomplete_stream_marks_nothing_as_gone() {
 }
 
 #[test]
-fn a_stream_says_nothing_of_what_another_one_yields() {
+fn a_stream_leaves_the_objects_of_other_streams_alone() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     for (stream, entity) in [("groups", group("1", "one")), ("applications", application("vpn"))] {
@@ -226,7 +228,7 @@ fn a_relation_that_comes_back_or_turns_into_a_deny_has_changed() {
 }
 
 #[test]
-fn relations_are_kept_once_and_go_with_their_stream() {
+fn relations_are_kept_once_and_removed_with_their_stream() {
     let (_folder, mut store) = open();
     let related = |relations| Page { relations, ..page(vec![], done()) };
     run(&mut store, &related(vec![access("1", "vpn"), access("1", "vpn"), access("2", "vpn")]));
@@ -260,29 +262,29 @@ fn changes(store: &Writer, run: RunId) -> Vec<(String, String, Vec<String>)> {
     changes
 }
 
-fn told(kind: &str, name: &str, fields: &[&str]) -> (String, String, Vec<String>) {
+fn change(kind: &str, name: &str, fields: &[&str]) -> (String, String, Vec<String>) {
     (kind.to_owned(), name.to_owned(), fields.iter().map(|field| (*field).to_owned()).collect())
 }
 
 #[test]
-fn what_is_other_than_before_is_told_field_by_field() {
+fn changes_are_recorded_field_by_field() {
     let (_folder, mut store) = open();
     let related = |entities, relations| Page { relations, ..page(entities, done()) };
     let first = run(
         &mut store,
         &related(vec![group("1", "one"), group("2", "two"), group("3", "three")], vec![access("1", "vpn")]),
     );
-    assert_eq!(changes(&store, first), [], "there is nothing to be other than");
+    assert_eq!(changes(&store, first), [], "there is no earlier complete read to compare with");
     let second = run(
         &mut store,
         &related(vec![group("1", "one"), group("2", "TWO"), group("4", "four")], vec![access("2", "vpn")]),
     );
     let expected = [
-        told("changed", "TWO", &["name: \"two\" -> \"TWO\""]),
-        told("removed", "three", &[]),
-        told("added", "four", &[]),
-        told("removed", "one access vpn", &[]),
-        told("added", "TWO access vpn", &[]),
+        change("changed", "TWO", &["name: \"two\" -> \"TWO\""]),
+        change("removed", "three", &[]),
+        change("added", "four", &[]),
+        change("removed", "one access vpn", &[]),
+        change("added", "TWO access vpn", &[]),
     ];
     assert_eq!(changes(&store, second), expected);
 }
@@ -303,7 +305,7 @@ fn a_run_over_an_unchanged_tenant_changes_nothing_and_writes_no_object() {
 }
 
 #[test]
-fn pages_of_objects_turn_both_ways_and_lose_none() {
+fn pages_of_objects_turn_forward_and_back_and_show_each_object_once() {
     let (_folder, mut store) = open();
     let names = ["b", "A", "a", "ä", "<x>", "B", "100%", "a_b", "a", "C"];
     let ids: Vec<String> = (0..names.len()).map(|index| format!("G{index}")).collect();
@@ -330,7 +332,7 @@ fn pages_of_objects_turn_both_ways_and_lose_none() {
         let back = browse(PageCursor::Before(page_there.before.clone().unwrap()), "");
         assert_eq!(keys(&back), keys(&pages[index - 1]));
     }
-    assert_eq!(browse(PageCursor::First, "%").total, 1, "what is searched for is not a pattern");
+    assert_eq!(browse(PageCursor::First, "%").total, 1, "a search text is not a pattern");
     assert_eq!(browse(PageCursor::First, "_").total, 1);
     assert_eq!(browse(PageCursor::First, "g3").total, 1, "keys are searched as well");
     assert_eq!(browse(PageCursor::First, "nobody").total, 0);

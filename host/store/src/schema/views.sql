@@ -36,9 +36,10 @@ CREATE VIEW relations AS
     JOIN kind child_kind ON child_kind.id = p.child_kind_id
     JOIN integration i ON i.id = parent_kind.integration_id
     JOIN relation r ON r.privilege_id = p.id
-    -- The kind is that of the privilege: saying so lets a key find the entity.
-    JOIN entity parent ON parent.id = r.parent_id AND parent.kind_id = p.parent_kind_id
-    JOIN entity child ON child.id = r.child_id AND child.kind_id = p.child_kind_id
+    -- Both ends always have a row: SQLite leaves out the outer join of an end whose key is not used. The kind is that of the
+    -- privilege: the condition lets a key find the entity.
+    LEFT JOIN entity parent ON parent.id = r.parent_id AND parent.kind_id = p.parent_kind_id
+    LEFT JOIN entity child ON child.id = r.child_id AND child.kind_id = p.child_kind_id
     WHERE r.gone_run IS NULL;
 
 -- The last use of each resource: by one identity, or by any where `identity_source_id` is null.

@@ -172,7 +172,9 @@ fn whole_run(store: &mut Writer) -> f64 {
     }
     let begun = Instant::now();
     store.finish_run(run, RunOutcome::Complete).unwrap();
-    seconds + begun.elapsed().as_secs_f64()
+    let end = begun.elapsed().as_secs_f64();
+    println!("pages {seconds:.2} s, end of the run {end:.2} s");
+    seconds + end
 }
 
 #[test]
@@ -229,29 +231,36 @@ fn cost_of_questions() {
             "privileged",
             format!("SELECT source_id FROM entities WHERE {human} AND normal ->> 'is_privileged' = 1"),
         ),
+        // An aggregate over a select that is not flattened: only then SQLite reads nothing but the index.
         (
             "by status",
             format!(
-                "SELECT coalesce(normal ->> 'status', 'unknown'), count(*) FROM entities WHERE {human} GROUP BY 1"
+                "WITH human AS MATERIALIZED (SELECT normal ->> 'status' AS status FROM entities WHERE {human})
+                 SELECT coalesce(status, 'unknown'), count(*) FROM human GROUP BY 1"
             ),
         ),
         (
             "by factor",
             format!(
-                "SELECT coalesce(normal ->> 'factor', 'unknown')
-                        || iif(normal ->> 'phishing_resistant' = 1, ' (phishing-resistant)', ''), count(*)
-                 FROM entities
-                 WHERE entity_type = 'resource' AND normal ->> 'kind' = 'authenticator' AND {of_all}
-                 GROUP BY 1 ORDER BY 2 DESC, 1"
+                "WITH authenticator AS MATERIALIZED (
+                     SELECT normal ->> 'factor' AS factor, normal ->> 'phishing_resistant' AS phishing_resistant
+                     FROM entities
+                     WHERE entity_type = 'resource' AND normal ->> 'kind' = 'authenticator' AND {of_all}
+                 )
+                 SELECT coalesce(factor, 'unknown') || iif(phishing_resistant = 1, ' (phishing-resistant)', ''), count(*)
+                 FROM authenticator GROUP BY 1 ORDER BY 2 DESC, 1"
             ),
         ),
         (
             "shared",
             format!(
-                "SELECT p.source_id, p.name, s.users FROM (
-                     SELECT integration, child_entity_type, child_source_type, child_source_id, count(*) AS users
-                     FROM relations
+                "WITH owned AS MATERIALIZED (
+                     SELECT integration, child_entity_type, child_source_type, child_source_id FROM relations
                      WHERE child_entity_type = 'resource' AND privilege = 'owns' AND privilege_value AND {of_all}
+                 )
+                 SELECT p.source_id, p.name, s.users FROM (
+                     SELECT integration, child_entity_type, child_source_type, child_source_id, count(*) AS users
+                     FROM owned
                      GROUP BY integration, child_entity_type, child_source_type, child_source_id HAVING count(*) > 1
                  ) s JOIN entities p ON p.integration = s.integration AND p.entity_type = s.child_entity_type
                      AND p.source_type = s.child_source_type AND p.source_id = s.child_source_id

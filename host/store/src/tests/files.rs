@@ -1,4 +1,4 @@
-//! The file: what is refused, who may read it, who writes.
+//! The file: which ones are refused, who may read one, who writes to it.
 
 use connector_sandbox::Hint as _;
 
@@ -30,7 +30,7 @@ fn other_files_are_refused_and_not_touched() {
 }
 
 #[test]
-fn a_reader_changes_nothing_and_leaves_nothing_behind() {
+fn a_reader_changes_nothing_and_leaves_no_file_behind() {
     let (folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one")], done()));
     drop(store);
@@ -63,7 +63,7 @@ fn only_its_owner_may_read_a_store() {
 }
 
 #[test]
-fn a_store_of_two_names_has_one_writer() {
+fn a_store_with_two_names_has_one_writer() {
     let (folder, store) = open();
     let other_name = folder.path().join("link.db");
     std::os::unix::fs::symlink(folder.path().join("test.db"), &other_name).unwrap();
@@ -78,13 +78,13 @@ fn a_store_of_two_names_has_one_writer() {
 }
 
 #[test]
-fn a_store_beside_which_no_file_can_be_made_is_read_unless_something_is_missing_in_it() {
+fn a_store_in_a_read_only_folder_is_read_unless_its_log_has_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("what? #1 100%.db");
     let mut store = Writer::open(&path).unwrap();
     run(&mut store, &page(vec![group("1", "one")], done()));
     drop(store);
-    // As in a folder that can't be written, which the superuser, who may run this, would write to.
+    // Like a read-only folder. A test that runs as root could write to a real one.
     let beside = |suffix: &str| folder.path().join(format!("what? #1 100%.db-{suffix}"));
     std::os::unix::fs::symlink("nowhere/at all", beside("shm")).unwrap();
     assert_eq!(names(&Reader::open(&path).unwrap()), ["one"]);
@@ -95,7 +95,7 @@ fn a_store_beside_which_no_file_can_be_made_is_read_unless_something_is_missing_
 }
 
 #[test]
-fn what_is_read_at_once_is_as_of_one_moment() {
+fn a_snapshot_shows_one_moment() {
     let (folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one")], done()));
     let reader = Reader::open(&folder.path().join("test.db")).unwrap();

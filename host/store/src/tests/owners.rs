@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// What two streams have, in the order in which their pages come: a stream that is named twice has two pages.
+/// A run of two streams, with their pages in this order: a stream that is named twice has two pages.
 fn run_of(store: &mut Writer, pages: &[(&str, Vec<Entity>)]) -> RunId {
     let scope = "groups, applications";
     let run = store.begin_run(&RunStart { scope, ..start() }).unwrap().id;
@@ -27,7 +27,7 @@ fn as_applications() -> Vec<Entity> {
 }
 
 #[test]
-fn what_two_streams_tell_differently_does_not_change_with_their_order() {
+fn an_object_that_two_streams_report_differently_does_not_change_with_their_order() {
     let (_folder, mut store) = open();
     let one =
         |store: &mut Writer| run_of(store, &[("groups", as_groups()), ("applications", as_applications())]);
@@ -47,7 +47,7 @@ fn what_two_streams_tell_differently_does_not_change_with_their_order() {
 }
 
 #[test]
-fn what_its_owner_no_longer_has_goes_to_the_stream_that_does() {
+fn an_object_that_its_stream_no_longer_has_is_reassigned_to_the_stream_that_has_it() {
     for groups_first in [true, false] {
         let (_folder, mut store) = open();
         let run = |store: &mut Writer, of_groups: Vec<Entity>, of_applications: Vec<Entity>| {
@@ -60,18 +60,18 @@ fn what_its_owner_no_longer_has_goes_to_the_stream_that_does() {
         run_of(&mut store, &[("groups", as_groups()), ("applications", as_applications())]);
         let moved = run(&mut store, vec![], as_applications());
         let kinds: Vec<_> = changes(&store, moved).into_iter().map(|(kind, ..)| kind).collect();
-        assert!(!kinds.contains(&"removed".to_owned()), "somebody saw it: {kinds:?}");
+        assert!(!kinds.contains(&"removed".to_owned()), "another stream saw it: {kinds:?}");
         run(&mut store, vec![], as_applications());
         assert_eq!(names(store.reader()), ["as applications has it"]);
         let quiet = run(&mut store, vec![], as_applications());
         assert_eq!(changes(&store, quiet), []);
-        // It belongs to that one now, and nobody else has it.
+        // It belongs to that stream now, and no other has it.
         let gone = run(&mut store, vec![], vec![]);
         assert_eq!(
             changes(&store, gone),
             [
-                told("removed", "as applications has it", &[]),
-                told("removed", "as applications has it access vpn", &[])
+                change("removed", "as applications has it", &[]),
+                change("removed", "as applications has it access vpn", &[])
             ]
         );
         assert!(names(store.reader()).is_empty());
@@ -104,7 +104,7 @@ fn an_owner_that_may_not_be_read_keeps_what_another_stream_sees() {
 }
 
 #[test]
-fn a_stream_that_is_read_for_the_first_time_corrects_what_another_one_said_was_removed() {
+fn a_first_read_of_a_stream_corrects_removals_that_another_stream_recorded() {
     let (_folder, mut store) = open();
     let scope = RunStart { scope: "groups", ..start() };
     let first = store.begin_run(&scope).unwrap().id;
@@ -114,5 +114,5 @@ fn a_stream_that_is_read_for_the_first_time_corrects_what_another_one_said_was_r
     store.finish_run(first, RunOutcome::Complete).unwrap();
     // The groups lose two; one of them is among the applications, which were never read before.
     let second = run_of(&mut store, &[("groups", vec![]), ("applications", vec![group("1", "one")])]);
-    assert_eq!(changes(&store, second), [told("removed", "two", &[])]);
+    assert_eq!(changes(&store, second), [change("removed", "two", &[])]);
 }

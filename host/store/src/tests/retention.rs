@@ -1,8 +1,8 @@
-//! What is forgotten, and what stays.
+//! What is deleted with old runs, and what stays.
 
 use super::*;
 
-/// Runs that began and ended so long ago.
+/// Makes runs old.
 fn age(store: &Writer, runs: &str) {
     let age = format!(
         "UPDATE run SET started_at = '2020-01-01T00:00:00.000Z', finished_at = '2020-01-01T00:01:00.000Z' WHERE {runs}"
@@ -23,7 +23,7 @@ fn dangles(store: &Writer) -> bool {
 }
 
 #[test]
-fn old_runs_are_forgotten_with_what_they_found() {
+fn old_runs_are_deleted_with_their_changes_and_problems() {
     let (_folder, mut store) = open();
     let mut last = RunId(0);
     for number in 0..20 {
@@ -37,10 +37,7 @@ fn old_runs_are_forgotten_with_what_they_found() {
     age(&store, "id <= 10");
     store.forget_old_runs(last, 400).unwrap();
     assert!(!dangles(&store));
-    let keys: i64 =
-        store.reader().connection.pragma_query_value(None, "foreign_keys", |row| row.get(0)).unwrap();
-    assert_eq!(keys, 1, "they are minded as before");
-    // The first run saw first what is there.
+    // The objects were first seen in the first run.
     assert_eq!(count(&store, "run WHERE id <= 10"), 1);
     assert_eq!(
         (count(&store, "change WHERE run_id <= 10"), count(&store, "problem WHERE run_id <= 10")),
@@ -49,11 +46,11 @@ fn old_runs_are_forgotten_with_what_they_found() {
     assert_eq!((count(&store, "change"), count(&store, "problem")), (10, 10));
     assert_eq!(names(store.reader()).len(), 2);
     let next = run(&mut store, &page(vec![group("1", "other"), group("2", "two")], done()));
-    assert_eq!(changes(&store, next).len(), 1, "it is held against the run before");
+    assert_eq!(changes(&store, next).len(), 1, "it is compared with the run before");
 }
 
 #[test]
-fn pages_of_all_but_the_last_runs_are_summed_up() {
+fn pages_of_all_but_the_last_runs_are_kept_as_numbers() {
     let (_folder, mut store) = open();
     let mut last = RunId(0);
     for _ in 0..8 {
@@ -61,7 +58,11 @@ fn pages_of_all_but_the_last_runs_are_summed_up() {
         store.forget_old_runs(last, 400).unwrap();
     }
     assert_eq!(count(&store, "run_page"), 5);
-    assert_eq!(count(&store, "run_page WHERE seen_entities IS NOT NULL"), 1, "only what the last run saw");
+    assert_eq!(
+        count(&store, "run_page WHERE seen_entities IS NOT NULL"),
+        1,
+        "only the bitmap of the last run"
+    );
     for run in 1..=8 {
         let readers = store.reader().connectors_of(RunId(run)).unwrap();
         assert_eq!(readers.iter().map(|reader| reader.pages).collect::<Vec<_>>(), [1], "of run {run}");
@@ -71,7 +72,7 @@ fn pages_of_all_but_the_last_runs_are_summed_up() {
 }
 
 #[test]
-fn what_later_runs_rest_on_is_never_forgotten() {
+fn runs_that_later_runs_need_are_never_deleted() {
     let (_folder, mut store) = open();
     let log = |progress| Page {
         usages: vec![Usage {

@@ -1,11 +1,11 @@
-//! Which runs are gone on with, and how they end.
+//! Which runs are resumed, and how they end.
 
 use std::time::Duration;
 
 use super::*;
 
 #[test]
-fn an_interrupted_run_goes_on_from_its_checkpoint() {
+fn an_interrupted_run_resumes_at_its_checkpoint() {
     let (folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     assert!(!first.resumed);
@@ -27,7 +27,7 @@ fn an_interrupted_run_goes_on_from_its_checkpoint() {
 }
 
 #[test]
-fn a_finished_run_is_not_gone_on_with() {
+fn a_finished_run_is_not_resumed() {
     let (_folder, mut store) = open();
     let first = run(&mut store, &page(vec![], done()));
     let second = store.begin_run(&start()).unwrap();
@@ -35,7 +35,7 @@ fn a_finished_run_is_not_gone_on_with() {
 }
 
 #[test]
-fn an_interrupted_run_of_other_streams_or_another_day_is_not_gone_on_with() {
+fn an_interrupted_run_of_other_streams_or_another_day_is_not_resumed() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     let other = store.begin_run(&RunStart { scope: "users", ..start() }).unwrap();
@@ -45,7 +45,7 @@ fn an_interrupted_run_of_other_streams_or_another_day_is_not_gone_on_with() {
 }
 
 #[test]
-fn a_run_is_shown_with_what_it_cost_and_how_its_streams_ended() {
+fn a_run_is_shown_with_its_cost_and_how_its_streams_ended() {
     let (_folder, mut store) = open();
     let run = store.begin_run(&start()).unwrap().id;
     store.begin_stream(run, "groups", true, 1).unwrap();
@@ -77,7 +77,7 @@ fn ended(store: &Writer) -> Vec<String> {
 }
 
 #[test]
-fn an_interrupted_run_that_nobody_goes_on_with_ends_as_partial() {
+fn an_interrupted_run_that_is_not_resumed_ends_as_partial() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap().id;
     store.begin_stream(first, "groups", true, 1).unwrap();
@@ -85,19 +85,19 @@ fn an_interrupted_run_that_nobody_goes_on_with_ends_as_partial() {
     store.begin_run(&RunStart { scope: "users", ..start() }).unwrap();
     let abandoned = r#"1 Some("partial") incomplete Some("interrupted, and not resumed")"#;
     assert_eq!(ended(&store), ["2 None", abandoned]);
-    // One that is gone on with does not end.
+    // A resumed run does not end.
     assert!(store.begin_run(&RunStart { scope: "users", ..start() }).unwrap().resumed);
     assert_eq!(ended(&store), ["2 None", abandoned]);
 }
 
 #[test]
-fn a_run_is_gone_on_with_within_a_day_of_its_last_page() {
+fn a_run_is_resumed_within_a_day_of_its_last_page() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap().id;
     store.begin_stream(first, "groups", true, 1).unwrap();
     store.commit_page(first, "groups", &page(vec![], more("a")), &reader()).unwrap();
     store.reader().connection.execute("UPDATE run SET started_at = '2020-01-01T00:00:00.000Z'", []).unwrap();
-    assert!(store.begin_run(&start()).unwrap().resumed, "its deadline stopped it, and it goes on");
+    assert!(store.begin_run(&start()).unwrap().resumed, "its deadline stopped it, and it resumes");
     store
         .reader()
         .connection
@@ -107,7 +107,7 @@ fn a_run_is_gone_on_with_within_a_day_of_its_last_page() {
 }
 
 #[test]
-fn a_stream_that_was_refused_and_is_read_later_in_the_run_tells_its_changes() {
+fn a_stream_that_was_refused_and_is_read_later_in_the_run_records_its_changes() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one")], done()));
     let second = store.begin_run(&start()).unwrap().id;
@@ -117,17 +117,17 @@ fn a_stream_that_was_refused_and_is_read_later_in_the_run_tells_its_changes() {
         ..incomplete("groups", StreamState::Skipped, "missing")
     };
     store.end_stream(second, &refused).unwrap();
-    // Interrupted, and gone on with once the grant is back.
+    // Interrupted, and resumed once the grant is back.
     assert!(store.begin_run(&start()).unwrap().resumed);
     store.begin_stream(second, "groups", true, 1).unwrap();
     store.commit_page(second, "groups", &page(vec![group("1", "ONE")], done()), &reader()).unwrap();
-    assert_eq!(changes(&store, second), [told("changed", "ONE", &["name: \"one\" -> \"ONE\""])]);
+    assert_eq!(changes(&store, second), [change("changed", "ONE", &["name: \"one\" -> \"ONE\""])]);
     let stream = store.reader().run("acme", second).unwrap().unwrap().streams.remove(0);
     assert_eq!((stream.reason, stream.permission, stream.hint), (None, None, None));
 }
 
 #[test]
-fn an_empty_list_is_known_once_all_streams_that_yield_its_type_were_read() {
+fn the_absence_of_a_type_is_known_once_all_streams_that_yield_it_were_read() {
     let (_folder, mut store) = open();
     let yields = |stream, entity_type, source_type| Yields { stream, entity_type, source_type };
     let start = RunStart {
@@ -152,7 +152,7 @@ fn an_empty_list_is_known_once_all_streams_that_yield_its_type_were_read() {
     };
     assert_eq!(read(&["groups"]), [false, false, false], "units may have some as well");
     assert_eq!(read(&["groups", "units"]), [true, false, false], "applications were not selected");
-    assert_eq!(read(&["applications"]), [false, true, false], "the last run says nothing of groups");
+    assert_eq!(read(&["applications"]), [false, true, false], "the last run did not read groups");
     assert!(!knows(&store, Some("other"), "resource"));
 
     // Of several integrations, each must have been read.
@@ -162,11 +162,11 @@ fn an_empty_list_is_known_once_all_streams_that_yield_its_type_were_read() {
     store.begin_stream(run, "applications", false, 1).unwrap();
     let some = page(vec![application("vpn")], more("a"));
     store.commit_page(run, "applications", &some, &reader()).unwrap();
-    assert!(knows(&store, None, "resource"), "there is one");
+    assert!(knows(&store, None, "resource"), "some are present");
 }
 
 #[test]
-fn changes_of_an_interrupted_run_are_told_with_those_of_the_run_after_it() {
+fn changes_of_an_interrupted_run_are_shown_with_those_of_the_next_run() {
     let (_folder, mut store) = open();
     let first = run(&mut store, &page(vec![group("1", "one")], done()));
     let second = store.begin_run(&start()).unwrap().id;
@@ -182,7 +182,7 @@ fn changes_of_an_interrupted_run_are_told_with_those_of_the_run_after_it() {
         finished
     };
     assert_eq!(finished(&store), [(second, false)], "it may find more");
-    // Nobody goes on with it.
+    // It is not resumed.
     let third = store.begin_run(&RunStart { scope: "all", ..start() }).unwrap().id;
     store.begin_stream(third, "groups", true, 1).unwrap();
     store

@@ -1,11 +1,11 @@
-//! Where a stream begins, is gone on with, and starts over.
+//! Where a stream begins, resumes and starts over.
 
 use connector_sandbox::Hint as _;
 
 use super::*;
 
 #[test]
-fn a_cursor_of_another_version_is_forgotten_with_what_was_found_on_its_way() {
+fn a_cursor_of_another_version_is_deleted_with_the_problems_before_it() {
     let (_folder, mut store) = open();
     let run = store.begin_run(&start()).unwrap();
     store.begin_stream(run.id, "groups", true, 1).unwrap();
@@ -17,7 +17,7 @@ fn a_cursor_of_another_version_is_forgotten_with_what_was_found_on_its_way() {
 }
 
 #[test]
-fn a_stream_that_has_no_cursor_begins_after_its_bookmark_or_sees_all_there_is() {
+fn a_stream_without_a_cursor_begins_after_its_bookmark_or_sees_all_objects() {
     let (_folder, mut store) = open();
     let bookmark = || Progress::Done(Some("v1:2026".to_owned()));
     run(&mut store, &page(vec![group("1", "one"), group("2", "two")], bookmark()));
@@ -26,7 +26,7 @@ fn a_stream_that_has_no_cursor_begins_after_its_bookmark_or_sees_all_there_is() 
     store.begin_stream(second.id, "groups", true, 1).unwrap();
     store.begin_stream(second.id, "groups", false, 1).unwrap();
     store.commit_page(second.id, "groups", &page(vec![group("1", "one")], done()), &reader()).unwrap();
-    assert_eq!(names(store.reader()), ["one"], "it read all there is, so the other one is gone");
+    assert_eq!(names(store.reader()), ["one"], "it read all objects, so the other one is removed");
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn a_bookmark_is_handed_to_the_next_run() {
 }
 
 #[test]
-fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
+fn a_read_after_a_bookmark_removes_no_earlier_object() {
     let (_folder, mut store) = open();
     run(
         &mut store,
@@ -49,7 +49,7 @@ fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
     );
     run(&mut store, &page(vec![group("2", "TWO")], Progress::Done(Some("v1:b".to_owned()))));
     assert_eq!(names(store.reader()), ["TWO", "one"]);
-    // Starting over reads all there is.
+    // Starting over reads all objects.
     let third = store.begin_run(&start()).unwrap();
     store.begin_stream(third.id, "groups", true, 1).unwrap();
     store.forget_checkpoint(third.id, "groups", true).unwrap();
@@ -58,7 +58,7 @@ fn what_came_after_a_bookmark_says_nothing_of_what_was_before() {
 }
 
 #[test]
-fn what_was_deleted_before_a_stream_started_over_is_gone() {
+fn an_object_that_was_deleted_before_a_stream_started_over_is_removed() {
     let both = || page(vec![group("1", "one"), group("2", "two")], more("a"));
     let start_over: [fn(&mut Writer, RunId); 3] = [
         |store, run| drop(store.begin_stream(run, "groups", true, 2).unwrap()),
@@ -80,7 +80,7 @@ fn what_was_deleted_before_a_stream_started_over_is_gone() {
     }
 }
 
-/// The page of a log, with what it covers from here on.
+/// A page of a log, with the time that it covers.
 fn log_page(window: (i64, i64), progress: Progress) -> Page {
     Page { window: Some(Window { from: window.0, to: window.1 }), ..page(vec![], progress) }
 }
@@ -96,10 +96,10 @@ fn cut_off(store: &mut Writer, cursor: &str, window: (i64, i64)) -> RunId {
 }
 
 #[test]
-fn a_log_that_was_cut_off_is_gone_on_with_by_the_next_run() {
+fn the_next_run_resumes_a_log_that_was_cut_off() {
     let (_folder, mut store) = open();
     cut_off(&mut store, "page 2700", (100, 200));
-    // A run that may not read the log changes nothing of that.
+    // A run without permission to read the log changes none of that.
     let refused = store.begin_run(&start()).unwrap().id;
     store.end_stream(refused, &incomplete("log", StreamState::Skipped, "no grant")).unwrap();
     store.finish_run(refused, RunOutcome::Partial).unwrap();
@@ -124,7 +124,7 @@ fn a_log_that_was_cut_off_is_gone_on_with_by_the_next_run() {
 }
 
 #[test]
-fn a_log_is_not_gone_on_with_by_another_version_or_once_it_started_over() {
+fn a_log_is_not_resumed_by_another_cursor_version_or_after_it_started_over() {
     let (_folder, mut store) = open();
     cut_off(&mut store, "a", (100, 200));
     let second = store.begin_run(&start()).unwrap().id;
@@ -134,9 +134,13 @@ fn a_log_is_not_gone_on_with_by_another_version_or_once_it_started_over() {
     let (_folder, mut store) = open();
     cut_off(&mut store, "a", (100, 200));
     let second = store.begin_run(&start()).unwrap().id;
-    assert_eq!(store.begin_stream(second, "log", false, 1).unwrap().cursor, None, "it is no log any more");
+    assert_eq!(
+        store.begin_stream(second, "log", false, 1).unwrap().cursor,
+        None,
+        "it is not a log stream now"
+    );
     let second = store.begin_run(&RunStart { scope: "other", ..start() }).unwrap().id;
-    assert_eq!(store.begin_stream(second, "log", true, 1).unwrap().cursor, None, "it was begun anew since");
+    assert_eq!(store.begin_stream(second, "log", true, 1).unwrap().cursor, None, "it has started over since");
 
     let (_folder, mut store) = open();
     cut_off(&mut store, "a", (100, 200));
@@ -147,7 +151,7 @@ fn a_log_is_not_gone_on_with_by_another_version_or_once_it_started_over() {
 }
 
 #[test]
-fn a_stream_that_went_on_from_an_earlier_run_marks_nothing_as_gone() {
+fn a_stream_that_resumed_an_earlier_run_marks_nothing_as_removed() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap().id;
     store.begin_stream(first, "groups", true, 1).unwrap();

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_latest_use_wins_in_whatever_order_pages_come() {
+fn the_latest_use_wins_in_any_order_of_pages() {
     let usage = |success: Option<i64>, at: i64, result| Usage {
         identity: None,
         identity_name: None,

@@ -1,9 +1,9 @@
-//! What a connector read that was rolled back.
+//! Pages of a connector that was rolled back are discarded.
 
 use super::*;
 
 #[test]
-fn what_a_rolled_back_connector_read_is_taken_back() {
+fn pages_of_a_rolled_back_connector_are_discarded() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two"), group("3", "three")], done()));
     let second = store.begin_run(&start()).unwrap();
@@ -14,9 +14,12 @@ fn what_a_rolled_back_connector_read_is_taken_back() {
     store.commit_page(second.id, "groups", &invented, &bad).unwrap();
     assert_eq!(names(store.reader()), ["nine", "one", "three", "wrong"]);
 
-    assert!(!store.discard_pages(second.id, "groups", &"e".repeat(64)).unwrap(), "that one read nothing");
+    assert!(
+        !store.discard_pages(second.id, "groups", &"e".repeat(64)).unwrap(),
+        "that connector read nothing"
+    );
     assert!(store.discard_pages(second.id, "groups", &bad.digest).unwrap());
-    assert!(!store.discard_pages(second.id, "groups", &bad.digest).unwrap(), "once is enough");
+    assert!(!store.discard_pages(second.id, "groups", &bad.digest).unwrap(), "they are discarded already");
     let checkpoint = store.begin_stream(second.id, "groups", true, 1).unwrap();
     assert_eq!((checkpoint.state, checkpoint.cursor), (StreamState::Running, None));
     let truth = page(vec![group("1", "one"), group("2", "two")], done());
@@ -26,7 +29,7 @@ fn what_a_rolled_back_connector_read_is_taken_back() {
     assert_eq!((counts[0].seen, counts[0].new, counts[0].gone), (2, 0, 1), "{counts:?}");
 }
 
-/// Somebody's use of the VPN.
+/// A use of the VPN.
 fn usage(at: i64) -> Usage {
     Usage {
         identity: None,
@@ -42,7 +45,7 @@ fn log_page(usages: Vec<Usage>, progress: Progress) -> Page {
     Page { usages, window: Some(Window { from: 0, to: 9000 }), ..page(vec![], progress) }
 }
 
-/// The usages of the store: of what, as it was called at the last attempt.
+/// The usages of the store: key and name of the resource, and the last success.
 fn usages(store: &Writer) -> Vec<(String, Option<String>, Option<String>)> {
     let mut found = Vec::new();
     store
@@ -60,7 +63,7 @@ fn used(id: &str, name: &str, at: &str) -> (String, Option<String>, Option<Strin
 }
 
 #[test]
-fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_taken_back() {
+fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_restored() {
     let (_folder, mut store) = open();
     let bookmark = || Progress::Done(Some("b".to_owned()));
     run(&mut store, &log_page(vec![usage(1000)], bookmark()));
@@ -73,7 +76,7 @@ fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_taken_back
     store.commit_page(second, "groups", &log_page(vec![usage(7200), invented], done()), &bad).unwrap();
     assert_eq!(usages(&store).len(), 2);
 
-    // Killed here, the next program takes it back.
+    // The host is killed here; the next one discards the pages.
     assert!(store.discard_pages(second, "groups", &bad.digest).unwrap());
     assert_eq!(usages(&store), [used("vpn", "at 1000", "00:16:40")], "as it was before the run");
     assert_eq!(store.begin_stream(second, "groups", true, 1).unwrap().bookmark.as_deref(), Some("b"));
@@ -81,7 +84,7 @@ fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_taken_back
     store.commit_page(second, "groups", &truth, &reader()).unwrap();
     assert_eq!(usages(&store), [used("vpn", "at 3000", "00:50:00")]);
 
-    // Once the run is over that is what later runs add to.
+    // Later runs add to what the finished run has written.
     store.finish_run(second, RunOutcome::Complete).unwrap();
     let images =
         store.reader().connection.query_row("SELECT count(*) FROM usage_before", [], |row| row.get(0));
@@ -91,7 +94,7 @@ fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_taken_back
 }
 
 #[test]
-fn what_another_stream_saw_as_well_is_not_taken_back_with_it() {
+fn an_object_that_another_stream_saw_too_stays_when_pages_are_discarded() {
     let (_folder, mut store) = open();
     let run = store.begin_run(&RunStart { scope: "groups, applications", ..start() }).unwrap().id;
     let bad = PageReader { digest: "f".repeat(64), ..reader() };
