@@ -9,7 +9,7 @@ fn shown(store: &Reader) -> (Vec<String>, Vec<TypeCount>, u64, bool, bool) {
         names(store),
         store.type_counts("acme").unwrap(),
         store.browse("acme", &which).unwrap().total,
-        store.knows(None, "application").unwrap(),
+        store.knows(None, "resource", "normal ->> 'kind' = 'application'").unwrap(),
         store.entity("acme", "application", "vpn").unwrap().is_some(),
     )
 }
