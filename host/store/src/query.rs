@@ -85,9 +85,8 @@ impl Reader {
              ) AS is_known
              FROM integration i WHERE ?1 IS NULL OR i.name = ?1"
         );
-        let known = self
-            .connection
-            .query_row(&query, params![integration, entity_type], |row| row.get("is_known"));
+        let known =
+            self.connection.query_row(&query, params![integration, entity_type], |row| row.get("is_known"));
         known.map_err(|error| self.sqlite(error))
     }
 
