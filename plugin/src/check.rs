@@ -5,6 +5,7 @@ use chrono::TimeDelta;
 use crate::api::Client;
 use crate::contract::{Access, Error, ErrorKind, Report, StreamAccess};
 use crate::permission_group::PermissionGroup;
+use crate::settings::API_HOSTNAME;
 use crate::streams::STREAMS;
 use crate::streams::account::INFORMATION;
 
@@ -48,6 +49,10 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
         });
         // Asking again helps, if anything does.
         return match passing.or_else(|| refusals.into_iter().next()) {
+            // A server that has none of the endpoints is not Duo.
+            Some(error) if error.kind == ErrorKind::NotInEdition => {
+                Err(Error { kind: ErrorKind::Unexpected, ..error }.remedy(format!("check `{API_HOSTNAME}`")))
+            }
             Some(error) => Err(error),
             None => Ok(Report { account: None, streams: Vec::new() }),
         };
@@ -109,9 +114,7 @@ fn probe(client: &Client<'_>, group: &'static PermissionGroup, others: &[Probed]
 fn duo_answered(access: &Access) -> bool {
     match access {
         Access::Readable => true,
-        Access::Refused(error) => {
-            matches!(error.kind, ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition)
-        }
+        Access::Refused(error) => matches!(error.kind, ErrorKind::MissingPermission(_)),
     }
 }
 
@@ -162,7 +165,7 @@ mod tests {
                 "/admin/v1/admins?limit=1&offset=0",
                 "/admin/v1/administrative_units?limit=1&offset=0",
                 "/admin/v1/info/summary",
-                "/admin/v2/logs/authentication?limit=1&maxtime=1345570038000&mintime=1345483758000&sort=ts%3Aasc",
+                "/admin/v2/logs/authentication?limit=1&maxtime=1795541238000&mintime=1795454958000&sort=ts%3Aasc",
             ]
         );
         let streams = report.unwrap().streams;
@@ -313,6 +316,7 @@ mod tests {
             ((503, ""), ErrorKind::Unavailable(None)),
             ((200, "<html><title>Sign in</title>"), ErrorKind::Unavailable(None)),
             ((200, "hello"), ErrorKind::Unexpected),
+            ((404, r#"{"code":40401,"stat":"FAIL"}"#), ErrorKind::Unexpected),
             ((302, ""), ErrorKind::Unexpected),
         ] {
             let host = TestHost::answering(answer.0, &[], answer.1);

@@ -6,7 +6,6 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use chrono::{DateTime, NaiveDateTime};
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -188,40 +187,6 @@ impl Shape<'_> for i64 {
     }
 }
 
-/// A moment: seconds since 1970, or a date and time of ISO 8601, which is UTC where it names no zone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Moment(pub(crate) i64);
-
-impl Shape<'_> for Moment {
-    const EXPECTED: &'static str = "a time";
-
-    fn text(text: &str) -> Field<Self> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Field::Missing;
-        }
-        let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp());
-        let naive = || {
-            NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f").map(|time| time.and_utc().timestamp())
-        };
-        match zoned.or_else(|_| naive()) {
-            Ok(seconds) => Field::Value(Self(seconds)),
-            Err(_) => match i64::text(text) {
-                Field::Value(seconds) => Field::Value(Self(seconds)),
-                Field::Missing | Field::Malformed(_) => Field::Malformed("a text"),
-            },
-        }
-    }
-
-    fn integer(value: i64) -> Field<Self> {
-        Field::Value(Self(value))
-    }
-
-    fn number(value: f64) -> Field<Self> {
-        whole(value).map_or(Field::Malformed("a huge number"), Self::integer)
-    }
-}
-
 /// Words: a list of them, or a text that joins them by commas.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Words(pub(crate) Vec<String>);
@@ -245,7 +210,7 @@ impl<'de> Shape<'de> for Words {
 }
 
 /// A number without its fraction, where `f64` still tells whole numbers apart.
-fn whole(value: f64) -> Option<i64> {
+pub(crate) fn whole(value: f64) -> Option<i64> {
     const LARGEST: f64 = 9_007_199_254_740_992.0; // 2^53
     #[expect(clippy::cast_possible_truncation, reason = "the fraction goes, and the range is checked")]
     (value.abs() <= LARGEST).then(|| value.trunc() as i64)

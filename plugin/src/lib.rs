@@ -14,6 +14,7 @@
 //! | `settings` | the settings, parsed once |
 //! | `api` | one call: sign, send, envelope, errors with their remedies |
 //! | `paging` | the walks through a list and through a log, and their cursors |
+//! | `moment` | times, and whether they can be right |
 //! | `lenient` | values that are not what they were documented to be |
 //! | `permission_group` | endpoints that one permission opens, and the request that tells whether it is granted |
 //! | `streams` | one file a stream: its endpoint, Duo's types, their mapping |
@@ -39,6 +40,7 @@ pub mod contract;
 pub mod host;
 mod lenient;
 mod manifest;
+mod moment;
 mod paging;
 mod permission_group;
 mod settings;

@@ -33,7 +33,7 @@ impl Default for TestHost {
     fn default() -> Self {
         Self {
             secret: Ok(SECRET.to_owned()),
-            now: "2012-08-21T17:29:18Z".parse().unwrap(),
+            now: "2026-11-24T17:29:18Z".parse().unwrap(),
             takes: TimeDelta::zero(),
             tenant: Box::new(|request| panic!("an unexpected request to {}", request.url)),
             requests: RefCell::default(),

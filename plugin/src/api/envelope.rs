@@ -225,6 +225,8 @@ struct Wire<R> {
 ///
 /// When it is no JSON object.
 pub(crate) fn parse<R: Payload>(body: &[u8]) -> Result<Envelope<R>, Unreadable> {
+    // RFC 8259 lets a reader ignore a byte order mark.
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let start = body.trim_ascii_start();
     match start.first() {
         None => return Err(Unreadable::Empty),
@@ -375,6 +377,12 @@ mod tests {
     fn a_byte_that_is_no_utf_8_is_replaced() {
         let body = [br#"{"stat":"OK","response":[{"id":"a"#.as_slice(), b"\xff", br#""}]}"#].concat();
         assert_eq!(parse::<Things>(&body).unwrap().response.ok().unwrap().elements, [thing("a\u{fffd}")]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_the_json_is_ignored() {
+        let body = [b"\xEF\xBB\xBF".as_slice(), br#"{"stat":"OK","response":[{"id":"a"}]}"#].concat();
+        assert_eq!(parse::<Things>(&body).unwrap().response.ok().unwrap().elements, [thing("a")]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! | 40101 to 40105, other 401 | `unauthenticated` |
 //! | 40301, other 403 | `missing-permission`; `invalid-setting` where the key is of another type of application |
 //! | 42901, other 429 | `rate-limited` |
+//! | 404, 405, whatever the body | `not-in-edition`: this deployment does not have the endpoint |
 //! | 500 and above, whatever the body | `unavailable` |
 //! | other 4xx, 3xx, anything that is not Duo's envelope | `unexpected` |
 //! | a 2xx without a body, or whose JSON ends too early | `unavailable`: a cut connection, and asking again costs one request |
@@ -68,7 +69,7 @@ pub(super) fn refused(call: &Call<'_>, response: &Response) -> Error {
     match envelope::parse::<IgnoredAny>(&response.body) {
         Ok(envelope) => failed(call, response, &envelope.verdict),
         // The status says enough, and a body in HTML is usual.
-        Err(_) if response.status == 429 || response.status >= 500 => {
+        Err(_) if matches!(response.status, 404 | 405 | 429 | 500..) => {
             failed(call, response, &Verdict::default())
         }
         Err(fault) => unreadable(call, response, &fault),
@@ -90,9 +91,8 @@ pub(super) fn failed(call: &Call<'_>, response: &Response, verdict: &Verdict) ->
         403 => forbidden(call, verdict, said),
         429 => Error::new(ErrorKind::RateLimited(retry_after(call, response)), said),
         500.. => Error::new(ErrorKind::Unavailable(retry_after(call, response)), said),
-        404 => Error::new(ErrorKind::Unexpected, said).remedy(format!(
-            "check that `{API_HOSTNAME}` is the one of the Admin API application; if it is, this Duo deployment has \
-             no `{}`",
+        404 | 405 => Error::new(ErrorKind::NotInEdition, said).remedy(format!(
+            "nothing to grant: this Duo deployment has no `{}`; if every stream says so, check `{API_HOSTNAME}`",
             call.endpoint.path
         )),
         _ => Error::new(ErrorKind::Unexpected, said),

@@ -44,7 +44,7 @@ fn a_request_is_signed_for_what_is_sent() {
     let request = requests.first().unwrap();
     assert_eq!(request.url, format!("https://{HOSTNAME}/admin/v1/users?limit=300&offset=0"));
     let unsigned = Unsigned {
-        date: "Tue, 21 Aug 2012 17:29:18 -0000",
+        date: "Tue, 24 Nov 2026 17:29:18 -0000",
         method: "GET",
         host: HOSTNAME,
         path: "/admin/v1/users",
@@ -119,10 +119,13 @@ fn each_failure_of_the_vendor_has_its_kind_its_code_and_its_remedy() {
         (
             404,
             r#"{"code":40401,"message":"Resource not found","stat":"FAIL"}"#,
-            ErrorKind::Unexpected,
+            ErrorKind::NotInEdition,
             Some("40401"),
-            "`api-hostname`",
+            "this Duo deployment has no `/admin/v1/users`",
         ),
+        (405, r#"{"code":40501,"stat":"FAIL"}"#, ErrorKind::NotInEdition, Some("40501"), "nothing to grant"),
+        (405, "", ErrorKind::NotInEdition, None, "nothing to grant"),
+        (404, "<html><title>Not Found</title>", ErrorKind::NotInEdition, None, "nothing to grant"),
         (429, r#"{"code":42901,"stat":"FAIL"}"#, ErrorKind::RateLimited(None), Some("42901"), ""),
         (429, "<html>slow down</html>", ErrorKind::RateLimited(None), None, ""),
         (500, r#"{"code":50001,"stat":"FAIL"}"#, ErrorKind::Unavailable(None), Some("50001"), ""),
@@ -178,14 +181,14 @@ fn what_others_say_is_cut_and_a_body_is_never_repeated() {
 fn a_clock_that_is_off_is_measured_against_duos() {
     for (theirs, expected, remedy) in [
         (
-            "Tue, 21 Aug 2012 17:24:15 GMT",
-            "the clock of this machine is 5 min 3 s ahead of Duo's (signed at 2012-08-21T17:29:18Z, answered at \
-             2012-08-21T17:24:15Z)",
+            "Tue, 24 Nov 2026 17:24:15 GMT",
+            "the clock of this machine is 5 min 3 s ahead of Duo's (signed at 2026-11-24T17:29:18Z, answered at \
+             2026-11-24T17:24:15Z)",
             "NTP",
         ),
-        ("Tue, 21 Aug 2012 19:30:18 GMT", "the clock of this machine is 2 h 1 min behind Duo's", "NTP"),
-        ("Thu, 23 Aug 2012 18:29:18 GMT", "the clock of this machine is 2 d 1 h behind Duo's", "NTP"),
-        ("Tue, 21 Aug 2012 17:29:20 GMT", "differs from Duo's by 2 s only", "proxy"),
+        ("Tue, 24 Nov 2026 19:30:18 GMT", "the clock of this machine is 2 h 1 min behind Duo's", "NTP"),
+        ("Thu, 26 Nov 2026 18:29:18 GMT", "the clock of this machine is 2 d 1 h behind Duo's", "NTP"),
+        ("Tue, 24 Nov 2026 17:29:20 GMT", "differs from Duo's by 2 s only", "proxy"),
     ] {
         let body = r#"{"code":40105,"message":"Bad request timestamp","stat":"FAIL"}"#;
         let error = error_of(401, &[("Date", theirs)], body);
@@ -197,13 +200,13 @@ fn a_clock_that_is_off_is_measured_against_duos() {
 
 #[test]
 fn the_time_to_wait_is_read_in_both_its_forms() {
-    let date = ("date", "Tue, 21 Aug 2012 17:00:00 GMT");
+    let date = ("date", "Tue, 24 Nov 2026 17:00:00 GMT");
     for (value, expected) in [
         ("30", Some(30)),
         (" 0 ", Some(0)),
         ("99999999999", Some(u32::MAX)),
-        ("Tue, 21 Aug 2012 17:01:30 GMT", Some(90)),
-        ("Tue, 21 Aug 2012 16:00:00 GMT", Some(0)),
+        ("Tue, 24 Nov 2026 17:01:30 GMT", Some(90)),
+        ("Tue, 24 Nov 2026 16:00:00 GMT", Some(0)),
         ("soon", None),
         ("-5", None),
         ("", None),
@@ -213,7 +216,7 @@ fn the_time_to_wait_is_read_in_both_its_forms() {
         assert_eq!(error_of(503, &headers, "").kind, ErrorKind::Unavailable(expected), "{value}");
     }
     // Without the vendor's clock, ours: 17:29:18.
-    let error = error_of(429, &[("retry-after", "Tue, 21 Aug 2012 17:29:28 GMT")], "");
+    let error = error_of(429, &[("retry-after", "Tue, 24 Nov 2026 17:29:28 GMT")], "");
     assert_eq!(error.kind, ErrorKind::RateLimited(Some(10)));
 }
 

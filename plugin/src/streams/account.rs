@@ -101,7 +101,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     };
     let mut page = empty_page(Progress::Done(None));
     let key = client.account();
-    let mut fields = Fields { key, problems: &mut page.problems };
+    let mut fields = Fields { key, now: client.now(), problems: &mut page.problems };
     let account = Account { edition: fields.take("edition", summary.edition) };
     let mut attributes = Attributes::default();
     attributes.text("api_hostname", Some(client.api_hostname().to_owned()));

@@ -26,6 +26,7 @@ use crate::contract::{
     Position, Progress, Status,
 };
 use crate::lenient::{Field, List, Record};
+use crate::moment::Moment;
 use crate::paging::offset::Cursor;
 use crate::permission_group::{GRANT_ADMINISTRATORS_READ, PermissionGroup, first_of};
 
@@ -169,8 +170,8 @@ struct Administrator {
     restricted_by_admin_units: Field<bool>,
     admin_units: Field<Vec<Field<String>>>,
     status: Field<String>,
-    last_login: Field<i64>,
-    created: Field<i64>,
+    last_login: Field<Moment>,
+    created: Field<Moment>,
     hardtoken: Field<Record<HardToken>>,
     password_change_required: Field<bool>,
     webauthncredentials: List<Credential>,
@@ -190,7 +191,7 @@ impl Object for Administrator {
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
         let administrator = || identity(ADMINISTRATOR, &*key);
         let credentials = map_credentials(self.webauthncredentials, &key, client, page);
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let token = fields.nested("hardtoken", self.hardtoken);
         let has_factor = token.is_some() || !credentials.is_empty();
         let owned = token.into_iter().map(|token| resource(HARDWARE_TOKEN, token));
@@ -241,8 +242,8 @@ impl Object for Administrator {
             status_reason: None,
             mfa_state: has_factor.then_some(MfaState::Enrolled),
             is_privileged: Some(true),
-            created: fields.take("created", self.created),
-            last_login: fields.take("last_login", self.last_login),
+            created: fields.past("created", self.created),
+            last_login: fields.past("last_login", self.last_login),
         };
         page.entities.push(entity(ADMINISTRATOR, key, name, NormalForm::Identity(person), attributes));
     }
@@ -251,7 +252,7 @@ impl Object for Administrator {
 /// Adds the credentials inside an administrator to `page`; yields their keys.
 fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page: &mut Page) -> Vec<String> {
     let mut keys = Vec::new();
-    let mut fields = Fields { key, problems: &mut page.problems };
+    let mut fields = Fields { key, now: client.now(), problems: &mut page.problems };
     let credentials = fields.take("webauthncredentials", list).unwrap_or_default();
     for (index, credential) in credentials.into_iter().enumerate() {
         if let Field::Value(Record(Credential { webauthnkey: Field::Value(key), .. })) = &credential {

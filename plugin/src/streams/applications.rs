@@ -125,7 +125,7 @@ pub(crate) fn current(client: &Client<'_>) -> Option<&'static Endpoint<'static>>
 
 /// Whether another version may answer where one answered so: refused, or not there.
 pub(crate) fn is_refused(error: &Error) -> bool {
-    matches!(error.kind, ErrorKind::MissingPermission(_)) || error.code.as_deref() == Some("40401")
+    matches!(error.kind, ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition)
 }
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
@@ -210,7 +210,7 @@ impl Object for Legacy {
 
 impl Integration {
     fn map_version(self, is_v3: bool, key: String, client: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let name = fields.take("name", self.name);
         let kind = fields.take("type", self.kind);
         let networks =

@@ -20,6 +20,7 @@ use crate::contract::{
     Resource, UsesLeft,
 };
 use crate::lenient::{Field, Record};
+use crate::moment::Moment;
 use crate::paging::offset::Cursor;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
@@ -82,7 +83,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
                 }
             }
         }
-        Err(error) if matches!(error.kind, ErrorKind::MissingPermission(_)) => {
+        Err(error) if matches!(error.kind, ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition) => {
             page.problems.push(not_related(&error));
             if let Progress::More(next) = page.progress {
                 let mut next = Cursor::at(&Position::At(next), None)?;
@@ -122,9 +123,9 @@ fn issuer(entity: &crate::contract::Entity) -> Option<(String, String)> {
 struct Code {
     bypass_code_id: Field<String>,
     admin_email: Field<String>,
-    created: Field<i64>,
+    created: Field<Moment>,
     #[serde(deserialize_with = "said")]
-    expiration: Option<Field<i64>>,
+    expiration: Option<Field<Moment>>,
     #[serde(deserialize_with = "said")]
     reuse_count: Option<Field<i64>>,
     user: Field<Record<UserOf>>,
@@ -137,11 +138,13 @@ impl Object for Code {
         &self.bypass_code_id
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let expires = match self.expiration {
             Some(Field::Missing) => Expiry::Never,
-            field => fields.take("expiration", field.unwrap_or_default()).map_or(Expiry::Unknown, Expiry::At),
+            field => {
+                fields.expiry("expiration", field.unwrap_or_default()).map_or(Expiry::Unknown, Expiry::At)
+            }
         };
         let uses_left = match self.reuse_count {
             Some(Field::Missing) => UsesLeft::Unlimited,
@@ -151,7 +154,7 @@ impl Object for Code {
             }
         };
         let code = BypassCode {
-            created: fields.take("created", self.created),
+            created: fields.past("created", self.created),
             expires,
             uses_left,
             issued_by: fields.take("admin_email", self.admin_email),

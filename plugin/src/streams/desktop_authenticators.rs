@@ -12,7 +12,8 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::lenient::{Field, List, Moment, Record};
+use crate::lenient::{Field, List, Record};
+use crate::moment::Moment;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
 const DESKTOP_AUTHENTICATOR: &str = "desktop-authenticator";
@@ -81,8 +82,8 @@ impl Object for DesktopAuthenticator {
         &self.dakey
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let names = [("device_name", self.device_name), ("name", self.name), ("hostname", self.hostname)];
         let name = names.into_iter().find_map(|(name, field)| fields.take(name, field));
         let platforms = [("os", self.os), ("os_family", self.os_family), ("platform", self.platform)];
@@ -93,10 +94,7 @@ impl Object for DesktopAuthenticator {
         ];
         let seen = [("last_seen", self.last_seen), ("last_used", self.last_used)];
         let mut first = |times: Vec<(&str, Field<Moment>)>| {
-            times
-                .into_iter()
-                .find_map(|(name, field)| fields.take(name, field))
-                .map(|Moment(seconds)| seconds)
+            times.into_iter().find_map(|(name, field)| fields.past(name, field))
         };
         let (added, last_seen) = (first(added.into()), first(seen.into()));
         let authenticator = Authenticator {

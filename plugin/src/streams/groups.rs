@@ -82,8 +82,8 @@ impl Object for Group {
         Some(("name", &self.name))
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let name = fields.take("name", self.name);
         let vendor_status = fields.take("status", self.status);
         let (status, mfa_state) = status(vendor_status.as_deref().unwrap_or_default());

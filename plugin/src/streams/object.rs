@@ -1,5 +1,6 @@
 //! An object of Duo, field by field, on its way into the normal form.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
 
 use crate::api::Client;
@@ -7,6 +8,7 @@ use crate::contract::{
     Attribute, AttributeValue, Entity, EntityRef, EntityType, NormalForm, Page, Problem, Relation,
 };
 use crate::lenient::{Field, List, Record, Shape};
+use crate::moment::{Moment, NOT_EXPIRY, NOT_PAST};
 
 /// A kind of object in a list of Duo.
 pub(super) trait Object: for<'de> Deserialize<'de> + Default {
@@ -65,6 +67,7 @@ pub(super) fn said<'de, D: Deserializer<'de>, T: Shape<'de>>(
 /// Takes the fields of one object, and keeps a note of each that can't be understood.
 pub(super) struct Fields<'a> {
     pub(super) key: &'a str,
+    pub(super) now: DateTime<Utc>,
     pub(super) problems: &'a mut Vec<Problem>,
 }
 
@@ -79,6 +82,27 @@ impl Fields<'_> {
                 None
             }
         }
+    }
+
+    /// When something happened, in seconds since 1970; `None` where the vendor does not say, says that it never happened,
+    /// or says what can't be right.
+    pub(super) fn past(&mut self, name: &str, field: Field<Moment>) -> Option<i64> {
+        let moment = self.take(name, field).filter(|moment| !moment.is_never())?;
+        let seconds = moment.past(self.now);
+        if seconds.is_none() {
+            self.problem(name, format!("`{name}` is {moment}, which is {NOT_PAST}; it was left out"));
+        }
+        seconds
+    }
+
+    /// When something ends, in seconds since 1970. It may lie ahead.
+    pub(super) fn expiry(&mut self, name: &str, field: Field<Moment>) -> Option<i64> {
+        let moment = self.take(name, field)?;
+        let seconds = moment.expiry();
+        if seconds.is_none() {
+            self.problem(name, format!("`{name}` is {moment}, which is {NOT_EXPIRY}; it was left out"));
+        }
+        seconds
     }
 
     /// The key of the object in the field `name`; `None` where there is none.

@@ -18,7 +18,8 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::lenient::{Field, List, Moment};
+use crate::lenient::{Field, List};
+use crate::moment::Moment;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
 const PHONE: &str = "phone";
@@ -110,7 +111,7 @@ impl Object for Phone {
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let number = phone_number(client, fields.take("number", self.number));
         let model = fields.take("model", self.model);
         let name = phone_label(client, fields.take("name", self.name));
@@ -128,8 +129,8 @@ impl Object for Phone {
         attributes.text("screenlock", fields.take("screenlock", self.screenlock));
         attributes.text("tampered", fields.take("tampered", self.tampered));
         attributes.boolean("quarantined", fields.take("quarantined", self.quarantined));
-        let activated = fields.take("last_activated_date", self.last_activated_date);
-        attributes.timestamp("last_activated", activated.map(|Moment(seconds)| seconds));
+        let activated = fields.past("last_activated_date", self.last_activated_date);
+        attributes.timestamp("last_activated", activated);
 
         let authenticator = Authenticator {
             factor: AuthenticatorFactor::Phone,
@@ -137,8 +138,8 @@ impl Object for Phone {
             platform: fields.take("platform", self.platform),
             model,
             activated: fields.take("activated", self.activated),
-            added: fields.take("creation_date", self.creation_date).map(|Moment(seconds)| seconds),
-            last_seen: fields.take("last_seen", self.last_seen).map(|Moment(seconds)| seconds),
+            added: fields.past("creation_date", self.creation_date),
+            last_seen: fields.past("last_seen", self.last_seen),
         };
         for user in fields.keys("users", self.users) {
             page.relations.push(grant(identity(USER, user), "owns", resource(PHONE, &*key)));

@@ -156,8 +156,8 @@ impl Object for Rules {
         Some(("policy_name", &self.policy_name))
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let name = fields.take("policy_name", self.policy_name);
         let policy = Policy { is_global: fields.take("is_global_policy", self.is_global_policy) };
         let Sections { known, leaves } =
@@ -252,13 +252,13 @@ fn read_summary(client: &Client<'_>) -> Result<Page, Error> {
             });
             continue;
         };
-        map_places(&key, policy_applies_to, &mut page);
+        map_places(&key, policy_applies_to, client, &mut page);
     }
     Ok(page)
 }
 
-fn map_places(key: &str, places: List<Place>, page: &mut Page) {
-    let mut fields = Fields { key, problems: &mut page.problems };
+fn map_places(key: &str, places: List<Place>, client: &Client<'_>, page: &mut Page) {
+    let mut fields = Fields { key, now: client.now(), problems: &mut page.problems };
     let mut applications: BTreeMap<String, Application> = BTreeMap::new();
     let places = fields.take("policy_applies_to", places).unwrap_or_default();
     for (index, place) in places.into_iter().enumerate() {

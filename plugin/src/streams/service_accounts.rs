@@ -109,7 +109,7 @@ pub(super) fn map(
     page: &mut Page,
 ) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let mut fields = Fields { key, problems: &mut problems };
+    let mut fields = Fields { key, now: client.now(), problems: &mut problems };
     let accounts_api = kind.eq_ignore_ascii_case("accountsapi");
     let mut granted: Vec<(String, bool)> = flags
         .0

@@ -84,8 +84,8 @@ impl Object for Token {
         Some(("serial", &self.serial))
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let serial = fields.take("serial", self.serial);
         let kind = fields.take("type", self.kind);
         let model = kind.as_deref().map(model);

@@ -142,8 +142,8 @@ impl Object for Unit {
         Some(("name", &self.name))
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let name = fields.take("name", self.name);
         let unit = || connection(ADMINISTRATIVE_UNIT, &*key);
         for group in fields.texts("groups", self.groups) {

@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
@@ -20,6 +21,7 @@ use super::users::USER;
 use crate::api::{Client, Endpoint, Listing};
 use crate::contract::{Attempt, AttemptResult, Error, ErrorKind, Page, Position, Problem, Usage};
 use crate::lenient::{Field, Record};
+use crate::moment::{Moment, NOT_PAST};
 use crate::paging::log::Walk;
 use crate::paging::offset;
 use crate::permission_group::{GRANT_READ_LOG, PermissionGroup};
@@ -69,7 +71,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let mut uses = Uses::new();
     for (index, event) in events.into_iter().enumerate() {
         match event {
-            Field::Value(Record(event)) => event.fold(index, &mut uses, &mut page.problems),
+            Field::Value(Record(event)) => event.fold(index, client.now(), &mut uses, &mut page.problems),
             Field::Missing => {
                 page.problems.push(left_out(None, None, format!("`authlogs[{index}]` is empty")))
             }
@@ -110,7 +112,7 @@ fn left_out(source_id: Option<&str>, field: Option<&str>, fault: String) -> Prob
 #[serde(default)]
 struct Event {
     txid: Field<String>,
-    timestamp: Field<i64>,
+    timestamp: Field<Moment>,
     event_type: Field<String>,
     result: Field<String>,
     reason: Field<String>,
@@ -139,7 +141,7 @@ struct Last {
 }
 
 impl Event {
-    fn fold(self, index: usize, uses: &mut Uses, problems: &mut Vec<Problem>) {
+    fn fold(self, index: usize, now: DateTime<Utc>, uses: &mut Uses, problems: &mut Vec<Problem>) {
         let txid = self.txid.ok();
         let place = match &txid {
             Some(txid) => format!("the event `{}`", txid.escape_debug()),
@@ -152,7 +154,13 @@ impl Event {
         if event_type.trim().eq_ignore_ascii_case("enrollment") {
             return;
         }
-        let Field::Value(at) = self.timestamp else { return fault("timestamp", "has no time") };
+        let at = match self.timestamp {
+            Field::Value(moment) => match moment.past(now) {
+                Some(at) => at,
+                None => return fault("timestamp", &format!("is of {moment}, which is {NOT_PAST}")),
+            },
+            Field::Missing | Field::Malformed(_) => return fault("timestamp", "has no time"),
+        };
         let Field::Value(Record(Named { key: Field::Value(application), name })) = self.application else {
             return fault("application", "names no application");
         };

@@ -24,6 +24,7 @@ use crate::contract::{
     Identity, IdentityKind, MfaState, NormalForm, Page, Position, Resource, Status,
 };
 use crate::lenient::{Field, Leaves, List, Members, Record};
+use crate::moment::Moment;
 use crate::paging::offset::Cursor;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
@@ -173,9 +174,9 @@ struct User {
     status: Field<String>,
     lockout_reason: Field<String>,
     is_enrolled: Field<bool>,
-    last_login: Field<i64>,
-    created: Field<i64>,
-    last_directory_sync: Field<i64>,
+    last_login: Field<Moment>,
+    created: Field<Moment>,
+    last_directory_sync: Field<Moment>,
     directory_key: Field<String>,
     external_id: Field<String>,
     entra_federated_user_id: Field<String>,
@@ -187,7 +188,7 @@ struct User {
     notes: Field<String>,
     enable_auto_prompt: Field<bool>,
     has_password: Field<bool>,
-    password_last_updated: Field<i64>,
+    password_last_updated: Field<Moment>,
     custom_attributes: Field<Leaves>,
     groups: List<Membership>,
     u2ftokens: List<U2fToken>,
@@ -198,7 +199,7 @@ struct User {
 #[serde(default)]
 struct U2fToken {
     registration_id: Field<String>,
-    date_added: Field<i64>,
+    date_added: Field<Moment>,
 }
 
 impl Object for User {
@@ -212,8 +213,8 @@ impl Object for User {
         Some(("username", &self.username))
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let username = fields.take("username", self.username);
         let given_name = fields.take("firstname", self.firstname);
         let family_name = fields.take("lastname", self.lastname);
@@ -240,7 +241,7 @@ impl Object for User {
         attributes.text("notes", fields.take("notes", self.notes));
         attributes.boolean("is_enrolled", is_enrolled);
         attributes
-            .timestamp("last_directory_sync", fields.take("last_directory_sync", self.last_directory_sync));
+            .timestamp("last_directory_sync", fields.past("last_directory_sync", self.last_directory_sync));
         attributes.text(
             "entra_federated_user_id",
             fields.take("entra_federated_user_id", self.entra_federated_user_id),
@@ -249,7 +250,7 @@ impl Object for User {
         attributes.boolean("has_password", fields.take("has_password", self.has_password));
         attributes.timestamp(
             "password_last_updated",
-            fields.take("password_last_updated", self.password_last_updated),
+            fields.past("password_last_updated", self.password_last_updated),
         );
         let custom = fields.take("custom_attributes", self.custom_attributes).and_then(custom_attributes);
         attributes.add("custom_attributes", custom, AttributeValue::Texts);
@@ -270,8 +271,8 @@ impl Object for User {
             mfa_state,
             // Duo's administrators are a population of their own: see `/admin/v1/admins`.
             is_privileged: Some(false),
-            created: fields.take("created", self.created),
-            last_login: fields.take("last_login", self.last_login),
+            created: fields.past("created", self.created),
+            last_login: fields.past("last_login", self.last_login),
         };
 
         let user = || identity(USER, &*key);
@@ -284,7 +285,7 @@ impl Object for User {
         for (index, token) in tokens.into_iter().enumerate() {
             match token {
                 Field::Value(Record(U2fToken { registration_id: Field::Value(token), date_added })) => {
-                    let added = fields.take("u2ftokens.date_added", date_added);
+                    let added = fields.past("u2ftokens.date_added", date_added);
                     let authenticator = Authenticator {
                         factor: AuthenticatorFactor::U2f,
                         phishing_resistant: Some(true),

@@ -14,6 +14,7 @@ use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
 use crate::lenient::{Field, Record};
+use crate::moment::Moment;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
 /// The source type of a WebAuthn credential.
@@ -70,7 +71,7 @@ pub(super) struct Credential {
     pub(super) webauthnkey: Field<String>,
     credential_name: Field<String>,
     label: Field<String>,
-    date_added: Field<i64>,
+    date_added: Field<Moment>,
     uv_capable: Field<bool>,
     user: Field<Record<UserOf>>,
     admin: Field<Record<AdministratorOf>>,
@@ -87,8 +88,8 @@ impl Object for Credential {
         Some(("credential_name", &self.credential_name))
     }
 
-    fn map(self, key: String, _: &Client<'_>, page: &mut Page) {
-        let mut fields = Fields { key: &key, problems: &mut page.problems };
+    fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
+        let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let label = fields.take("label", self.label);
         let name = fields.take("credential_name", self.credential_name).or_else(|| label.clone());
         let authenticator = Authenticator {
@@ -97,7 +98,7 @@ impl Object for Credential {
             platform: None,
             model: label,
             activated: None,
-            added: fields.take("date_added", self.date_added),
+            added: fields.past("date_added", self.date_added),
             last_seen: None,
         };
         let mut attributes = Attributes::default();

@@ -86,7 +86,7 @@ fn a_field_of_a_wrong_type_is_left_out_and_named() {
         problems,
         [
             (Some("notes"), "`notes` is a list instead of a text; it was left out"),
-            (Some("created"), "`created` is a text instead of a whole number; it was left out"),
+            (Some("created"), "`created` is a text instead of a time; it was left out"),
         ]
     );
 }

@@ -105,3 +105,26 @@ fn every_status_of_a_group_keeps_its_meaning_and_its_word() {
 fn a_group_without_a_name_is_called_by_its_key() {
     assert_eq!(page_of("groups", &[json!({ "group_id": "DG1", "name": "" })]).entities[0].name, "DG1");
 }
+
+#[test]
+fn a_time_that_can_not_be_right_is_no_value() {
+    for (served, expected, problems) in [
+        (json!(0), None, 0),
+        (json!(-1), None, 0),
+        (json!(1_545_605_961_000_i64), Some(1_545_605_961), 0),
+        (json!("1545605961"), Some(1_545_605_961), 0),
+        (json!(5), None, 1),
+        (json!(4_102_444_800_i64), None, 1),
+        (json!(i64::MAX), None, 1),
+    ] {
+        let times = json!({ "created": served, "last_login": served, "last_directory_sync": served });
+        let page = page_of("users", &[user(times)]);
+        let user = identity(&page);
+        assert_eq!((user.created, user.last_login), (expected, expected), "{served}");
+        assert_eq!(page.problems.len(), 3 * problems, "{served}: {:?}", page.problems);
+        let administrator = json!({ "admin_id": "DE1", "created": served, "last_login": served });
+        let page = page_of("administrators", &[administrator]);
+        let administrator = identity(&page);
+        assert_eq!((administrator.created, administrator.last_login), (expected, expected), "{served}");
+    }
+}

@@ -4,7 +4,7 @@ use super::*;
 
 fn event(extra: Value) -> Value {
     let event = json!({
-        "txid": "t", "timestamp": 100, "event_type": "authentication", "result": "success", "reason": "user_approved",
+        "txid": "t", "timestamp": 1_600_000_100, "event_type": "authentication", "result": "success", "reason": "user_approved",
         "application": { "key": "DI1", "name": "VPN" }, "user": { "key": "DU1", "name": "u1", "groups": [] },
     });
     merged(event, extra)
@@ -20,13 +20,13 @@ fn events_are_folded_into_the_last_success_and_the_last_attempt() {
     let page = usages(&[
         event(json!({})),
         event(
-            json!({ "timestamp": 300, "result": "denied", "reason": "no_response", "application": { "key": "DI1", "name": "New VPN" } }),
+            json!({ "timestamp": 1_600_000_300, "result": "denied", "reason": "no_response", "application": { "key": "DI1", "name": "New VPN" } }),
         ),
-        event(json!({ "timestamp": 200 })),
+        event(json!({ "timestamp": 1_600_000_200 })),
         event(
-            json!({ "timestamp": 250, "user": { "key": null, "name": "nobody" }, "result": "fraud", "reason": null }),
+            json!({ "timestamp": 1_600_000_250, "user": { "key": null, "name": "nobody" }, "result": "fraud", "reason": null }),
         ),
-        event(json!({ "timestamp": 900, "event_type": "enrollment" })),
+        event(json!({ "timestamp": 1_600_000_900, "event_type": "enrollment" })),
     ]);
     assert_eq!(page.problems, []);
     let [anybody, user] = page.usages.as_slice() else { panic!("{:?}", page.usages) };
@@ -35,9 +35,9 @@ fn events_are_folded_into_the_last_success_and_the_last_attempt() {
         (None, "DU1")
     );
     for usage in [anybody, user] {
-        assert_eq!(usage.last_success, Some(200));
+        assert_eq!(usage.last_success, Some(1_600_000_200));
         let attempt = usage.last_attempt.as_ref().unwrap();
-        assert_eq!((attempt.at, attempt.vendor_result.as_deref()), (300, Some("no_response")));
+        assert_eq!((attempt.at, attempt.vendor_result.as_deref()), (1_600_000_300, Some("no_response")));
         assert_eq!(usage.resource_name.as_deref(), Some("New VPN"));
     }
     assert_eq!(user.identity_name.as_deref(), Some("u1"));
@@ -76,4 +76,22 @@ fn a_cursor_that_duo_refuses_starts_the_log_over_and_a_window_names_its_setting(
     let cursor = format!("v1:since={0};from={0};to={1};next=1,a", now - 1000, now);
     let error = read(&host, &settings(), "application-usage", &Position::At(cursor)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidPosition);
+}
+
+#[test]
+fn the_time_of_an_event_is_never_in_the_future_and_milliseconds_are_understood() {
+    let page = usages(&[
+        event(json!({ "timestamp": 1_795_000_000_000_i64 })),
+        event(json!({ "timestamp": 4_102_444_800_i64, "txid": "t2" })),
+        event(json!({ "timestamp": 0, "txid": "t3" })),
+    ]);
+    assert_eq!(page.usages.len(), 2);
+    for usage in &page.usages {
+        assert_eq!(usage.last_success, Some(1_795_000_000));
+        assert_eq!(usage.last_attempt.as_ref().unwrap().at, 1_795_000_000);
+    }
+    let problems: Vec<Option<&str>> =
+        page.problems.iter().map(|problem| problem.source_id.as_deref()).collect();
+    assert_eq!(problems, [Some("t2"), Some("t3")]);
+    assert!(page.problems[0].message.contains("2100-01-01T00:00:00Z"), "{}", page.problems[0].message);
 }
