@@ -39,12 +39,12 @@ fn graph(src: &Path) -> Graph {
 fn collect(path: &Path, text: &mut String) {
     if path.is_dir() {
         for entry in std::fs::read_dir(path).unwrap() {
-            collect(&entry.unwrap().path(), text);
+            let path = entry.unwrap().path();
+            if path.file_stem().is_some_and(|name| name != "tests") {
+                collect(&path, text);
+            }
         }
-    } else if path.extension().is_some_and(|extension| extension == "rs")
-        && path.file_stem().is_some_and(|name| name != "tests")
-        && !path.components().any(|part| part.as_os_str() == "tests")
-    {
+    } else if path.extension().is_some_and(|extension| extension == "rs") {
         let code = std::fs::read_to_string(path).unwrap();
         text.push_str(code.split("#[cfg(test)]\nmod tests").next().unwrap());
     }
