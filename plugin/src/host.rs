@@ -1,4 +1,4 @@
-//! What a host lends: the imports of the contract and the clock, behind a trait, so that the connector runs
+//! What a host offers: the imports of the contract and the clock, behind a trait, so that the connector runs
 //! natively over an in-memory tenant as it runs in the sandbox.
 
 use chrono::{DateTime, Utc};

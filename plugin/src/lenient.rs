@@ -1,4 +1,4 @@
-//! Values as Duo serves them: absent, null, blank, of another type than last year, of a type nobody has seen.
+//! Values as Duo serves them: absent, null, blank, of another type than last year, of an unknown type.
 //!
 //! Deserializing a [`Field`] never fails on sound JSON. What can't be understood is remembered as
 //! [`Field::Malformed`], so that the mapping can name it as a problem instead of losing its neighbours.

@@ -8,7 +8,7 @@
 //! | module | its one concern |
 //! |---|---|
 //! | [`contract`] | the types of `wit/` |
-//! | [`host`] | what a host lends: HTTP, secrets, a log, the time |
+//! | [`host`] | what a host offers: HTTP, secrets, a log, the time |
 //! | `component` | the contract's imports and exports, in a component only |
 //! | [`signing`] | the canonical request and its HMAC |
 //! | `settings` | the settings, parsed once |

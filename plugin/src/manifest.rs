@@ -109,7 +109,7 @@ fn settings() -> Vec<SettingSpec> {
         SettingSpec {
             name: LOG_DAYS.to_owned(),
             title: "Log window".to_owned(),
-            help: "How many days back the first run reads the authentication log, 1 to 180. Later runs go on from \
+            help: "How many days back the first run reads the authentication log, 1 to 180. Later runs continue from \
                    there. A page has 1,000 events, and Duo is asked for two pages a minute."
                 .to_owned(),
             kind: SettingKind::Integer,

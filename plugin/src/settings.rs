@@ -180,7 +180,7 @@ fn secret_key(host: &dyn Host) -> Result<SecretKey, Error> {
         SecretError::NotSet => invalid(SECRET_KEY, "has no value").remedy(WHERE_TO_COPY),
         SecretError::NotGranted => Error::new(
             ErrorKind::Unexpected,
-            format!("the host does not lend the secret `{SECRET_KEY}`, which the manifest declares"),
+            format!("the host does not give the secret `{SECRET_KEY}`, which the manifest declares"),
         )
         .remedy("load the connector again, so that the host reads its current manifest"),
     })?;

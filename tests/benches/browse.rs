@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 const NAME: &str = "duo";
 
 /// A store with a tenant of so many users.
-async fn fill(folder: &std::path::Path, users: u32) -> Store {
+async fn fill(folder: &std::path::Path, users: u32) -> Reader {
     let options = TenantOptions { users, events: Some(u64::from(users)), ..TenantOptions::default() };
     let simulator = Simulator::start(options).await.unwrap();
     std::fs::write(folder.join("key"), &simulator.options().secret_key).unwrap();
@@ -78,12 +78,10 @@ async fn main() {
     println!("{users} users");
     measure("how many objects of each type", times, || store.type_counts(NAME).unwrap());
     let first = measure("the first page of users", times, || page(&store, "", PageCursor::First));
-    let far = Key { name: "Zoé".to_owned(), id: String::new() };
+    let far = Key { name: "Zoé".to_owned(), source_id: String::new() };
     measure("a page near the end", times, || page(&store, "", PageCursor::After(far.clone())));
     measure("a search that finds many", times, || page(&store, "nguy", PageCursor::First));
-    measure("a search that finds ignore_waits", times, || {
-        page(&store, "ignore_waits has this", PageCursor::First)
-    });
+    measure("a search that finds none", times, || page(&store, "no user has this", PageCursor::First));
     let user = first.first().unwrap();
     measure("what a user has", times, || store.linked(user, true, 200).unwrap());
     measure("what a user reaches", times, || store.access(user, 0, 101).unwrap());

@@ -119,8 +119,7 @@ fn one_instance(criterion: &mut Criterion) {
 }
 
 async fn load_bundled(engine: &Engine) -> Connector {
-    let bundled = BUNDLED[0];
-    let source = Source::Bundled(bundled);
+    let source = Source::Bundled(BUNDLED.first().copied().unwrap());
     Connector::read_and_load(engine, source, &Provenance::default()).await.unwrap()
 }
 

@@ -18,7 +18,7 @@ use connector_sandbox::{Artifact, Connector, Engine, EngineOptions, Provenance, 
 use connector_server::registry::{Consent, Registry, TRIAL};
 use connector_sync::configuration::Configuration;
 use connector_sync::integration::Integration;
-use connector_sync::{Event, Observer, StreamOutcome};
+use connector_sync::{Event, Observer, StreamOutcome, Summary};
 use duo_simulator::{Simulator, TenantOptions};
 use tokio_util::sync::CancellationToken;
 
@@ -29,7 +29,7 @@ const SWAPS: u32 = 6;
 
 /// The bundled connector, made another component by a custom section.
 fn candidate(number: u32) -> Artifact {
-    let mut bytes = BUNDLED[0].bytes.to_vec();
+    let mut bytes = BUNDLED.first().unwrap().bytes.to_vec();
     bytes.extend([0, 7, 2, b'n', b'o']);
     bytes.extend(number.to_le_bytes());
     Artifact::new(Source::File(format!("candidate-{number}.wasm").into()), bytes.into(), None)
@@ -118,7 +118,7 @@ async fn swapping(options: &EngineOptions, folder: &Path) {
     let registry =
         Registry::open(Engine::new(options).unwrap(), BUNDLED, &folder.join("connectors"), TRIAL, failed)
             .unwrap();
-    let serving = registry.attach(&configuration, BUNDLED).await.unwrap();
+    let serving = registry.attach(&configuration).await.unwrap();
     let pages = Arc::new(Pages::default());
     let observer: Arc<dyn Observer> = Arc::<Pages>::clone(&pages);
     let run =
@@ -152,7 +152,7 @@ async fn swapping(options: &EngineOptions, folder: &Path) {
     );
 }
 
-fn readers(summary: &sync::Summary) -> usize {
+fn readers(summary: &Summary) -> usize {
     let digests: std::collections::BTreeSet<_> = summary.connectors.iter().map(|one| &one.digest).collect();
     digests.len()
 }

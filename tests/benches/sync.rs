@@ -105,7 +105,7 @@ fn measure(simulator: &Simulator, runs: usize) {
         let store = path(&format!("{run}.db"));
         let (before, sent) = (children_cpu(), simulator.requests());
         let start = Instant::now();
-        let status = Command::new(env!("CARGO_BIN_EXE_connector-host"))
+        let status = Command::new(env!("CARGO_BIN_EXE_connector-host-under-test"))
             .args(["sync", "--config", "duo.toml", "--store"])
             .arg(&store)
             .current_dir(folder.path())

@@ -6,19 +6,85 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::elements::Element;
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 /// Longer than any step takes, on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The time between two looks at the page.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// The key of an element's id in answers of the driver, as WebDriver defines it.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// How an element is looked for: a WebDriver strategy, and its expression.
+type Locator<'a> = (&'static str, &'a str);
+
+/// A session of WebDriver: commands over HTTP, with JSON bodies. Crates that speak it turn on features of `syn`, so that tests
+/// would build wasmtime a second time.
+struct Session {
+    client: reqwest::Client,
+    url: String,
+}
+
+impl Session {
+    async fn begin(driver: &str, capabilities: Value) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut session = Self { client, url: format!("{driver}/session") };
+        let begun =
+            session.command(Method::POST, "", json!({ "capabilities": { "alwaysMatch": capabilities } }));
+        let begun = begun.await.unwrap();
+        session.url = format!("{}/{}", session.url, begun["sessionId"].as_str().unwrap());
+        session
+    }
+
+    /// What the driver answers, or its error.
+    async fn command(&self, method: Method, path: &str, body: Value) -> Result<Value, String> {
+        let mut request = self.client.request(method.clone(), format!("{}{path}", self.url));
+        if method == Method::POST {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.map_err(|error| error.to_string())?;
+        let is_success = answer.status().is_success();
+        let mut answer: Value = answer.json().await.map_err(|error| error.to_string())?;
+        if is_success { Ok(answer["value"].take()) } else { Err(answer["value"]["message"].to_string()) }
+    }
+
+    async fn get(&self, path: &str) -> Result<Value, String> {
+        self.command(Method::GET, path, Value::Null).await
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Result<Value, String> {
+        self.command(Method::POST, path, body).await
+    }
+
+    async fn find(&self, (using, value): Locator<'_>) -> Result<Element<'_>, String> {
+        let found = self.post("/element", json!({ "using": using, "value": value })).await?;
+        Ok(Element { session: self, path: format!("/element/{}", found[ELEMENT].as_str().unwrap()) })
+    }
+}
+
+/// An element of the page.
+pub(crate) struct Element<'a> {
+    session: &'a Session,
+    path: String,
+}
+
+impl Element<'_> {
+    /// The visible text.
+    pub(crate) async fn text(&self) -> Result<String, String> {
+        let text = self.session.get(&format!("{}/text", self.path)).await?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
+    }
+
+    async fn click(&self) -> Result<(), String> {
+        self.session.post(&format!("{}/click", self.path), json!({})).await.map(drop)
+    }
+}
+
 /// A browser with a profile of its own.
 pub(crate) struct Browser {
-    client: Client,
+    session: Session,
     process: Child,
     _profile: tempfile::TempDir,
 }
@@ -85,21 +151,20 @@ impl Browser {
         ];
         let arguments: Vec<_> = usual.iter().chain(more).collect();
         let capabilities = json!({ "goog:chromeOptions": { "binary": browser, "args": arguments } });
-        let mut builder = ClientBuilder::new(HttpConnector::new());
-        builder.capabilities(capabilities.as_object().unwrap().clone());
-        let client = builder.connect(&format!("http://127.0.0.1:{port}")).await.unwrap();
-        Self { client, process, _profile: profile }
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let session = Session::begin(&format!("http://127.0.0.1:{port}"), capabilities).await;
+        Self { session, process, _profile: profile }
     }
 
     pub(crate) async fn goto(&self, url: &str) {
-        self.client.goto(url).await.unwrap();
+        self.session.post("/url", json!({ "url": url })).await.unwrap();
     }
 
     /// The first element that is there, once it is.
-    async fn element(&self, locator: Locator<'_>) -> Element {
+    async fn element(&self, locator: Locator<'_>) -> Element<'_> {
         let start = Instant::now();
         loop {
-            match self.client.find(locator).await {
+            match self.session.find(locator).await {
                 Ok(found) => return found,
                 Err(error) if start.elapsed() > PATIENCE => {
                     panic!("no {locator:?}: {error}\n{}", self.text().await)
@@ -110,8 +175,8 @@ impl Browser {
     }
 
     /// The first element that a selector names.
-    pub(crate) async fn find(&self, selector: &str) -> Element {
-        self.element(Locator::Css(selector)).await
+    pub(crate) async fn find(&self, selector: &str) -> Element<'_> {
+        self.element(("css selector", selector)).await
     }
 
     /// Clicks an element, or its replacement where the page changes meanwhile.
@@ -124,28 +189,31 @@ impl Browser {
     }
 
     pub(crate) async fn click(&self, selector: &str) {
-        self.click_on(Locator::Css(selector)).await;
+        self.click_on(("css selector", selector)).await;
     }
 
     /// Clicks the button that says this.
     pub(crate) async fn press(&self, label: &str) {
         let path = format!("//main//button[starts-with(normalize-space(.), '{label}')]");
-        self.click_on(Locator::XPath(&path)).await;
+        self.click_on(("xpath", &path)).await;
     }
 
     pub(crate) async fn fill(&self, name: &str, value: &str) {
         let field = self.find(&format!("[name=\"{name}\"]")).await;
-        field.clear().await.unwrap();
-        field.send_keys(value).await.unwrap();
+        let path = &field.path;
+        self.session.post(&format!("{path}/clear"), json!({})).await.unwrap();
+        self.session.post(&format!("{path}/value"), json!({ "text": value })).await.unwrap();
     }
 
     pub(crate) async fn value(&self, name: &str) -> String {
-        self.find(&format!("[name=\"{name}\"]")).await.prop("value").await.unwrap().unwrap_or_default()
+        let field = self.find(&format!("[name=\"{name}\"]")).await;
+        let value = self.session.get(&format!("{}/property/value", field.path)).await.unwrap();
+        value.as_str().unwrap_or_default().to_owned()
     }
 
     /// The visible text.
     pub(crate) async fn text(&self) -> String {
-        match self.client.find(Locator::Css("body")).await {
+        match self.session.find(("css selector", "body")).await {
             Ok(body) => body.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
@@ -153,11 +221,11 @@ impl Browser {
 
     /// The HTML of the page at this moment.
     pub(crate) async fn source(&self) -> String {
-        self.client.source().await.unwrap()
+        self.session.get("/source").await.unwrap().as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn url(&self) -> String {
-        self.client.current_url().await.unwrap().to_string()
+        self.session.get("/url").await.unwrap().as_str().unwrap().to_owned()
     }
 
     /// Waits until the visible text has this, without loading the page again.
@@ -170,12 +238,12 @@ impl Browser {
     }
 
     /// The result of a script in the page.
-    pub(crate) async fn ask(&self, script: &str) -> serde_json::Value {
-        self.client.execute(script, Vec::new()).await.unwrap()
+    pub(crate) async fn ask(&self, script: &str) -> Value {
+        self.session.post("/execute/sync", json!({ "script": script, "args": [] })).await.unwrap()
     }
 
     pub(crate) async fn end(self) {
-        let _ = self.client.clone().close().await;
+        let _ = self.session.command(Method::DELETE, "", Value::Null).await;
     }
 }
 

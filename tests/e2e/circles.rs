@@ -66,12 +66,13 @@ fn reexports(root: &str) -> BTreeMap<String, String> {
 fn named_at_root(text: &str) -> BTreeSet<String> {
     let path = Regex::new(r"\bcrate::(?:\{([^;]*)\};|(\w+))").unwrap();
     let first = Regex::new(r"(?:^|[{,]\s*)(\w+)").unwrap();
+    let inner_braces = Regex::new(r"::\{[^{}]*\}").unwrap();
     let mut found = BTreeSet::new();
     for one in path.captures_iter(text) {
         match one.get(1) {
             Some(group) => {
                 // Names within inner braces belong to the path before them.
-                let outer = Regex::new(r"::\{[^{}]*\}").unwrap().replace_all(group.as_str(), "");
+                let outer = inner_braces.replace_all(group.as_str(), "");
                 found.extend(first.captures_iter(&outer).map(|name| name[1].to_owned()));
             }
             None => drop(found.insert(one[2].to_owned())),

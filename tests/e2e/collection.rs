@@ -202,7 +202,7 @@ async fn with_each_grant_taken_away_in_turn_the_rest_is_read_and_nothing_forbidd
         for stream in STREAMS {
             let report = check.json();
             let row = row(&report["streams"], "stream", stream);
-            let expected = if readable.contains(stream) { "readable" } else { "permission missing" };
+            let expected = if readable.contains(stream) { "readable" } else { "permission-missing" };
             assert_eq!(row["access"], expected, "{grants:?} {row}");
         }
         let summary = setup.sync(code);
@@ -241,7 +241,7 @@ async fn an_edition_without_roles_and_units_is_reported_as_one() {
     let stream = row(&summary["streams"], "stream", "administrative-units");
     assert!(stream["hint"].as_str().unwrap().contains("edition does not have this"), "{stream}");
     let check = setup.with_config("check", &["--json"]).json();
-    assert_eq!(row(&check["streams"], "stream", "administrative-units")["access"], "not in this edition");
+    assert_eq!(row(&check["streams"], "stream", "administrative-units")["access"], "not-in-edition");
     let (entities, relations) = setup.export();
     assert_eq!(entities.iter().filter(|entity| entity["source_type"] == "administrator").count(), 9);
     assert!(!entities.iter().any(|entity| entity["source_type"] == "admin-role"));

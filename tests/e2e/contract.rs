@@ -32,8 +32,8 @@ async fn the_component_asks_for_no_sockets_files_or_wasi_http() {
     let report = setup.run(&["inspect", "--json"]).json();
     for import in report["imports"].as_array().unwrap() {
         let import = import.as_str().unwrap();
-        let lent = ["iga:connector/", "wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/"];
-        assert!(lent.iter().any(|prefix| import.starts_with(prefix)), "{import}");
+        let offered = ["iga:connector/", "wasi:cli/", "wasi:clocks/", "wasi:io/", "wasi:random/"];
+        assert!(offered.iter().any(|prefix| import.starts_with(prefix)), "{import}");
     }
 }
 

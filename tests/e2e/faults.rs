@@ -1,6 +1,6 @@
 //! What goes wrong, when, and what comes of it: a table, in `snapshots/fault-matrix.snap`. Run with `--nocapture` to see it.
 //!
-//! Whatever happens, all that was read before is kept, and the next sync goes on from there to the whole tenant.
+//! Whatever happens, all that was read before is kept, and the next sync resumes and ends with the whole tenant.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -48,8 +48,8 @@ fn outcome(ended: &Ended) -> String {
         return format!("exit {}, no run", ended.code);
     };
     let streams = summary["streams"].as_array().unwrap().iter();
-    let wanting = streams.filter(|stream| stream["state"] != "complete");
-    let wanting: Vec<String> = wanting
+    let incomplete = streams.filter(|stream| stream["state"] != "complete");
+    let incomplete: Vec<String> = incomplete
         .map(|one| {
             format!(
                 "{} {} after {}",
@@ -59,8 +59,9 @@ fn outcome(ended: &Ended) -> String {
             )
         })
         .collect();
-    let wanting = if wanting.is_empty() { String::new() } else { format!(", {}", wanting.join(", ")) };
-    if ended.code == 0 { "complete".to_owned() } else { format!("exit {}{wanting}", ended.code) }
+    let incomplete =
+        if incomplete.is_empty() { String::new() } else { format!(", {}", incomplete.join(", ")) };
+    if ended.code == 0 { "complete".to_owned() } else { format!("exit {}{incomplete}", ended.code) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -100,7 +101,7 @@ async fn an_endpoint_that_fails_leaves_the_other_streams_complete() {
     let setup = Setup::new(tenant(20)).await;
     setup.configure(&format!("{}[limits]\nvendor-budgets = false\n", setup.configuration()));
     // Roles and service accounts relate to the account, which no stream yields now.
-    for (path, wanting) in [
+    for (path, incomplete) in [
         ("/admin/v2/logs/", vec!["application-usage"]),
         ("/admin/v2/policies", vec!["policies"]),
         ("/admin/v1/administrative_units", vec!["administrative-units"]),
@@ -112,7 +113,7 @@ async fn an_endpoint_that_fails_leaves_the_other_streams_complete() {
             setup.simulator.heal();
             for stream in summary["streams"].as_array().unwrap() {
                 let name = stream["stream"].as_str().unwrap();
-                let expected = if wanting.contains(&name) { "incomplete" } else { "complete" };
+                let expected = if incomplete.contains(&name) { "incomplete" } else { "complete" };
                 assert_eq!(stream["state"], expected, "{path}: {stream}");
             }
         }

@@ -1,4 +1,4 @@
-//! Killed at any point, a run goes on from its last page.
+//! Killed at any point, a run is resumed at its last page.
 
 use std::process::Stdio;
 use std::time::{Duration, Instant};

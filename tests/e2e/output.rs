@@ -72,11 +72,22 @@ async fn the_demo_does_the_main_job() {
     let run = || ended(&mut setup.command(&["demo", "--users", "320", "--dir", "demo"]));
     let first = run();
     assert_eq!(first.code, 0, "{first:?}");
-    for expected in
-        ["320 users", "sandbox", "readable", "Users (320)", "Groups (", "duo.db", "Next", "DUO_SECRET_KEY"]
-    {
+    for expected in [
+        "320 users",
+        "sandbox",
+        "readable",
+        "What it read",
+        "What a reviewer looks at first",
+        "Severity",
+        "Who can sign in to",
+        "Through",
+        "duo.db",
+        "DUO_SECRET_KEY",
+    ] {
         assert!(first.stdout.contains(expected), "{expected}: {first:?}");
     }
+    let count_of = |title: &str| first.stdout.matches(&format!("│ {title} ")).count();
+    assert_eq!((count_of("Users"), count_of("WebAuthn credentials")), (1, 1), "{first:?}");
     assert_eq!(run().code, 0, "and again over its own data");
     let export = setup.run(&["export", "--store", "demo/duo.db", "--out", "demo/export"]);
     assert_eq!(export.code, 0, "{export:?}");

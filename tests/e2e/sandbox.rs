@@ -87,7 +87,7 @@ fn every_misbehaviour_is_held_and_named_and_harms_no_other_stream() {
         assert_eq!(reason(stream), reached(what), "{stream}");
     }
     assert_eq!(reason("never-ends"), "it has more than the limit of 20 pages (`pages`)");
-    // Where Rust keeps its stack, in the guest's own memory: no limit of ours, and no harm to anybody.
+    // Where Rust keeps its stack, in the guest's own memory: no limit of ours is reached.
     let stack = reason("recurses");
     assert!(stack.starts_with("the connector was stopped: wasm trap: "), "{stack}");
     let panic = reason("panics-with-the-secret");

@@ -156,7 +156,7 @@ async fn a_wait_for_the_vendor_is_shown_and_does_not_delay_the_end() {
     let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
     served.wait("the wait", |served| !served.integration("duo")["progress"]["waits_until"].is_null());
     let shown = served.run(&["status"]).stdout;
-    assert!(shown.contains("waiting for the vendor") && shown.contains("goes on "), "{shown}");
+    assert!(shown.contains("waiting for the vendor") && shown.contains("resumes "), "{shown}");
     // The other streams are read meanwhile.
     let pages = |served: &Served<'_>| served.integration("duo")["progress"]["pages"].as_u64().unwrap();
     served.wait("the other streams", |served| pages(served) >= 12);

@@ -29,6 +29,7 @@ pub(crate) fn advice(incomplete: &[IncompleteStream]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use connector_sandbox::StreamName;
     use connector_store::StreamState;
 
     use super::*;
@@ -36,7 +37,7 @@ mod tests {
     #[test]
     fn streams_with_one_remedy_share_a_paragraph() {
         let incomplete = |stream: &str, reason: &str, hint: Option<&str>| IncompleteStream {
-            stream: stream.to_owned(),
+            stream: StreamName::parse(stream).unwrap(),
             state: StreamState::Skipped,
             reason: reason.to_owned(),
             permission: None,

@@ -58,10 +58,8 @@ pub(crate) fn text(checked: &Checked) -> String {
     let mut rows = table::new(&["Stream", "Permission", "Access"]);
     for row in &checked.streams {
         let optional = if row.optional { " (optional)" } else { "" };
-        let access = match row.access {
-            "readable" => style("readable").green(),
-            other => style(other).yellow(),
-        };
+        let access = style(row.access.words());
+        let access = if row.is_readable() { access.green() } else { access.yellow() };
         rows.add_row([
             format!("{}{optional}", row.stream),
             plain(&row.permissions.join(" or ")),

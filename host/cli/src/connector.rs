@@ -1,4 +1,4 @@
-//! `connector-host connector`: which connectors serve, told to and asked of the daemon.
+//! `connector-host connector`: shows and changes the connectors of `serve`.
 
 use std::path::PathBuf;
 
@@ -21,7 +21,7 @@ pub(crate) struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show which connectors serve, which could, and which were refused and why
+    /// Show the active, the installed and the refused connectors, and why they were refused
     List {
         #[command(flatten)]
         dir: DirOption,
@@ -29,15 +29,15 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Try a component beside the connector that serves, and let it take over
+    /// Try a component, and make it the active connector if it passes
     ///
-    /// It is held against what the integrations trust, compiled, compared with the contract and with their settings,
-    /// and asked to check each of them. If it passes, it reads the next page of whatever is running; if not, nothing
-    /// changes.
+    /// The trial compares it with the digests and keys that the integrations trust, compiles it, compares it with the
+    /// contract and their settings, and runs its check for each of them. If it passes, it reads the next page of running
+    /// syncs. If not, nothing changes.
     Install {
         /// The component, a .wasm file; its signature, if any, lies beside it as FILE.minisig
         file: PathBuf,
-        /// The name to serve under [default: the file's name]
+        /// Name of the connector [default: the file's name]
         #[arg(long)]
         name: Option<String>,
         #[command(flatten)]
@@ -45,7 +45,7 @@ enum Command {
         #[command(flatten)]
         dir: DirOption,
     },
-    /// Let an installed connector take over
+    /// Make an installed connector the active one
     Activate {
         /// The beginning of its SHA-256
         digest: String,
@@ -54,7 +54,7 @@ enum Command {
         #[command(flatten)]
         dir: DirOption,
     },
-    /// Let the connector that served before take over again
+    /// Make the previously active connector the active one again
     Rollback {
         /// Name of the connector; needed where there are several
         name: Option<String>,
@@ -65,7 +65,7 @@ enum Command {
 
 #[derive(clap::Args)]
 struct AccessOption {
-    /// Accept hosts and secrets that the connector which serves does not ask for
+    /// Accept hosts and secrets that the active connector does not request
     #[arg(long)]
     accept_new_access: bool,
 }

@@ -4,16 +4,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use chrono::Utc;
 use console::style;
 use duo_simulator::{Simulator, TenantOptions};
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::bundled::BUNDLED;
 use crate::check;
 use crate::exit::{Exit, Failure};
 use crate::progress::Progress;
-use crate::{sync as sync_command, table, terminal};
+use crate::{report, sync as sync_command, table, terminal};
+use connector_report::insights;
+use connector_report::render::readable_time;
 use connector_sandbox::manifest::Manifest;
 use connector_sandbox::text::plain;
 use connector_sandbox::{Engine, EngineOptions};
@@ -21,15 +23,28 @@ use connector_server::PagesOptions;
 use connector_server::folders::Folders;
 use connector_server::recent_log::RecentLog;
 use connector_server::{ServeOptions, serve};
-use connector_store::{EntityRow, Reader};
+use connector_store::{QueryParams, Reader};
 use connector_sync::active::ActiveIntegration;
 use connector_sync::check::Checked;
 use connector_sync::configuration::Configuration;
 use connector_sync::integration::Integration;
-use connector_sync::{Event, Observer};
+use connector_sync::{Event, Observer, Summary};
 
-/// Rows of each table that are shown.
-const ROWS: u32 = 5;
+/// Findings that are shown.
+const FINDINGS: usize = 3;
+/// Objects that are named as examples of a finding.
+const EXAMPLES: u32 = 3;
+/// People who can sign in to an application, as many as are shown.
+const PEOPLE_SHOWN: u32 = 5;
+
+/// The application that is reached in the most ways.
+const APPLICATION: &str = "SELECT application FROM application_access WHERE can_sign_in
+    GROUP BY application ORDER BY count(DISTINCT through) DESC, application LIMIT 1";
+/// Those who can sign in to an application; `BY_IDENTITY` makes one row of each.
+const PEOPLE: &str = "SELECT identity, username, group_concat(through, ', '), mfa_state, max(last_success)
+    FROM application_access";
+const BY_IDENTITY: &str =
+    "AND can_sign_in GROUP BY identity_source_type, identity_source_id ORDER BY identity";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -93,9 +108,15 @@ pub(crate) async fn run(
     let observer = Demo { integration: Arc::clone(&integration), progress: Progress::new() };
     let summary =
         connector_sync::run(serving, store.clone(), Arc::new(observer), CancellationToken::new()).await?;
-    step("This came:")?;
-    terminal::data(&tables(&Reader::open(&store)?, integration.manifest())?)?;
-    terminal::data(&sync_command::text(&summary, integration.manifest(), &store))?;
+    step("What it read")?;
+    terminal::data(&objects(&summary, integration.manifest()))?;
+    terminal::data(&format!("{}\n", sync_command::remarks(&summary, &store).trim_start_matches('\n')))?;
+    let reader = Reader::open(&store)?;
+    step("What a reviewer looks at first")?;
+    terminal::data(&findings(&reader)?)?;
+    if let Some(answer) = access(&reader)? {
+        terminal::data(&answer)?;
+    }
     terminal::data(&next(&store, &options.dir))?;
     Ok(if summary.complete { Exit::Complete } else { Exit::Partial })
 }
@@ -179,51 +200,54 @@ impl Observer for Demo {
     }
 }
 
-/// The first rows of each kind of object.
-fn tables(store: &Reader, manifest: &Manifest) -> Result<String, Failure> {
-    let mut text = String::new();
-    for entity in manifest.streams.iter().flat_map(|stream| &stream.entities) {
-        let columns: &[(&str, &str)] = match entity.entity_type {
-            "identity" => &[
-                ("User name", "username"),
-                ("E-mail", "emails"),
-                ("Status", "status"),
-                ("MFA", "mfa_state"),
-                ("Last login", "last_login"),
-            ],
-            "connection" => &[("Status", "status"), ("MFA", "mfa_state"), ("Description", "description")],
-            _ => &[("Kind", "kind")],
-        };
-        let mut header = vec!["Name"];
-        header.extend(columns.iter().map(|(title, _)| *title));
-        let mut rows = table::new(&header);
-        for row in store.first_entities(&entity.source_type, ROWS)? {
-            rows.add_row(cells(&row, columns));
-        }
-        let total = store.entity_total(&entity.source_type)?;
-        text.push_str(&format!(
-            "{} ({})\n{rows}\n\n",
-            style(plain(&entity.title)).bold(),
-            table::number(total)
-        ));
+/// How many objects of each type were read.
+fn objects(summary: &Summary, manifest: &Manifest) -> String {
+    let mut rows = table::new(&["Objects", "Type", "#Read"]);
+    for count in &summary.entities {
+        let title = plain(manifest.title_of(&count.source_type));
+        rows.add_row([title, count.entity_type.clone(), table::number(count.seen)]);
     }
-    Ok(text)
+    format!("{rows}\n")
 }
 
-fn cells(row: &EntityRow, columns: &[(&str, &str)]) -> Vec<String> {
-    let normal: Value = serde_json::from_str(&row.normal).unwrap_or_default();
-    let mut cells = vec![plain(&row.name)];
-    cells.extend(columns.iter().map(|(_, field)| {
-        plain(&match normal.get(field) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Array(values)) => {
-                values.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ")
-            }
-            Some(Value::Null) | None => String::new(),
-            Some(other) => other.to_string(),
-        })
-    }));
-    cells
+/// The findings that matter most.
+fn findings(store: &Reader) -> Result<String, Failure> {
+    let mut found = insights::all(store, None, Utc::now(), EXAMPLES)?;
+    found.retain(|found| found.count.is_some_and(|count| count > 0));
+    found.sort_by_key(|found| found.insight.severity);
+    let mut rows = table::new(&["Severity", "Finding", "#Objects", "For example"]);
+    for found in found.iter().take(FINDINGS) {
+        let examples = found.rows.iter().map(|row| plain(&row.name)).collect::<Vec<_>>().join(", ");
+        rows.add_row([
+            report::severity(found),
+            found.insight.title.to_owned(),
+            report::count(found),
+            examples,
+        ]);
+    }
+    Ok(format!("{rows}\n"))
+}
+
+/// Who can sign in to the application that is reached in the most ways, and through what.
+fn access(store: &Reader) -> Result<Option<String>, Failure> {
+    let question = |limit| QueryParams { integration: None, now: "", idle_since: "", limit, offset: 0 };
+    let Some(Some(application)) = store.ask(APPLICATION, question(1))?.into_iter().flatten().next() else {
+        return Ok(None);
+    };
+    let people = format!("{PEOPLE} WHERE application = ({APPLICATION}) {BY_IDENTITY}");
+    let mut rows = table::new(&["User", "User name", "Through", "MFA", "Last sign-in"]);
+    for row in store.ask(&people, question(PEOPLE_SHOWN))? {
+        rows.add_row(row.iter().map(|cell| cell.as_deref().map(readable).unwrap_or_default()));
+    }
+    let total = store.count(&people, question(1))?;
+    let more = total.saturating_sub(PEOPLE_SHOWN.into());
+    let more = if more > 0 { format!("and {} more\n", table::number(more)) } else { String::new() };
+    step(&format!("Who can sign in to {}: {} users", plain(&application), table::number(total)))?;
+    Ok(Some(format!("{rows}\n{more}")))
+}
+
+fn readable(cell: &str) -> String {
+    plain(&readable_time(cell))
 }
 
 fn next(store: &Path, dir: &Path) -> String {

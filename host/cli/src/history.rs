@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use chrono::{DateTime, Local, Utc};
 use console::style;
 use serde_json::Value;
 
@@ -32,7 +31,7 @@ pub(crate) struct ChangesOptions {
     #[command(flatten)]
     store: StoreOption,
     /// What was found after this run (default: the last one that finished before the latest). To follow a store, remember
-    /// only finished runs: one that was interrupted may be gone on with, and find more
+    /// only finished runs: an interrupted one may be resumed, and then reports more changes
     #[arg(long, value_name = "RUN")]
     since: Option<i64>,
     /// Print a JSON document for each change, one a line
@@ -68,7 +67,7 @@ pub(crate) fn runs(options: &RunsOptions) -> Result<Exit, Failure> {
         rows.add_row([
             run.run.to_string(),
             plain(&run.integration),
-            local(&run.started_at),
+            table::local_time(run.started_at),
             took(run),
             outcome(run.outcome),
             table::number(run.requests),
@@ -109,8 +108,12 @@ pub(crate) fn changes(options: &ChangesOptions) -> Result<Exit, Failure> {
         }
         if run != Some(change.run) {
             run = Some(change.run);
-            let title =
-                format!("Run {} of {}, {}", change.run, change.integration, local(&change.run_started_at));
+            let title = format!(
+                "Run {} of {}, {}",
+                change.run,
+                change.integration,
+                table::local_time(change.run_started_at)
+            );
             let title = style(plain(&title)).bold();
             let unfinished = match change.run_finished_at {
                 Some(_) => String::new(),
@@ -164,21 +167,9 @@ fn outcome(outcome: Option<RunOutcome>) -> String {
     }
 }
 
-fn time(text: &str) -> Option<DateTime<Utc>> {
-    text.parse().ok()
-}
-
-fn local(text: &str) -> String {
-    let shown = |time: DateTime<Utc>| time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string();
-    time(text).map_or_else(|| text.to_owned(), shown)
-}
-
 fn took(run: &RunRow) -> String {
-    let end = run.finished_at.as_deref().and_then(time);
-    match end.zip(time(&run.started_at)) {
-        Some((end, start)) => seconds((end - start).as_seconds_f64()),
-        None => String::new(),
-    }
+    let took = run.finished_at.map(|end| seconds((end - run.started_at).as_seconds_f64()));
+    took.unwrap_or_default()
 }
 
 fn seconds(seconds: f64) -> String {

@@ -40,8 +40,8 @@ pub use bundled::BUNDLED;
 
 /// Reads who has access to what from a vendor, through a connector in a sandbox.
 ///
-/// A connector is a WebAssembly component. It gets no files, no network and no environment: only HTTPS to the
-/// hosts its manifest names, and the secrets its manifest declares.
+/// A connector is a WebAssembly component. It gets no files, no network and no environment, only HTTPS GET requests to
+/// the hosts that its manifest names, and the secrets that its manifest declares.
 #[derive(Parser)]
 #[command(
     name = "connector-host",
@@ -54,10 +54,10 @@ pub use bundled::BUNDLED;
 struct Cli {
     #[command(subcommand)]
     command: Command,
-    /// Log more: -v what happens, -vv each request, -vvv everything
+    /// Log more: -v each step, -vv each request, -vvv everything
     #[arg(short, long, action = clap::ArgAction::Count, global = true)]
     verbose: u8,
-    /// The stack a connector gets, in KiB
+    /// Stack of a connector, in KiB
     #[arg(long, value_name = "KIB", global = true, default_value_t = 512,
           value_parser = clap::value_parser!(u32).range(16..=16_384))]
     stack_kib: u32,
@@ -66,56 +66,56 @@ struct Cli {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  every selected stream is complete (optional ones may be skipped)
-  1  anything else went wrong: the vendor can't be reached, the disk is full
+  1  another error: the vendor can't be reached, the disk is full
   2  the command line, the configuration or the connector can't be used
-  3  partial: a stream is incomplete, or was skipped for want of a permission
+  3  partial: a stream is incomplete, or was skipped because a permission is missing
   4  the vendor refused the credentials";
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show the whole thing at work, on a simulated tenant
+    /// Read a simulated tenant, and show what was found
     ///
     /// Starts a simulated vendor on this machine, loads the connector into the sandbox, checks the
-    /// permissions, syncs, and prints what came. Nothing leaves the machine.
+    /// permissions, reads the tenant, and prints what it found. Nothing leaves the machine.
     #[cfg(feature = "demo")]
     Demo(demo::Options),
-    /// Show what a connector is and what it asks for
+    /// Show what a connector reads, and what it needs
     ///
-    /// Compiles the connector and lets it describe itself. Nothing is lent to it.
+    /// Compiles the connector and asks it for its manifest. It gets no capabilities.
     Inspect(inspect::Options),
-    /// Try the credentials, and show what may be read
+    /// Try the credentials, and show which streams can be read
     ///
-    /// Asks the vendor with the fewest and cheapest requests. Prints a row for each stream: the permission it
-    /// needs and whether it is granted. Reads no data and writes none.
+    /// Sends one cheap request for each permission. Prints a row for each stream: the permission it needs, and whether it
+    /// is granted. Reads no data and writes no file.
     Check(check::Options),
-    /// Read all that may be read into a store
+    /// Read all streams that can be read, into a store
     ///
-    /// Checks first, then reads the streams side by side. Each page is kept as it comes: an interrupted run
-    /// goes on where it was.
+    /// Checks the permissions first, then reads the streams in parallel. Each page is kept when it arrives: an interrupted
+    /// run is resumed at its last page.
     Sync(sync::Options),
     /// Run a folder of integrations, each on its schedule
     ///
-    /// Reads `integrations/*.toml`, keeps the data in `data/NAME.db`, and serves connectors from `connectors/*.wasm`
-    /// beside the bundled ones. Changed files take effect by themselves, also in the middle of a run. SIGTERM ends it
-    /// once the pages in flight are kept, SIGHUP makes it read everything anew.
+    /// Reads `integrations/*.toml`, keeps the data in `data/NAME.db`, and loads connectors from `connectors/*.wasm` beside
+    /// the bundled ones. A changed file takes effect at once, also in the middle of a run. SIGTERM ends it when the pages
+    /// in flight are kept; SIGHUP reads all files again.
     Serve(serve::Options),
-    /// Make a token to sign in with at the Integrations page; the one before opens nothing any more
+    /// Make a new token for the Integrations page; the previous one becomes invalid
     Token(serve::TokenOptions),
     /// Show what `serve` is doing
     Status(status::Options),
-    /// Make `serve` run an integration now
+    /// Start a run of an integration of `serve` now
     Run(status::RunOptions),
     /// Show, install, activate and roll back the connectors of `serve`
     Connector(connector::Options),
-    /// Show the runs of a store: how each ended, what it cost, which streams are wanting
+    /// Show the runs of a store: how each ended, what it cost, which streams are incomplete
     Runs(history::RunsOptions),
-    /// Show what a run found other than the run before: added, changed (from what to what), removed
+    /// Show what a run changed: added, changed (from what to what), removed
     ///
-    /// The first complete run of a stream has no changes: there is nothing to be other than.
+    /// The first complete run of a stream has no changes: there is no earlier complete read to compare with.
     Changes(history::ChangesOptions),
-    /// Show what a reviewer looks at first: users without MFA, bypass codes, idle administrators, and the like
+    /// Show the findings of a store: users without MFA, bypass codes, idle administrators, and more
     Report(report::Options),
-    /// Write a store's contents in a format others read
+    /// Write the contents of a store in a format that other programs read
     Export(export::Options),
     /// Print completions for a shell
     ///
@@ -129,7 +129,7 @@ pub fn main() -> ExitCode {
     // Secrets are in memory from here on: no core dump, and no debugger of the same user.
     harden();
     let cli = Cli::parse();
-    // Nobody watches a daemon but its log.
+    // The log is all that shows what a daemon does.
     let verbose = if matches!(cli.command, Command::Serve(_)) { cli.verbose.max(1) } else { cli.verbose };
     let recent_log = RecentLog::default();
     start_log(verbose, &recent_log);
@@ -172,7 +172,7 @@ fn code_cache() -> Option<PathBuf> {
 
 fn harden() {
     use nix::sys::resource::{Resource, setrlimit};
-    // Where the system refuses, there is nothing else to try, and nobody to tell before the log exists.
+    // Where the system refuses, there is no alternative, and no log yet to report it.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);
@@ -181,14 +181,14 @@ fn harden() {
 fn start_log(verbose: u8, recent_log: &RecentLog) {
     let default = match verbose {
         0 => "warn",
-        1 => "connector_host=info,connector=info,warn",
-        2 => "connector_host=debug,connector=debug,info",
+        1 => "connector=info,warn",
+        2 => "connector=debug,info",
         _ => "trace",
     };
     // `RUST_LOG` is not read: at its highest levels libraries log headers, and headers hold signatures.
     let filter = if verbose > 2 {
-        // What is ours logs no secret; of the libraries only what does not see one.
-        EnvFilter::new("connector_host=trace,connector=trace,wasmtime=debug,info")
+        // Our crates log no secret. Of the libraries, only those that see none.
+        EnvFilter::new("connector=trace,wasmtime=debug,info")
     } else {
         EnvFilter::new(default)
     };

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use connector_server::folders::Folders;
 
-/// Which integration.
+/// The integration.
 #[derive(Args)]
 pub(crate) struct ConfigOption {
     /// The integration's configuration, a TOML file
@@ -16,7 +16,7 @@ pub(crate) struct ConfigOption {
     pub(crate) streams: Vec<String>,
 }
 
-/// Which daemon.
+/// The folder of the daemon.
 #[derive(Args)]
 pub(crate) struct DirOption {
     /// The folder of `serve`, with `integrations`, `connectors` and `data`
@@ -30,7 +30,7 @@ impl DirOption {
     }
 }
 
-/// Which store.
+/// The store.
 #[derive(clap::Args)]
 pub(crate) struct StoreOption {
     /// The store that `sync` or `serve` wrote

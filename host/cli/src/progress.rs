@@ -29,7 +29,7 @@ impl Progress {
     /// A line that stays.
     fn line(&self, text: &str) {
         if self.is_terminal {
-            // Fails where standard error is gone, and then there is nobody to tell.
+            // Fails where standard error is closed; then there is no reader.
             let _ = self.bars.println(text);
         } else {
             terminal::tell(&format!("{text}\n"));
@@ -58,7 +58,7 @@ impl Observer for Progress {
             Event::Checked { .. } => {}
             Event::RunStarted { resumed } => {
                 if resumed {
-                    self.line("going on with a run that was interrupted");
+                    self.line("resuming an interrupted run");
                 }
             }
             Event::StreamStarted { stream } => {
@@ -66,14 +66,14 @@ impl Observer for Progress {
                     self.with_bar(&stream.name, |bar| bar.set_message(""));
                 }
             }
-            Event::PageKept { stream, objects, total } => {
+            Event::PageKept { stream, listed, total, .. } => {
                 if self.is_terminal {
                     self.with_bar(&stream.name, |bar| {
                         bar.set_message("");
                         if let Some(total) = total {
                             bar.set_length(total);
                         }
-                        bar.inc(objects);
+                        bar.inc(listed);
                     });
                 }
             }

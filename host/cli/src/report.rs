@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use chrono::{DateTime, Local, Utc};
+use chrono::{DateTime, Utc};
 use console::style;
 
 use crate::exit::{Exit, Failure};
@@ -58,7 +58,7 @@ fn text(report: &Report) -> String {
     for source in &report.sources {
         let account = source.account.as_deref().map(plain).unwrap_or_default();
         let name = style(plain(&source.integration)).bold();
-        let _ = writeln!(text, "{name} {account}, last read {}", local(&source.read_at));
+        let _ = writeln!(text, "{name} {account}, last read {}", table::local_time(source.read_at));
         for stream in &source.incomplete {
             let (mark, state, reason) = (style("!").yellow(), stream.state.word(), plain(&stream.reason));
             let _ = writeln!(text, "  {mark} `{}` {state}: {reason}", stream.stream);
@@ -90,7 +90,7 @@ fn text(report: &Report) -> String {
     text
 }
 
-fn severity(found: &Found) -> String {
+pub(crate) fn severity(found: &Found) -> String {
     let name = found.insight.severity.name();
     match (found.count, found.insight.severity) {
         (None | Some(0), _) => style(name).dim().to_string(),
@@ -100,7 +100,7 @@ fn severity(found: &Found) -> String {
     }
 }
 
-fn count(found: &Found) -> String {
+pub(crate) fn count(found: &Found) -> String {
     match found.count {
         None => style("not known").dim().to_string(),
         Some(0) => style("none").green().to_string(),
@@ -111,7 +111,7 @@ fn count(found: &Found) -> String {
 /// A time in the zone of the person; something else as it is.
 fn local(text: &str) -> String {
     match text.parse::<DateTime<Utc>>() {
-        Ok(time) => time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string(),
+        Ok(time) => table::local_time(time),
         Err(_) => plain(text),
     }
 }

@@ -32,19 +32,19 @@ pub(crate) struct Options {
     /// Serve no Integrations page and no API
     #[arg(long, conflicts_with = "listen")]
     no_page: bool,
-    /// How people call the page where a proxy stands before it: `https://connectors.example.com`
+    /// Address of the page where a proxy stands before it: `https://connectors.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
-    /// The header in which a proxy names the person who signed in there: `X-Forwarded-Email`
+    /// Header in which a proxy names the person who signed in: `X-Forwarded-Email`
     ///
-    /// Nobody signs in with the token then. The proxy must remove this header from what people send, and prove itself with
-    /// `X-Connector-Host-Proxy-Secret`.
+    /// People then sign in at the proxy only, not with the token. The proxy must remove this header from incoming requests,
+    /// and prove itself with `X-Connector-Host-Proxy-Secret`.
     #[arg(long, value_name = "HEADER", requires = "proxy_secret_file")]
     proxy_header: Option<String>,
     /// The file with the secret that the proxy sends in `X-Connector-Host-Proxy-Secret`
     #[arg(long, value_name = "FILE", requires = "proxy_header")]
     proxy_secret_file: Option<PathBuf>,
-    /// Where connections for a host go instead, for all integrations: `api.example.com=http://127.0.0.1:8443`. May be
+    /// Connect to another address for a host, for all integrations: `api.example.com=http://127.0.0.1:8443`. May be
     /// repeated
     #[arg(long, value_name = "HOST=URL", value_parser = host_and_url)]
     connect_to: Vec<(String, String)>,

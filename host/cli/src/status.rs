@@ -98,11 +98,11 @@ fn run_of(integration: &IntegrationStatus) -> String {
     }
 }
 
-/// When it runs next, or goes on.
+/// When it runs next, or resumes after a wait.
 fn next(integration: &IntegrationStatus) -> String {
     match integration.progress {
         Some(progress) => {
-            progress.waits_until.map(|until| format!("goes on {}", time(until))).unwrap_or_default()
+            progress.waits_until.map(|until| format!("resumes {}", time(until))).unwrap_or_default()
         }
         None => integration.next_run.map(clock).unwrap_or_default(),
     }

@@ -42,7 +42,7 @@ pub(crate) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     let run =
         connector_sync::run(Arc::clone(&serving), path.clone(), Arc::new(Progress::new()), stop.clone());
     tokio::spawn(async move {
-        // Where signals can't be heard, the system's own way of ending a process remains.
+        // Where signals can't be received, the system's default ends the process.
         if tokio::signal::ctrl_c().await.is_ok() {
             stop.cancel();
         }
@@ -69,7 +69,7 @@ pub(crate) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
             StreamOutcome::Skipped { .. } => style("skipped").yellow(),
         };
         let total = stream.total.map(table::number).unwrap_or_default();
-        streams.add_row([stream.stream.clone(), state.to_string(), table::number(stream.pages), total]);
+        streams.add_row([stream.stream.to_string(), state.to_string(), table::number(stream.pages), total]);
     }
     let _ = writeln!(text, "{streams}\n");
 
@@ -95,7 +95,13 @@ pub(crate) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
         ]);
     }
     let _ = writeln!(text, "{counts}");
+    text.push_str(&remarks(summary, store));
+    text
+}
 
+/// What a person should know besides the counts: what is missing, why, and where the data lies.
+pub(crate) fn remarks(summary: &Summary, store: &Path) -> String {
+    let mut text = String::new();
     let incomplete: Vec<_> = summary.streams.iter().filter_map(StreamSummary::incomplete).collect();
     text.push_str(&advice(&incomplete));
     for stream in &summary.streams {
@@ -131,9 +137,9 @@ pub(crate) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
     }
     if summary.stopped {
         let _ =
-            writeln!(text, "\nStopped. Every page read so far is kept, and the next sync goes on from there");
+            writeln!(text, "\nStopped. Every page read so far is kept, and the next sync resumes from there");
     }
-    let resumed = if summary.resumed { ", going on with an interrupted run" } else { "" };
+    let resumed = if summary.resumed { ", resuming an interrupted run" } else { "" };
     text.push_str(&swaps(&summary.connectors));
     let _ = writeln!(
         text,
@@ -180,8 +186,8 @@ fn swaps(connectors: &[ConnectorUse]) -> String {
     }
     let mut rows = table::new(&["Stream", "Connector", "SHA-256", "#Pages"]);
     for one in connectors {
-        let digest = table::digest(&one.digest);
-        rows.add_row([one.stream.clone(), plain(&one.version), digest, table::number(one.pages)]);
+        let digest = format!("{:#}", one.digest);
+        rows.add_row([one.stream.to_string(), plain(&one.version), digest, table::number(one.pages)]);
     }
     format!("\nThe connector was swapped meanwhile:\n{rows}\n")
 }

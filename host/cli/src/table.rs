@@ -3,6 +3,8 @@
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 pub(crate) use connector_report::render::number;
 
+use chrono::{DateTime, Local, Utc};
+
 use crate::terminal;
 
 /// A table with these columns; those that begin with `#` hold numbers and are aligned to the right.
@@ -21,6 +23,11 @@ pub(crate) fn new(columns: &[&str]) -> Table {
         }
     }
     table
+}
+
+/// A time in the time zone of this machine.
+pub(crate) fn local_time(time: DateTime<Utc>) -> String {
+    time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string()
 }
 
 /// The beginning of a digest, as much as a person compares.

@@ -8,7 +8,7 @@ use serde::Serialize;
 /// The width that tables have where there is no terminal, in columns.
 const WIDTH: u16 = 110;
 
-/// Writes data to standard output. A reader that has seen enough (`| head`) is no failure.
+/// Writes data to standard output. A closed pipe (`| head`) is not a failure.
 pub(crate) fn data(text: &str) -> anyhow::Result<()> {
     let mut stdout = std::io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -25,9 +25,9 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
     data(&format!("{text}\n"))
 }
 
-/// Tells the person something, on standard error.
+/// Writes a message to standard error.
 pub(crate) fn tell(text: &str) {
-    // Where standard error is closed, nobody is left to tell.
+    // Where standard error is closed, there is no reader.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 

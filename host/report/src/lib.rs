@@ -4,8 +4,8 @@
 //!
 //! - [`insights`]: what a reviewer looks at first, derived from the data by rules in SQL over the views
 //! - [`export`]: the contents of a store in a format others read, one file a format
-//! - [`documentation`]: the documentation of a connector, from its manifest
-//! - [`page`]: the findings as one HTML file, to read in a browser or to print
+//! - [`documentation()`]: the documentation of a connector, from its manifest
+//! - [`report_page`]: the findings as one HTML file, to read in a browser or to print
 //! - [`render`]: numbers, times and names as people read them
 //! - [`filters`]: the same, for templates
 

@@ -7,6 +7,7 @@ use connector_sandbox::contract::types::{
     EntityRef, EntityType, Expiry, Identity, IdentityKind, NormalForm, Relation, Resource, Status, Usage,
     UserAccess, UsesLeft,
 };
+use connector_sandbox::{Digest, StreamName};
 use connector_store::{PageReader, Reader, RunOutcome, RunStart, Writer, Yields};
 
 /// The source types of a vendor.
@@ -260,8 +261,10 @@ impl TestStore {
 
 /// Begins and ends a run, which keeps `page`.
 pub(crate) fn run(writer: &mut Writer, page: Option<&Page>) {
+    let all = StreamName::parse("all").unwrap();
+    let digest = Digest::of(b"acme");
     let yields = ["identity", "connection", "resource"].map(|entity_type| Yields {
-        stream: "all",
+        stream: &all,
         entity_type,
         source_type: entity_type,
     });
@@ -270,18 +273,18 @@ pub(crate) fn run(writer: &mut Writer, page: Option<&Page>) {
         connector: "acme",
         title: "Acme",
         version: "1.0.0",
-        digest: "00",
+        digest,
         account: None,
         tenant: "api.example.com",
-        scope: "all",
+        scope: std::slice::from_ref(&all),
         yields: &yields,
     };
     let run = writer.begin_run(&start).unwrap().id;
     if let Some(page) = page {
-        let (connector, version, digest) = ("acme".to_owned(), "1.0.0".to_owned(), "00".to_owned());
+        let (connector, version) = ("acme".to_owned(), "1.0.0".to_owned());
         let reader = PageReader { connector, version, digest, cursor_version: 1 };
-        writer.begin_stream(run, "all", false, 1).unwrap();
-        writer.commit_page(run, "all", page, &reader).unwrap();
+        writer.begin_stream(run, &all, false, 1).unwrap();
+        writer.commit_page(run, &all, page, &reader).unwrap();
     }
     writer.finish_run(run, RunOutcome::Complete).unwrap();
 }

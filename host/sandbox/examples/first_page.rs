@@ -37,6 +37,7 @@ pub(crate) async fn first_page(
 }
 
 #[tokio::main]
+#[expect(clippy::print_stdout, reason = "this is what it is for")]
 async fn main() -> Result<(), Error> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [wasm, host, integration_key] = arguments.as_slice() else {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use minisign_verify::{PublicKey, Signature};
+use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
 use crate::hint::Hint;
@@ -70,6 +71,13 @@ impl fmt::Display for Digest {
         } else {
             &digits
         })
+    }
+}
+
+impl Serialize for Digest {
+    /// 64 hexadecimal digits.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

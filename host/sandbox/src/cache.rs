@@ -1,6 +1,6 @@
 //! Compiled components on disk, so that a start costs milliseconds.
 //!
-//! Compiled code is run without a sandbox's checks on it, so an entry is used only where nobody else could have
+//! Compiled code is run without a sandbox's checks on it, so an entry is used only where no other user could have
 //! written it (owner and mode of the file, its folder and all folders above) and where it is what this program
 //! wrote (a checksum over the entry's name and code). wasmtime's own cache checks neither. Whatever does not hold
 //! makes the component be compiled anew; nothing about the cache is ever an error.
@@ -72,7 +72,7 @@ impl CodeCache {
             None
         })?;
         // SAFETY: The code must come from `Component::serialize`. The checksum says that it is whole and was written
-        // for this name; file and folders say that nobody but this user, who could replace the program itself, wrote it.
+        // for this name; owner and mode of file and folders show that only this user, who could replace the program itself, wrote it.
         // The engine checks its version and configuration.
         #[expect(unsafe_code, reason = "see SAFETY")]
         let component = unsafe { Component::deserialize(engine, code) };
@@ -145,7 +145,7 @@ fn open_no_follow(path: &Path) -> std::io::Result<File> {
 /// Whether only its owner may write, and its owner is the user or (for a folder above the cache) the system.
 fn is_ours(folder: &Path, is_cache: bool) -> bool {
     use std::os::unix::fs::MetadataExt;
-    /// In a sticky folder, such as `/tmp`, nobody can replace what is another's.
+    /// In a sticky folder, such as `/tmp`, only the owner of a file can replace it.
     const STICKY: u32 = 0o1000;
     fs::symlink_metadata(folder).is_ok_and(|metadata| {
         let owned = metadata.uid() == nix::unistd::geteuid().as_raw();

@@ -114,7 +114,7 @@ impl Connector {
         Self::load(engine, Artifact::read(source)?, provenance).await
     }
 
-    /// Compiles a component and lets it describe itself, once it is what the operator trusts. Nothing is lent to it
+    /// Compiles a component and lets it describe itself, once it is what the operator trusts. It gets no capabilities
     /// meanwhile.
     ///
     /// # Errors

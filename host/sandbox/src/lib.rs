@@ -37,6 +37,7 @@ pub mod manifest;
 mod printed;
 pub mod private_file;
 mod state;
+mod stream_name;
 pub mod text;
 
 pub use artifact::{
@@ -48,3 +49,4 @@ pub use engine::{Engine, EngineError, EngineOptions};
 pub use fault::Fault;
 pub use hint::Hint;
 pub use imports::{ContractMismatch, ImportName};
+pub use stream_name::StreamName;

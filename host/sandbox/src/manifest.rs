@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::contract::api;
 use crate::contract::types::EntityType;
+use crate::stream_name::{StreamName, is_kebab_case};
 
 /// A validated manifest. Documented item by item in `wit/connector.wit`; serializes for `inspect --json`.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -77,7 +78,7 @@ pub struct RequestBudget {
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the contract's")]
 pub struct StreamSpec {
-    pub name: String,
+    pub name: StreamName,
     pub title: String,
     pub entities: Vec<EntitySpec>,
     pub relations: Vec<RelationSpec>,
@@ -333,7 +334,9 @@ impl HostRule {
 
 impl StreamSpec {
     fn parse(raw: api::StreamSpec, budgets: &[RequestBudget]) -> Result<Self, ManifestError> {
-        kebab("a stream", &raw.name)?;
+        let Some(name) = StreamName::parse(&raw.name) else {
+            return Err(not_kebab_case("a stream", &raw.name));
+        };
         if let Some(name) = &raw.budget
             && !budgets.iter().any(|budget| budget.name == *name)
         {
@@ -347,7 +350,7 @@ impl StreamSpec {
             description: relation.description,
         });
         Ok(Self {
-            name: raw.name,
+            name,
             title: raw.title,
             entities,
             relations: relations.collect(),
@@ -404,14 +407,11 @@ fn pattern_source<S: serde::Serializer>(pattern: &Option<Regex>, serializer: S) 
 }
 
 fn kebab(what: &'static str, name: &str) -> Result<(), ManifestError> {
-    let word = |word: &str| {
-        !word.is_empty() && word.chars().all(|char| char.is_ascii_lowercase() || char.is_ascii_digit())
-    };
-    if name.len() <= 64 && name.split('-').all(word) {
-        Ok(())
-    } else {
-        Err(ManifestError::Name { what, name: name.chars().take(64).collect() })
-    }
+    if is_kebab_case(name) { Ok(()) } else { Err(not_kebab_case(what, name)) }
+}
+
+fn not_kebab_case(what: &'static str, name: &str) -> ManifestError {
+    ManifestError::Name { what, name: name.chars().take(64).collect() }
 }
 
 fn distinct<'a>(what: &'static str, names: impl Iterator<Item = &'a String>) -> Result<(), ManifestError> {

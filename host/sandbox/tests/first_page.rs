@@ -1,13 +1,11 @@
 //! The example, as it stands, reads the simulated tenant.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use std::path::Path;
 
 use duo_simulator::{Simulator, TenantOptions};
 
 #[path = "../examples/first_page.rs"]
-#[expect(dead_code, clippy::print_stdout, reason = "its `main` is not called")]
+#[expect(dead_code, reason = "its `main` is not called")]
 mod example;
 
 #[tokio::test(flavor = "multi_thread")]

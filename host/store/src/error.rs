@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use connector_sandbox::Hint;
+use connector_sandbox::{Hint, StreamName};
 use rusqlite::ErrorCode;
 
 use crate::schema::VERSION;
@@ -58,7 +58,7 @@ pub enum StoreError {
         /// The run.
         run: i64,
         /// The stream.
-        stream: String,
+        stream: StreamName,
     },
     /// SQLite failed.
     #[error("the store `{path}` failed: {error}")]
@@ -99,7 +99,7 @@ impl Hint for StoreError {
                     Some("make room on the disk, and sync again".to_owned())
                 }
                 Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Some(
-                    "you must be allowed to write to it and to its folder; to read it all the same, copy it to a folder \
+                    "you must be allowed to write to it and to its folder; to only read it, copy it to a folder \
                      of yours, with the file that ends in `-wal` if there is one"
                         .to_owned(),
                 ),

@@ -1,9 +1,12 @@
 //! The runs, and the changes that each of them found.
 
+use chrono::{DateTime, Utc};
+use connector_sandbox::{Digest, StreamName};
 use rusqlite::{Row, params};
 use serde::Serialize;
 
-use crate::read::count;
+use crate::read::{count, digest};
+use crate::stream::stream_name;
 use crate::{FieldChange, IncompleteStream, Reader, RunId, RunOutcome, StoreError, StreamState};
 
 /// A run, as it is shown.
@@ -12,12 +15,12 @@ use crate::{FieldChange, IncompleteStream, Reader, RunId, RunOutcome, StoreError
 pub struct RunRow {
     pub run: RunId,
     pub integration: String,
-    pub started_at: String,
-    pub finished_at: Option<String>,
+    pub started_at: DateTime<Utc>,
+    pub finished_at: Option<DateTime<Utc>>,
     pub outcome: Option<RunOutcome>,
     pub account: Option<String>,
     pub connector_version: String,
-    pub connector_digest: String,
+    pub connector_digest: Digest,
     pub requests: u64,
     pub retries: u64,
     pub waited_seconds: f64,
@@ -31,13 +34,13 @@ pub struct RunRow {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `run_streams`")]
 pub struct RunStreamRow {
-    pub stream: String,
+    pub stream: StreamName,
     pub state: StreamState,
     pub reason: Option<String>,
     pub permission: Option<String>,
     pub hint: Option<String>,
-    pub started_at: String,
-    pub ended_at: Option<String>,
+    pub started_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
     pub pages: u64,
     pub total: Option<u64>,
     pub retries: u64,
@@ -49,8 +52,8 @@ pub struct RunStreamRow {
 #[expect(missing_docs, reason = "the fields are the columns of the view `changes`")]
 pub struct ChangeRow {
     pub run: RunId,
-    pub run_started_at: String,
-    pub run_finished_at: Option<String>,
+    pub run_started_at: DateTime<Utc>,
+    pub run_finished_at: Option<DateTime<Utc>>,
     pub integration: String,
     pub kind: String,
     pub object: String,
@@ -135,7 +138,7 @@ impl Reader {
                     outcome: row.get::<_, Option<String>>("outcome")?.as_deref().map(RunOutcome::parse),
                     account: row.get("account")?,
                     connector_version: row.get("connector_version")?,
-                    connector_digest: row.get("connector_digest")?,
+                    connector_digest: digest(row, "connector_digest")?,
                     requests: count(row, "requests")?,
                     retries: count(row, "retries")?,
                     waited_seconds: row.get("waited_seconds")?,
@@ -152,7 +155,7 @@ impl Reader {
             for run in &mut rows {
                 let streams = statement.query_map([run.run.0], |row| {
                     Ok(RunStreamRow {
-                        stream: row.get("stream")?,
+                        stream: stream_name(row, "stream")?,
                         state: StreamState::parse(&row.get::<_, String>("state")?),
                         reason: row.get("reason")?,
                         started_at: row.get("started_at")?,

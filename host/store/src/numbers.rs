@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use connector_sandbox::Digest;
 use rusqlite::{OptionalExtension, Params, Transaction, params};
 
 use connector_sandbox::contract::types::EntityRef;
@@ -116,13 +117,13 @@ pub(crate) fn connector(
     transaction: &Transaction<'_>,
     name: &str,
     version: &str,
-    digest: &str,
+    digest: &Digest,
 ) -> rusqlite::Result<i64> {
     find_or_add(
         transaction,
         "SELECT id FROM connector WHERE name = ?1 AND version = ?2 AND digest = ?3",
         "INSERT INTO connector (name, version, digest) VALUES (?1, ?2, ?3) RETURNING id",
-        params![name, version, digest],
+        params![name, version, digest.to_string()],
     )
 }
 

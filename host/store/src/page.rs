@@ -11,6 +11,7 @@ use crate::run::now;
 use crate::seen::bitmap;
 use crate::{RunId, StoreError, StreamState, Writer, usage};
 use connector_sandbox::contract::api::{Page, Progress, Window};
+use connector_sandbox::{Digest, StreamName};
 
 /// Which connector read a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub struct PageReader {
     /// Its version.
     pub version: String,
     /// Its SHA-256.
-    pub digest: String,
+    pub digest: Digest,
     /// The version of the stream's cursors.
     pub cursor_version: u32,
 }
@@ -35,10 +36,11 @@ impl Writer {
     pub fn commit_page(
         &mut self,
         run: RunId,
-        stream: &str,
+        stream: &StreamName,
         page: &Page,
         reader: &PageReader,
     ) -> Result<(), StoreError> {
+        let (name, stream) = (stream, stream.as_str());
         let kept = self.write(|transaction| {
             let begun: Option<(String, bool, i64)> = transaction
                 .prepare_cached(
@@ -78,7 +80,7 @@ impl Writer {
         if kept {
             return Ok(());
         }
-        let (path, stream) = (self.reader().path.clone(), stream.to_owned());
+        let (path, stream) = (self.reader().path.clone(), name.clone());
         Err(StoreError::StreamEnded { path, run: run.0, stream })
     }
 }

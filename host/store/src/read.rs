@@ -1,8 +1,10 @@
 //! Reads the present objects row by row, and the problems of a run.
 
+use connector_sandbox::{Digest, StreamName};
 use rusqlite::{Row, params};
 use serde::Serialize;
 
+use crate::stream::{not_written_here, stream_name};
 use crate::{Reader, RunId, StoreError};
 
 /// A present entity.
@@ -51,9 +53,9 @@ pub struct UsageRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `run_connector`")]
 pub struct ConnectorUse {
-    pub stream: String,
+    pub stream: StreamName,
     pub version: String,
-    pub digest: String,
+    pub digest: Digest,
     pub pages: u64,
 }
 
@@ -61,10 +63,16 @@ pub struct ConnectorUse {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of the views")]
 pub struct StoredProblem {
-    pub stream: String,
+    pub stream: StreamName,
     pub source_id: Option<String>,
     pub field: Option<String>,
     pub message: String,
+}
+
+/// The digest in a column.
+pub(crate) fn digest(row: &Row<'_>, column: &str) -> rusqlite::Result<Digest> {
+    let text: String = row.get(column)?;
+    Digest::parse(&text).ok_or_else(|| not_written_here(format!("`{text}` is not a SHA-256")))
 }
 
 pub(crate) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
@@ -107,9 +115,9 @@ impl Reader {
                      ORDER BY stream, first_page_at";
         self.rows(query, [run.0], |row| {
             Ok(ConnectorUse {
-                stream: row.get("stream")?,
+                stream: stream_name(row, "stream")?,
                 version: row.get("version")?,
-                digest: row.get("digest")?,
+                digest: digest(row, "digest")?,
                 pages: count(row, "pages")?,
             })
         })
@@ -211,27 +219,6 @@ impl Reader {
         Ok(())
     }
 
-    /// The first `limit` present entities of a source type, by key.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn first_entities(&self, source_type: &str, limit: u32) -> Result<Vec<EntityRow>, StoreError> {
-        let query = format!("{ENTITIES} WHERE source_type = ?1 ORDER BY source_id LIMIT ?2");
-        self.rows(&query, params![source_type, limit], EntityRow::parse)
-    }
-
-    /// How many entities of a source type are present.
-    ///
-    /// # Errors
-    ///
-    /// When SQLite fails.
-    pub fn entity_total(&self, source_type: &str) -> Result<u64, StoreError> {
-        let query = "SELECT count(*) AS total FROM entities WHERE source_type = ?1";
-        let total = self.connection.query_row(query, [source_type], |row| count(row, "total"));
-        total.map_err(|error| self.sqlite(error))
-    }
-
     /// The first `limit` problems of `run`.
     ///
     /// # Errors
@@ -242,7 +229,7 @@ impl Reader {
             "SELECT stream, source_id, field, message FROM problem WHERE run_id = ?1 ORDER BY rowid LIMIT ?2";
         self.rows(query, params![run.0, limit], |row| {
             Ok(StoredProblem {
-                stream: row.get("stream")?,
+                stream: stream_name(row, "stream")?,
                 source_id: row.get("source_id")?,
                 field: row.get("field")?,
                 message: row.get("message")?,

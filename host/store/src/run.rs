@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use connector_sandbox::{Digest, StreamName};
 use rusqlite::{OptionalExtension, Transaction, params};
 use serde::Serialize;
 
@@ -58,13 +59,13 @@ pub struct RunStart<'a> {
     /// Version of the connector.
     pub version: &'a str,
     /// SHA-256 of the connector.
-    pub digest: &'a str,
+    pub digest: Digest,
     /// The vendor's account, for a person.
     pub account: Option<&'a str>,
     /// The hosts it reads. An integration has the data of one tenant.
     pub tenant: &'a str,
     /// The selected streams. An interrupted run is only resumed with the same ones.
-    pub scope: &'a str,
+    pub scope: &'a [StreamName],
     /// What each stream of the connector yields, selected or not.
     pub yields: &'a [Yields<'a>],
 }
@@ -73,7 +74,7 @@ pub struct RunStart<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Yields<'a> {
     /// The stream.
-    pub stream: &'a str,
+    pub stream: &'a StreamName,
     /// `identity`, `connection` or `resource`.
     pub entity_type: &'a str,
     /// The source type.
@@ -108,6 +109,7 @@ impl Writer {
     /// When SQLite fails.
     pub fn begin_run(&mut self, start: &RunStart<'_>) -> Result<StartedRun, StoreError> {
         self.refuse_another_tenant(start)?;
+        let scope = start.scope.iter().map(StreamName::as_str).collect::<Vec<_>>().join(", ");
         let oldest = moment(Utc::now() - chrono::Duration::hours(STALE_HOURS));
         self.write(|transaction| {
             let integration: i64 = transaction.query_row(
@@ -123,7 +125,7 @@ impl Writer {
                     "SELECT id FROM run WHERE id = (SELECT max(id) FROM run WHERE integration_id = ?1)
                      AND finished_at IS NULL AND scope = ?2
                      AND coalesce((SELECT max(committed_at) FROM run_page WHERE run_id = run.id), started_at) > ?3",
-                    params![integration, start.scope, oldest],
+                    params![integration, scope, oldest],
                     |row| row.get("id"),
                 )
                 .optional()?;
@@ -133,20 +135,20 @@ impl Writer {
                 None => transaction.query_row(
                     "INSERT INTO run (integration_id, started_at, scope, connector_version, connector_digest)
                      VALUES (?1, ?2, ?3, '', '') RETURNING id",
-                    params![integration, now(), start.scope],
+                    params![integration, now(), scope],
                     |row| row.get("id"),
                 )?,
             };
             transaction.execute(
                 "UPDATE run SET connector_version = ?2, connector_digest = ?3, account = ?4 WHERE id = ?1",
-                params![id, start.version, start.digest, start.account],
+                params![id, start.version, start.digest.to_string(), start.account],
             )?;
             transaction.execute("DELETE FROM stream_type WHERE integration_id = ?1", [integration])?;
             for Yields { stream, entity_type, source_type } in start.yields {
                 transaction.execute(
                     "INSERT OR IGNORE INTO stream_type (integration_id, entity_type, source_type, stream)
                      VALUES (?1, ?2, ?3, ?4)",
-                    params![integration, entity_type, source_type, stream],
+                    params![integration, entity_type, source_type, stream.as_str()],
                 )?;
             }
             Ok(StartedRun { id: RunId(id), resumed: interrupted.is_some() })

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension, Transaction, params};
+use connector_sandbox::{Digest, StreamName};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
 use serde::Serialize;
 
 use crate::change::Object;
@@ -23,7 +24,7 @@ pub struct StreamCost {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct IncompleteStream {
     /// Its name.
-    pub stream: String,
+    pub stream: StreamName,
     /// `incomplete`, `skipped` or, where the run was interrupted, `running`.
     pub state: StreamState,
     /// What the vendor or the connector answered.
@@ -70,6 +71,17 @@ impl StreamState {
     }
 }
 
+/// The name of a stream in a column. Only [`StreamName`]s are written there.
+pub(crate) fn stream_name(row: &Row<'_>, column: &str) -> rusqlite::Result<StreamName> {
+    let text: String = row.get(column)?;
+    StreamName::parse(&text).ok_or_else(|| not_written_here(format!("`{text}` is not the name of a stream")))
+}
+
+/// A value that this crate does not write.
+pub(crate) fn not_written_here(reason: String) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, reason.into())
+}
+
 /// The checkpoint of a stream of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamCheckpoint {
@@ -101,10 +113,11 @@ impl Writer {
     pub fn begin_stream(
         &mut self,
         run: RunId,
-        stream: &str,
+        stream: &StreamName,
         incremental: bool,
         cursor_version: u32,
     ) -> Result<StreamCheckpoint, StoreError> {
+        let stream = stream.as_str();
         self.write(|transaction| {
             let bookmark: Option<String> = transaction
                 .query_row(
@@ -184,7 +197,13 @@ impl Writer {
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn forget_checkpoint(&mut self, run: RunId, stream: &str, whole: bool) -> Result<(), StoreError> {
+    pub fn forget_checkpoint(
+        &mut self,
+        run: RunId,
+        stream: &StreamName,
+        whole: bool,
+    ) -> Result<(), StoreError> {
+        let stream = stream.as_str();
         self.write(|transaction| {
             transaction.execute(
                 "UPDATE run_stream SET cursor = NULL, pages = 0, window_from = NULL, window_to = NULL, whole = ?3
@@ -203,7 +222,13 @@ impl Writer {
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn discard_pages(&mut self, run: RunId, stream: &str, digest: &str) -> Result<bool, StoreError> {
+    pub fn discard_pages(
+        &mut self,
+        run: RunId,
+        stream: &StreamName,
+        digest: Digest,
+    ) -> Result<bool, StoreError> {
+        let (stream, digest) = (stream.as_str(), &digest.to_string());
         self.write(|transaction| {
             let pages = transaction.execute(
                 "UPDATE run_page SET distrusted = 1 WHERE run_id = ?1 AND stream = ?2 AND NOT distrusted
@@ -243,7 +268,7 @@ impl Writer {
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, 1, ?7, ?7)
              ON CONFLICT DO UPDATE SET state = excluded.state, reason = excluded.reason,
                  permission = excluded.permission, hint = excluded.hint, ended_at = excluded.ended_at",
-            params![run.0, stream, state.word(), reason, permission, hint, now()],
+            params![run.0, stream.as_str(), state.word(), reason, permission, hint, now()],
         );
         ended.map(drop).map_err(|error| self.reader().sqlite(error))
     }
@@ -253,7 +278,8 @@ impl Writer {
     /// # Errors
     ///
     /// When SQLite fails.
-    pub fn add_cost(&mut self, run: RunId, stream: &str, cost: StreamCost) -> Result<(), StoreError> {
+    pub fn add_cost(&mut self, run: RunId, stream: &StreamName, cost: StreamCost) -> Result<(), StoreError> {
+        let stream = stream.as_str();
         let retries = i64::try_from(cost.retries).unwrap_or(i64::MAX);
         let added = self.reader().connection.execute(
             "UPDATE run_stream SET retries = retries + ?3, waited_seconds = waited_seconds + ?4

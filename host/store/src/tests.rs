@@ -11,12 +11,15 @@ mod streams;
 
 mod usages;
 
+use std::sync::LazyLock;
+
 use super::*;
 use connector_sandbox::contract::api::{Page, Progress, Window};
 use connector_sandbox::contract::types::{
     Application, Attempt, AttemptResult, Connection as Group, ConnectionKind, Entity, EntityRef, EntityType,
     NormalForm, Problem, Relation, Resource, Status, Usage, UserAccess,
 };
+use connector_sandbox::{Digest, StreamName};
 
 fn open() -> (tempfile::TempDir, Writer) {
     let folder = tempfile::tempdir().unwrap();
@@ -24,14 +27,17 @@ fn open() -> (tempfile::TempDir, Writer) {
     (folder, store)
 }
 
+/// The name of a stream.
+fn name(text: &str) -> StreamName {
+    StreamName::parse(text).unwrap()
+}
+
+fn names_of(scope: &str) -> Vec<StreamName> {
+    scope.split(", ").map(name).collect()
+}
+
 fn incomplete(stream: &str, state: StreamState, reason: &str) -> IncompleteStream {
-    IncompleteStream {
-        stream: stream.to_owned(),
-        state,
-        reason: reason.to_owned(),
-        permission: None,
-        hint: None,
-    }
+    IncompleteStream { stream: name(stream), state, reason: reason.to_owned(), permission: None, hint: None }
 }
 
 /// The connector of these tests.
@@ -39,10 +45,19 @@ fn reader() -> PageReader {
     PageReader {
         connector: "test".to_owned(),
         version: "1.0.0".to_owned(),
-        digest: "0".repeat(64),
+        digest: Digest::of(b"good"),
         cursor_version: 1,
     }
 }
+
+static SCOPE: LazyLock<[StreamName; 1]> = LazyLock::new(|| [name("groups")]);
+static APPLICATIONS: LazyLock<StreamName> = LazyLock::new(|| name("applications"));
+static YIELDS: LazyLock<[Yields<'static>; 2]> = LazyLock::new(|| {
+    [
+        Yields { stream: &SCOPE[0], entity_type: "connection", source_type: "group" },
+        Yields { stream: &APPLICATIONS, entity_type: "resource", source_type: "application" },
+    ]
+});
 
 fn start() -> RunStart<'static> {
     RunStart {
@@ -50,14 +65,11 @@ fn start() -> RunStart<'static> {
         connector: "acme",
         title: "Acme",
         version: "1.0.0",
-        digest: "00",
+        digest: Digest::of(b"good"),
         account: None,
         tenant: "api.example.com",
-        scope: "groups",
-        yields: &[
-            Yields { stream: "groups", entity_type: "connection", source_type: "group" },
-            Yields { stream: "applications", entity_type: "resource", source_type: "application" },
-        ],
+        scope: &*SCOPE,
+        yields: &*YIELDS,
     }
 }
 
@@ -130,8 +142,8 @@ fn more(cursor: &str) -> Progress {
 /// One complete run of the stream `groups`, of one page.
 fn run(store: &mut Writer, page: &Page) -> RunId {
     let run = store.begin_run(&start()).unwrap();
-    store.begin_stream(run.id, "groups", true, 1).unwrap();
-    store.commit_page(run.id, "groups", page, &reader()).unwrap();
+    store.begin_stream(run.id, &name("groups"), true, 1).unwrap();
+    store.commit_page(run.id, &name("groups"), page, &reader()).unwrap();
     store.finish_run(run.id, RunOutcome::Complete).unwrap();
     run.id
 }
@@ -183,8 +195,10 @@ fn an_incomplete_stream_marks_nothing_as_removed() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two")], done()));
     let run = store.begin_run(&start()).unwrap();
-    store.begin_stream(run.id, "groups", true, 1).unwrap();
-    store.commit_page(run.id, "groups", &page(vec![group("1", "one")], more("next")), &reader()).unwrap();
+    store.begin_stream(run.id, &name("groups"), true, 1).unwrap();
+    store
+        .commit_page(run.id, &name("groups"), &page(vec![group("1", "one")], more("next")), &reader())
+        .unwrap();
     store.end_stream(run.id, &incomplete("groups", StreamState::Incomplete, "the vendor went away")).unwrap();
     store.finish_run(run.id, RunOutcome::Partial).unwrap();
     assert_eq!(names(store.reader()), ["one", "two"]);
@@ -195,8 +209,8 @@ fn a_stream_leaves_the_objects_of_other_streams_alone() {
     let (_folder, mut store) = open();
     let first = store.begin_run(&start()).unwrap();
     for (stream, entity) in [("groups", group("1", "one")), ("applications", application("vpn"))] {
-        store.begin_stream(first.id, stream, true, 1).unwrap();
-        store.commit_page(first.id, stream, &page(vec![entity], done()), &reader()).unwrap();
+        store.begin_stream(first.id, &name(stream), true, 1).unwrap();
+        store.commit_page(first.id, &name(stream), &page(vec![entity], done()), &reader()).unwrap();
     }
     store.finish_run(first.id, RunOutcome::Complete).unwrap();
     run(&mut store, &page(vec![group("1", "one")], done()));

@@ -102,7 +102,7 @@ impl ActiveIntegration {
             // Without another to go back to there is no use in asking again.
             return AfterFault::Final;
         }
-        // Another took over while this one went on with its own cursors: it must not go on for ever.
+        // Another took over while this one finished its own cursors: it must not read for ever.
         if current.connector.digest() != digest {
             self.distrust(digest);
         }

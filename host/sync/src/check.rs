@@ -1,8 +1,9 @@
-//! What may be read: asks the connector, and shows its answer stream by stream.
+//! Checks which streams can be read: asks the connector, and describes its answer stream by stream.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use connector_sandbox::StreamName;
 use connector_sandbox::contract::api::{self, Access, ErrorKind, Report};
 use connector_store::{IncompleteStream, StreamState};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use crate::event::{Event, Observer};
 use crate::integration::Integration;
 use crate::retry::{self, RetryPolicy};
 
-/// What the integration may read, with a row for each selected stream. `policy` is how long to try.
+/// Which streams can be read, with a row for each selected one. `policy` says how often to try.
 ///
 /// # Errors
 ///
@@ -33,50 +34,70 @@ pub async fn check(
     Ok(report)
 }
 
-/// What may be read of an integration.
+/// Which streams of an integration can be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct Checked {
     /// Its name.
     pub integration: String,
-    /// What it is connected to.
+    /// The account that it is connected to.
     pub account: Option<String>,
-    /// Whether everything may be read that is not optional.
+    /// Whether all streams that are not optional can be read.
     pub readable: bool,
-    /// Requests sent to find out.
+    /// Requests of the check.
     pub requests: u64,
     /// Each selected stream, in the manifest's order.
     pub streams: Vec<CheckedStream>,
 }
 
-/// Whether a stream may be read.
+/// Whether a stream can be read.
 #[derive(Clone, Debug, Serialize)]
 pub struct CheckedStream {
     /// Its name.
-    pub stream: String,
+    pub stream: StreamName,
     /// Its title.
     pub title: String,
-    /// The permissions that open it, any of them.
+    /// The permissions that allow it; one of them is enough.
     pub permissions: Vec<String>,
-    /// Whether a run can do without it.
+    /// Whether a run is complete without it.
     pub optional: bool,
-    /// `readable`, or in two words why not.
-    pub access: &'static str,
-    /// Why it may not be read.
+    /// Whether it can be read, or the kind of reason why not.
+    pub access: StreamAccess,
+    /// Why it can't be read.
     pub reason: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
 }
 
+/// Whether a stream can be read, or the kind of reason why not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamAccess {
+    /// It can be read.
+    Readable,
+    /// A permission is missing.
+    PermissionMissing,
+    /// The vendor's edition does not have it.
+    NotInEdition,
+    /// It could not be checked: too many requests.
+    RateLimited,
+    /// It could not be checked: the vendor can't answer now.
+    Unavailable,
+    /// The vendor refused for another reason.
+    Refused,
+    /// The connector did not report it.
+    NotChecked,
+}
+
 impl Checked {
-    /// The streams of `integration` as `report` has them, which took so many requests.
+    /// The selected streams of `integration`, as `report` describes them.
     #[must_use]
     pub fn new(integration: &Integration, report: &Report, requests: u64) -> Self {
         let streams = integration.selected.iter().map(|stream| {
-            let row = report.streams.iter().find(|row| row.stream == stream.name);
+            let row = report.streams.iter().find(|row| stream.name == row.stream);
             let (access, error) = match row.map(|row| &row.access) {
-                Some(Access::Readable) => ("readable", None),
-                Some(Access::Refused(error)) => (word(&error.kind), Some(error)),
-                None => ("not-checked", None),
+                Some(Access::Readable) => (StreamAccess::Readable, None),
+                Some(Access::Refused(error)) => (StreamAccess::refused(&error.kind), Some(error)),
+                None => (StreamAccess::NotChecked, None),
             };
             CheckedStream {
                 stream: stream.name.clone(),
@@ -100,7 +121,7 @@ impl Checked {
 }
 
 impl CheckedStream {
-    /// Why it may not be read; `None` where it may.
+    /// Why it can't be read; `None` where it can.
     #[must_use]
     pub fn incomplete(&self) -> Option<IncompleteStream> {
         Some(IncompleteStream {
@@ -112,19 +133,35 @@ impl CheckedStream {
         })
     }
 
-    /// Whether it may be read.
+    /// Whether it can be read.
     #[must_use]
     pub fn is_readable(&self) -> bool {
-        self.access == "readable"
+        self.access == StreamAccess::Readable
     }
 }
 
-fn word(kind: &ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::MissingPermission(_) => "permission missing",
-        ErrorKind::NotInEdition => "not in this edition",
-        ErrorKind::RateLimited(_) => "rate limited",
-        ErrorKind::Unavailable(_) => "unavailable",
-        _ => "refused",
+impl StreamAccess {
+    fn refused(kind: &ErrorKind) -> Self {
+        match kind {
+            ErrorKind::MissingPermission(_) => Self::PermissionMissing,
+            ErrorKind::NotInEdition => Self::NotInEdition,
+            ErrorKind::RateLimited(_) => Self::RateLimited,
+            ErrorKind::Unavailable(_) => Self::Unavailable,
+            _ => Self::Refused,
+        }
+    }
+
+    /// Its words, for a person.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Readable => "readable",
+            Self::PermissionMissing => "permission missing",
+            Self::NotInEdition => "not in this edition",
+            Self::RateLimited => "rate limited",
+            Self::Unavailable => "unavailable",
+            Self::Refused => "refused",
+            Self::NotChecked => "not checked",
+        }
     }
 }

@@ -18,7 +18,7 @@ pub enum Event<'a> {
     },
     /// The store is open.
     RunStarted {
-        /// Whether an interrupted run goes on.
+        /// Whether it resumes an interrupted run.
         resumed: bool,
     },
     /// A stream begins.
@@ -32,6 +32,8 @@ pub enum Event<'a> {
         stream: &'a StreamSpec,
         /// Entities, usages and problems in this page.
         objects: u64,
+        /// Those of them that `total` counts: the objects of the first type that the stream declares, or its usages.
+        listed: u64,
         /// Objects of the whole stream, where the vendor says.
         total: Option<u64>,
     },

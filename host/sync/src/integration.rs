@@ -141,7 +141,7 @@ impl Integration {
         Self::bind(connector, configuration, None)
     }
 
-    /// Binds a connector to the settings. What counts against a vendor's rate limit goes on counting where it takes
+    /// Binds a connector to the settings. The count against a vendor's rate limit continues where it takes
     /// over from `predecessor`.
     ///
     /// # Errors
@@ -282,9 +282,9 @@ fn select(manifest: &Manifest, names: Option<&[String]>) -> Result<Vec<StreamSpe
         return Err(SetupError::UnknownStream {
             title: manifest.title.clone(),
             stream: stream.clone(),
-            known: manifest.streams.iter().map(|stream| stream.name.clone()).collect(),
+            known: manifest.streams.iter().map(|stream| stream.name.to_string()).collect(),
         });
     }
-    let selected = manifest.streams.iter().filter(|stream| names.contains(&stream.name));
+    let selected = manifest.streams.iter().filter(|stream| names.iter().any(|name| stream.name == *name));
     Ok(selected.cloned().collect())
 }

@@ -8,9 +8,9 @@
 //! - [`retry`]: calls again after a pause, where the connector says that this helps
 //! - [`probation`]: a connector that took over, while it may be rolled back
 //! - [`active`]: which connector reads the next page; where connectors are swapped
-//! - [`check`]: what may be read
-//! - [`run`]: one run: check, streams side by side (`stream_reader`), each page kept (`keeper`) before the next is read
-//! - [`event`], [`summary`]: what a run reports while it runs, and when it ends
+//! - [`mod@check`]: which streams can be read
+//! - [`mod@run`]: one run: check, streams side by side (`stream_reader`), each page kept (`keeper`) before the next is read
+//! - [`event`] and `summary`: what a run reports while it runs, and when it ends
 
 pub mod active;
 mod call_error;

@@ -31,7 +31,7 @@ const SIDE_BY_SIDE: usize = 4;
 /// read by the one that serves then.
 ///
 /// Once `stop` is cancelled, the pages in flight are kept if they come within a few seconds, and the run ends; the next
-/// one goes on from there.
+/// one resumes it.
 ///
 /// # Errors
 ///
@@ -67,21 +67,20 @@ pub async fn run(
     // Only now: a run that can't begin leaves no trace.
     let store = Keeper::open(path).await?;
     let manifest = integration.manifest();
-    let digest = integration.connector.digest().to_string();
+    let digest = integration.connector.digest();
     let run = store
         .with({
             let (name, account) = (integration.name.clone(), report.account.clone());
             let manifest = manifest.clone();
             let tenant = integration.hosts().collect::<Vec<_>>().join(", ");
-            let scope =
-                integration.selected.iter().map(|stream| stream.name.as_str()).collect::<Vec<_>>().join(", ");
+            let scope: Vec<_> = integration.selected.iter().map(|stream| stream.name.clone()).collect();
             move |store| {
                 store.begin_run(&RunStart {
                     integration: &name,
                     connector: &manifest.name,
                     title: &manifest.title,
                     version: &manifest.version,
-                    digest: &digest,
+                    digest,
                     account: account.as_deref(),
                     tenant: &tenant,
                     scope: &scope,
@@ -106,7 +105,7 @@ pub async fn run(
     let mut summaries = match read {
         Ok(summaries) => summaries,
         Err(error) => {
-            // What it cost is told all the same; the next run goes on from there.
+            // Its cost is recorded anyway; the next run resumes it.
             store.with(move |store| store.add_requests(run.id, sent)).await?;
             return Err(error);
         }
@@ -122,7 +121,7 @@ pub async fn run(
     let (entities, relations, problems, problem_count, connectors) = store
         .with(move |store| {
             store.add_requests(run.id, sent)?;
-            // A run that was stopped is gone on with, like one that was killed.
+            // A stopped run is resumed, like one that was killed.
             if !stopped {
                 let outcome = if complete { RunOutcome::Complete } else { RunOutcome::Partial };
                 store.finish_run(run.id, outcome)?;
@@ -142,7 +141,7 @@ pub async fn run(
         account: report.account,
         connector: manifest.name.clone(),
         version: manifest.version.clone(),
-        digest: integration.connector.digest().to_string(),
+        digest,
         resumed: run.resumed,
         complete,
         stopped,
@@ -252,9 +251,8 @@ impl Streams {
         for spec in &self.integration.selected {
             let mut taken_back = false;
             for digest in self.serving.rolled_back().into_iter().filter(|digest| *digest != active) {
-                let (run, stream, digest) = (self.run, spec.name.clone(), digest.to_string());
-                taken_back |=
-                    self.store.with(move |store| store.discard_pages(run, &stream, &digest)).await?;
+                let (run, stream) = (self.run, spec.name.clone());
+                taken_back |= self.store.with(move |store| store.discard_pages(run, &stream, digest)).await?;
             }
             if taken_back {
                 let stream = spec.name.as_str();
@@ -288,7 +286,7 @@ async fn check_serving(
 /// Why a stream is not even tried: `check` found that it may not be read. Another reason may pass, so those
 /// streams are tried.
 fn refusal(report: &api::Report, spec: &StreamSpec) -> Option<StreamOutcome> {
-    let row = report.streams.iter().find(|row| row.stream == spec.name)?;
+    let row = report.streams.iter().find(|row| spec.name == row.stream)?;
     match &row.access {
         Access::Readable => None,
         Access::Refused(error) => match error.kind {

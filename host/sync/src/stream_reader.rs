@@ -231,12 +231,12 @@ impl StreamReader {
         }
         tracing::info!(
             integration = before.name,
-            stream = self.spec.name,
+            stream = self.spec.name.as_str(),
             "{:#} takes over from {digest:#}",
             self.integration.connector.digest()
         );
-        let (run, name, digest) = (self.run, self.spec.name.clone(), digest.to_string());
-        let read = failed && self.store.with(move |store| store.discard_pages(run, &name, &digest)).await?;
+        let (run, name) = (self.run, self.spec.name.clone());
+        let read = failed && self.store.with(move |store| store.discard_pages(run, &name, digest)).await?;
         Ok(if read { Trust::Lost } else { Trust::Kept })
     }
 
@@ -248,7 +248,7 @@ impl StreamReader {
         reason: &str,
     ) -> Result<(), SyncError> {
         summary.pages = 0;
-        tracing::warn!(stream = self.spec.name, "starting over: {}", plain(reason));
+        tracing::warn!(stream = self.spec.name.as_str(), "starting over: {}", plain(reason));
         let (run, name) = (self.run, self.spec.name.clone());
         let whole = matches!(walk.position, Position::Beginning);
         Ok(self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?)
@@ -257,20 +257,24 @@ impl StreamReader {
     /// Keeps a page.
     async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<(), SyncError> {
         let objects = page.entities.len() + page.usages.len() + page.problems.len();
-        let total = page.total;
+        let listed = match self.spec.entities.first() {
+            Some(first) => page.entities.iter().filter(|one| one.source_type == first.source_type).count(),
+            None => page.usages.len(),
+        };
+        let (objects, listed, total) = (objects as u64, listed as u64, page.total);
         summary.window = page.window.map(StreamWindow::new).or(summary.window);
         let manifest = self.integration.manifest();
         let reader = PageReader {
             connector: manifest.name.clone(),
             version: manifest.version.clone(),
-            digest: self.integration.connector.digest().to_string(),
+            digest: self.integration.connector.digest(),
             cursor_version: self.spec.cursor_version,
         };
         let (run, name) = (self.run, self.spec.name.clone());
         self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
         summary.pages += 1;
         summary.total = total.or(summary.total);
-        self.observer.event(Event::PageKept { stream: &self.spec, objects: objects as u64, total });
+        self.observer.event(Event::PageKept { stream: &self.spec, objects, listed, total });
         Ok(())
     }
 
@@ -279,7 +283,7 @@ impl StreamReader {
         self.serving.rolled_back().contains(&self.integration.connector.digest())
     }
 
-    /// The next page, while the last one is kept; `None` where somebody else is to read it, or nobody.
+    /// The next page, while the last one is kept; `None` where another connector is to read it, or the run is stopped.
     async fn read_ahead(&self, position: &Position) -> Option<Result<Page, CallError>> {
         self.serving.roll_back_if_failed();
         if self.stop.is_cancelled() || !Arc::ptr_eq(&self.serving.current(), &self.integration) {
@@ -302,7 +306,7 @@ impl StreamReader {
         (summary.pages >= most).then(|| StreamOutcome::Incomplete {
             reason: format!("it has more than the limit of {most} pages (`pages`)"),
             hint: Some(
-                "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector goes on without \
+                "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector continues without \
                  end: report it to its author"
                     .to_owned(),
             ),
@@ -401,7 +405,7 @@ impl StreamReader {
         if let CallError::Connector(error) = &error
             && let Some(detail) = &error.detail
         {
-            tracing::debug!(stream = self.spec.name, "{}", plain(detail));
+            tracing::debug!(stream = self.spec.name.as_str(), "{}", plain(detail));
         }
         let summary = self.end_with(summary, outcome).await?;
         if ends_all { Err(error.into()) } else { Ok(summary) }
@@ -421,7 +425,7 @@ impl StreamReader {
     }
 }
 
-/// What the vendor does not let anybody with these credentials read.
+/// What the vendor does not let these credentials read.
 fn refused(error: &CallError) -> Option<&api::Error> {
     match error {
         CallError::Connector(error) => {
@@ -436,7 +440,7 @@ fn refused(error: &CallError) -> Option<&api::Error> {
 enum Trust {
     Kept,
     Lost,
-    /// Its connector was rolled back, and nobody else has the stream.
+    /// Its connector was rolled back, and no other has the stream.
     Nobody,
 }
 

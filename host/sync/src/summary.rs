@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use connector_sandbox::contract::api::{self, ErrorKind, Window};
 use connector_sandbox::manifest::StreamSpec;
+use connector_sandbox::{Digest, StreamName};
 use connector_store::{
     ConnectorUse, EntityCount, IncompleteStream, RelationCount, StoredProblem, StreamState,
 };
@@ -24,12 +25,12 @@ pub struct Summary {
     /// Version of the connector.
     pub version: String,
     /// SHA-256 of the connector.
-    pub digest: String,
-    /// Whether it went on with an interrupted run.
+    pub digest: Digest,
+    /// Whether it resumed an interrupted run.
     pub resumed: bool,
     /// Whether every selected stream is complete, optional ones that were skipped aside.
     pub complete: bool,
-    /// Whether it was stopped: the next run goes on from there.
+    /// Whether it was stopped: the next run resumes it.
     pub stopped: bool,
     /// Where it was stopped because it reached `run-seconds`: that limit, in seconds.
     pub timed_out: Option<u64>,
@@ -55,7 +56,7 @@ pub struct Summary {
 #[derive(Clone, Debug, Serialize)]
 pub struct StreamSummary {
     /// Its name.
-    pub stream: String,
+    pub stream: StreamName,
     /// Its title.
     pub title: String,
     /// Whether a run can do without it.
@@ -102,7 +103,7 @@ pub enum StreamOutcome {
         /// What to do about it.
         hint: Option<String>,
     },
-    /// Somebody stopped the run; the next one goes on from there.
+    /// The run was stopped; the next one resumes it.
     Stopped,
     /// It may not be read.
     Skipped {

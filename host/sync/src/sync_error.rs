@@ -5,7 +5,7 @@ use connector_store::StoreError;
 
 use crate::CallError;
 
-/// A run that did not take place, or could not go on at all.
+/// A run that could not begin, or could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
     /// The vendor or the connector refuses altogether. Before the store was touched, if `check` said so.

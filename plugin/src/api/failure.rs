@@ -108,7 +108,7 @@ pub(super) fn unreadable(call: &Call<'_>, response: &Response, fault: &Unreadabl
         Unreadable::Html(Some(title)) => format!("an HTML page titled `{}`", excerpt(title)),
         Unreadable::Html(None) => "an HTML page".to_owned(),
         Unreadable::NoObject(what) => format!("JSON that is {what} instead of an object"),
-        Unreadable::NoJson(_) => "something other than JSON".to_owned(),
+        Unreadable::NoJson(_) => "no JSON".to_owned(),
     };
     let message = format!("{}: answered {} with {came}", call.attempt(), response.status);
     let error = match fault {
@@ -135,7 +135,7 @@ fn redirected(call: &Call<'_>, response: &Response) -> Error {
 }
 
 /// The host that a redirect leads to, where it is another one than `own`. Nothing else of it goes into a message:
-/// path and query may hold somebody's token.
+/// path and query may contain a token.
 fn host_of(own: &str, location: &str) -> Option<String> {
     let target = Url::parse(&format!("https://{own}/")).ok()?.join(location).ok()?;
     target.host_str().filter(|host| *host != own).map(str::to_owned)
@@ -276,7 +276,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// What somebody else says, as part of a sentence: on one line, cut, without its full stop.
+/// Text of a vendor or host, as part of a sentence: on one line, cut, without its full stop.
 fn excerpt(text: &str) -> String {
     const LONGEST: usize = 160;
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

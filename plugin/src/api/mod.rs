@@ -121,7 +121,7 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Signs and sends; an answer with a status other than 2xx is an error. Apart from `get`, because that is
+    /// Signs and sends; an answer whose status is not 2xx is an error. Apart from `get`, because that is
     /// compiled for each kind of object.
     fn send(&self, call: &Call<'_>, params: &[(&str, &str)]) -> Result<Response, Error> {
         let Settings { api_hostname, integration_key, secret_key, scheme, account_id, .. } = self.settings;

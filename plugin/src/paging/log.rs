@@ -1,7 +1,7 @@
 //! The walk through a log of version 2: a window of time, oldest events first, by an opaque cursor.
 //!
 //! Duo serves the last 180 days up to two minutes ago. A first run reads as many days as the setting says; a later
-//! one goes on from where the last one ended, with an overlap, because an event may be filed late. What is seen
+//! one continues where the last one ended, with an overlap, because an event may be filed late. What is seen
 //! twice changes nothing: the latest time wins.
 //!
 //! A cursor is `v1:since=…;from=…;to=…;next=…`, a bookmark `v1:since=…;to=…`, in seconds since 1970. `since` is where

@@ -5,7 +5,7 @@ pub(crate) mod offset;
 
 use crate::contract::{Error, ErrorKind};
 
-/// A cursor or bookmark that can't be gone on from.
+/// A cursor or bookmark that can't be resumed from.
 fn refused(message: &str) -> Error {
     Error::new(ErrorKind::InvalidPosition, message).remedy("read the stream from its beginning")
 }

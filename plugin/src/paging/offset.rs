@@ -5,7 +5,7 @@
 //! the end of the list.
 //!
 //! The list may change while it is walked through: an object deleted before the place where a page ended moves all
-//! others up by one, and the next page would begin after one that nobody saw. So each page begins with the last object
+//! others up by one, and the next page would begin after one that was never seen. So each page begins with the last object
 //! of the page before (the overlap). Where that is not there, the walk steps back, a page at a time, until it meets an
 //! object that it saw (the trail): all that follows that one is read again.
 //!
@@ -19,7 +19,7 @@
 //! - Where it does not, and the other walk can tell (what was read was moved on by more than was created), a third one
 //!   follows, and then an error. It can't tell a growing list from one with new names: one that grows is not to be
 //!   walked through for ever.
-//! - What nobody can tell: new names and other changes between the same two pages that cancel each other out, so that the
+//! - What can't be detected: new names and other changes between the same two pages that cancel each other out, so that the
 //!   total and the place of the last object that was seen stay as they were.
 //!
 //! A list that stays as it is is walked through once.
@@ -219,13 +219,13 @@ impl Cursor {
         let again = (changed && self.sweeps == 0) || (moved && self.sweeps + 1 < MOST_SWEEPS);
         // More than it served, says the vendor.
         let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
-        let is_wanting = said.is_some() || (moved && !again);
+        let is_incomplete = said.is_some() || (moved && !again);
         // Where nothing followed when the end was asked for once more, that is how it is.
         let is_certain = self.doubt && end <= self.offset;
         let progress = match next {
             Some(_) => Progress::More(on.to_string()),
             // Keeps what is on this page, and costs a small request more.
-            None if is_wanting && !is_certain => Progress::More(Self { doubt: true, ..on }.to_string()),
+            None if is_incomplete && !is_certain => Progress::More(Self { doubt: true, ..on }.to_string()),
             None if again => Progress::More(self.again().to_string()),
             None => match said {
                 Some(said) => return Err(too_short(path, end, said)),
@@ -343,7 +343,7 @@ struct Found {
     seen: usize,
 }
 
-/// What a walk that goes on at `offset` leaves behind, of a page that began at `begins`.
+/// The trail of a walk that continues at `offset`, of a page that began at `begins`.
 fn trail(keys: &[Option<&str>], begins: i64, offset: i64) -> Vec<(i64, String)> {
     let anchor = |distance: i64| {
         let index = usize::try_from(offset - begins - distance).ok()?;

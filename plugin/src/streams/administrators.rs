@@ -1,6 +1,6 @@
 //! Stream `administrators`: who administers the account, and the roles they hold, from `/admin/v1/admins`.
 //!
-//! Duo has no list of roles: a role is what somebody holds, whether its name is known or not. Where `role` is missing
+//! Duo has no list of roles: a role exists where an administrator has it, whether its name is known or not. Where `role` is missing
 //! the edition has no roles, and every administrator may do everything.
 //!
 //! | field left out | reason |

@@ -37,7 +37,7 @@ const ENDPOINT: Endpoint<'_> = Endpoint {
     v5_only: true,
 };
 
-/// Version 1 says less: it knows no `user_access`.
+/// Version 1 says less: it has no `user_access`.
 pub(crate) const LEGACY: Endpoint<'_> =
     Endpoint { path: "/admin/v1/integrations", v5_only: false, ..ENDPOINT };
 

@@ -43,7 +43,7 @@ pub(super) static STREAM: Stream = Stream {
             ("created", "`created`"),
             ("expires", "`expiration`; never where it is null"),
             ("uses_left", "`reuse_count`; unlimited where it is null"),
-            ("issued_by", "`admin_email`; nobody for codes made through the API or by the user"),
+            ("issued_by", "`admin_email`; none for codes made through the API or by the user"),
         ],
         attributes: &[],
     }],

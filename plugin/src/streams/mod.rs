@@ -51,7 +51,7 @@ pub(crate) struct Stream {
     pub(crate) relations: &'static [RelationRow],
     /// A run is complete without it.
     pub(crate) optional: bool,
-    /// Whether it walks through a log: yields usages, and goes on from a bookmark.
+    /// Whether it walks through a log: yields usages, and continues from a bookmark.
     pub(crate) log: bool,
     /// What opens it.
     pub(crate) permission_group: &'static PermissionGroup,

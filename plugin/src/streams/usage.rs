@@ -128,7 +128,7 @@ struct Named {
     name: Field<String>,
 }
 
-/// By the key of the application, and the key of the user; none is anybody.
+/// By the key of the application, and the key of the user; none means any user.
 type Uses = BTreeMap<(String, Option<String>), Last>;
 
 /// The last use so far.
@@ -168,7 +168,7 @@ impl Event {
         let word = self.result.ok();
         let result = result(word.as_deref().unwrap_or_default());
         let attempt = Attempt { at, result, vendor_result: self.reason.ok().or(word) };
-        // A username that nobody has is somebody all the same: the application was asked for.
+        // An unknown user name counts too: the application was asked for.
         let (user, user_name) = match self.user {
             Field::Value(Record(Named { key, name })) => (key.ok(), name.ok()),
             Field::Missing | Field::Malformed(_) => (None, None),

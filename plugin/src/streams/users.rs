@@ -1,7 +1,7 @@
 //! Stream `users`: identities, their memberships of groups, and everybody, from one sweep of `/admin/v1/users`.
 //!
 //! What a user holds (phones, tokens, WebAuthn credentials, ...) is embedded in the same list, and belongs to the
-//! streams of these objects: their own lists say more, and have those that belong to nobody. U2F registrations are
+//! streams of these objects: their own lists say more, and have those without an owner. U2F registrations are
 //! read here, because their own list was retired. The fields left out, and why:
 //!
 //! | field | reason |

@@ -62,7 +62,7 @@ pub(crate) fn verify(
     let decoded = decoded.ok_or(Failure::missing_credentials())?;
     let (integration_key, signature) = decoded.split_once(':').ok_or(Failure::missing_credentials())?;
 
-    // An integration key belongs to one host: on another one nobody knows it.
+    // An integration key belongs to one host: another host does not know it.
     let host = request.header("host").unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     if !name.eq_ignore_ascii_case(credentials.host) || integration_key != credentials.integration_key {

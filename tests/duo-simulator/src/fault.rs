@@ -38,7 +38,7 @@ pub enum Fault {
     OversizedBody(u64),
     /// The right answer, this much later.
     Slow(Duration),
-    /// An answer that begins, and goes on this much later.
+    /// An answer that pauses this long after its beginning.
     Stalled(Duration),
 }
 

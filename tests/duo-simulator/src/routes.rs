@@ -72,7 +72,7 @@ impl Route<'_> {
                 self.list_or_one(Kind::DesktopAuthenticator, rest)
             }
             ["admin", "v1", "bypass_codes", rest @ ..] => self.list_or_one(Kind::BypassCode, rest),
-            // Deprecated; nobody has any left.
+            // Deprecated; the tenant has none.
             ["admin", "v1", "u2ftokens"] => self.page(500, 0, |_| None),
             ["admin", "v1", "integrations"] => {
                 self.page(500, tenant.count(Kind::Integration), |index| tenant.integration_v1(index))

@@ -52,7 +52,7 @@ struct UsageLine<'a> {
     last_attempt: Option<&'a str>,
     last_attempt_result: Option<&'a str>,
     last_attempt_vendor: Option<&'a str>,
-    /// What is not on record did not happen between these two times. Before, nobody knows.
+    /// A use that is not listed did not happen between these two times. Nothing is known of earlier uses.
     window_from: Option<&'a str>,
     window_to: Option<&'a str>,
 }

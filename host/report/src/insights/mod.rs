@@ -13,7 +13,7 @@ use connector_store::{Cell, QueryParams, Reader, StoreError};
 pub use report::{Report, Source};
 pub use rules::INSIGHTS;
 
-/// After so many days without use somebody is idle.
+/// Days without use after which an identity is idle.
 pub const IDLE_DAYS: i64 = 90;
 
 /// A rule.
@@ -74,7 +74,7 @@ pub struct Found {
     /// The rule.
     #[serde(flatten)]
     pub insight: Insight,
-    /// How many objects it found; `None` where what it looks at was not read, so that nobody knows.
+    /// How many objects it found; `None` where the data it needs was not read.
     pub count: Option<u64>,
     /// The first of them.
     pub rows: Vec<Finding>,

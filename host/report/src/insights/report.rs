@@ -26,8 +26,8 @@ pub struct Source {
     pub integration: String,
     /// What it is connected to.
     pub account: Option<String>,
-    /// When the last run began, RFC 3339.
-    pub read_at: String,
+    /// When the last run began.
+    pub read_at: DateTime<Utc>,
     /// Streams that it did not read completely: the findings lack what these would add.
     pub incomplete: Vec<IncompleteStream>,
 }

@@ -83,7 +83,7 @@ impl Budget {
         self.state().sent.push_back(Instant::now());
     }
 
-    /// The vendor refused a request all the same: half as many for the next window, then twice as many with each.
+    /// The vendor refused a request although the budget was kept: half as many for the next window, then twice as many with each.
     pub fn slow_down(&self) {
         let mut state = self.state();
         state.allowed = (state.allowed / 2).max(1);

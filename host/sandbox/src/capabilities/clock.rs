@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often it is looked whether a clock that stood still goes on.
+/// The time between two checks whether a stopped clock runs again.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// The time a call has.

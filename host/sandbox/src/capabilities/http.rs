@@ -102,7 +102,7 @@ impl HttpClient {
             .user_agent(concat!("connector-host/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // A proxy from the environment would see which tenant is read, and nobody named it here.
+            // A proxy from the environment would see which tenant is read, and the configuration does not name it.
             .no_proxy()
             .http1_only()
             .dns_resolver(Arc::new(Resolver { egress: Arc::clone(&egress) }))
@@ -416,12 +416,12 @@ mod tests {
             let heard = Arc::clone(&heard);
             Arc::new(move |wait| heard.lock().unwrap().push(wait))
         };
-        let mut lent = grant.for_call("users", Some("all"), &Arc::default(), &waiting).await;
+        let mut call = grant.for_call("users", Some("all"), &Arc::default(), &waiting).await;
         let limits = crate::limits::Limits { call: minute / 2, ..crate::limits::Limits::default() };
-        let time = lent.start(&limits);
+        let time = call.start(&limits);
         for _ in 0..3 {
             let request = Request { url: "https://localhost/".to_owned(), headers: Vec::new() };
-            http::Host::send(&mut lent, request).await.unwrap().unwrap();
+            http::Host::send(&mut call, request).await.unwrap().unwrap();
         }
         assert_eq!(*heard.lock().unwrap(), [minute, minute]);
         assert_eq!(time.left(), minute / 2);

@@ -1,4 +1,4 @@
-//! Everything a connector can reach. A call is lent capabilities and nothing else.
+//! Everything a connector can reach: a call gets these capabilities and nothing else.
 //!
 //! `egress` decides where a request may go (no I/O), `http` sends it, `budget` keeps to the vendor's rate
 //! limit, `clock` counts the time of a call, `secrets` and `logging` serve the imports of the same names, `redact` is the one exit through which
@@ -36,13 +36,13 @@ pub use secrets::Secrets;
 /// Hears of each wait for the vendor's rate limit, and how long it is.
 pub type WaitListener = Arc<dyn Fn(Duration) + Send + Sync>;
 
-/// For calls of whose waits nobody hears.
+/// Ignores the waits of a call.
 #[must_use]
 pub fn ignore_waits() -> WaitListener {
     Arc::new(|_| {})
 }
 
-/// What an integration may use; lends it call by call.
+/// What an integration may use; makes the capabilities of each call.
 pub struct Capabilities {
     /// Names the integration in logs.
     pub integration: String,
@@ -154,7 +154,7 @@ pub struct CallCapabilities {
     redactor: Redactor,
     clock: Option<SystemTime>,
     log: logging::Context,
-    /// Whether it asked for a secret that it is not lent.
+    /// Whether it asked for a secret that its manifest does not declare.
     asked_for_more: bool,
     limits: Limits,
     time: CallClock,

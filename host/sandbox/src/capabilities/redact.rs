@@ -13,7 +13,7 @@ use crate::contract::types::{AttributeValue, EntityRef, NormalForm, Resource};
 /// What stands where a secret was.
 const BLANK: &str = "[redacted]";
 
-/// Secrets shorter than this are not searched for: blanking out every `a` would help nobody.
+/// Secrets shorter than this are not searched for: removing every `a` would make all output useless.
 const SHORTEST: usize = 4;
 
 /// Blanks out secrets, as they are and as base64, hexadecimal, URLs and JSON write them, in upper and lower case, also

@@ -58,7 +58,7 @@ impl secrets::Host for CallCapabilities {
         if secret.is_err() && !std::mem::replace(&mut self.asked_for_more, true) {
             tracing::warn!(
                 integration = self.log.integration(),
-                "the connector asked for a secret it is not lent"
+                "the connector asked for a secret that its manifest does not declare"
             );
         }
         Ok(secret.map(|secret| secret.expose_secret().to_owned()))

@@ -1,5 +1,6 @@
 //! Runs, changes and objects, as the API returns them.
 
+use chrono::{DateTime, Utc};
 use connector_store::{ChangeRow, EntityRow, Key, RunRow, RunStreamRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,10 +13,10 @@ pub struct Run {
     pub run: i64,
     /// Name of the integration.
     pub integration: String,
-    /// When it began, RFC 3339.
-    pub started_at: String,
-    /// When it ended, RFC 3339; null while it runs and where it was interrupted.
-    pub finished_at: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended; null while it runs and where it was interrupted.
+    pub finished_at: Option<DateTime<Utc>>,
     /// `complete` or `partial`; null while it runs and where it was interrupted.
     pub outcome: Option<&'static str>,
     /// The account at the vendor, as `check` named it.
@@ -51,10 +52,10 @@ pub struct RunStream {
     pub permission: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
-    /// When it began, RFC 3339.
-    pub started_at: String,
-    /// When it ended, RFC 3339.
-    pub ended_at: Option<String>,
+    /// When it began.
+    pub started_at: DateTime<Utc>,
+    /// When it ended.
+    pub ended_at: Option<DateTime<Utc>>,
     /// Pages in the store.
     pub pages: u64,
     /// The number of objects that the vendor reports.
@@ -75,7 +76,7 @@ impl From<RunRow> for Run {
             outcome: row.outcome.map(connector_store::RunOutcome::word),
             account: row.account,
             connector_version: row.connector_version,
-            connector_digest: row.connector_digest,
+            connector_digest: row.connector_digest.to_string(),
             requests: row.requests,
             retries: row.retries,
             waited_seconds: row.waited_seconds,
@@ -89,7 +90,7 @@ impl From<RunRow> for Run {
 impl From<RunStreamRow> for RunStream {
     fn from(row: RunStreamRow) -> Self {
         Self {
-            stream: row.stream,
+            stream: row.stream.to_string(),
             state: row.state.word(),
             reason: row.reason,
             permission: row.permission,
@@ -109,10 +110,10 @@ impl From<RunStreamRow> for RunStream {
 pub struct Change {
     /// The run.
     pub run: i64,
-    /// When the run began, RFC 3339.
-    pub run_started_at: String,
-    /// When the run ended, RFC 3339. A run that was interrupted may be resumed, and then reports more changes.
-    pub run_finished_at: Option<String>,
+    /// When the run began.
+    pub run_started_at: DateTime<Utc>,
+    /// When the run ended. A run that was interrupted may be resumed, and then reports more changes.
+    pub run_finished_at: Option<DateTime<Utc>>,
     /// Name of the integration.
     pub integration: String,
     /// `added`, `changed` or `removed`.

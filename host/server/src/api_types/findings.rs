@@ -26,8 +26,8 @@ pub struct Source {
     pub integration: String,
     /// The account at the vendor, as `check` named it.
     pub account: Option<String>,
-    /// When the run began, RFC 3339.
-    pub read_at: String,
+    /// When the run began.
+    pub read_at: DateTime<Utc>,
     /// The incomplete streams, whose objects the findings lack.
     pub incomplete: Vec<UnreadStream>,
 }
@@ -120,7 +120,7 @@ impl From<insights::Source> for Source {
 
 impl From<IncompleteStream> for UnreadStream {
     fn from(IncompleteStream { stream, state, reason, permission, hint }: IncompleteStream) -> Self {
-        Self { stream, state: state.word(), reason, permission, hint }
+        Self { stream: stream.to_string(), state: state.word(), reason, permission, hint }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use connector_sync::check::Checked;
+use connector_sync::check::{self, Checked};
 use connector_sync::configuration::{About, Draft, Review, Reviewer};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -101,7 +101,41 @@ pub struct CheckResult {
     pub streams: Vec<CheckedStream>,
 }
 
-/// Whether a stream may be read.
+/// Whether a stream can be read, or the kind of reason why not.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StreamAccess {
+    /// It can be read.
+    Readable,
+    /// A permission is missing.
+    PermissionMissing,
+    /// The vendor's edition does not have it.
+    NotInEdition,
+    /// It could not be checked: too many requests.
+    RateLimited,
+    /// It could not be checked: the vendor can't answer now.
+    Unavailable,
+    /// The vendor refused for another reason.
+    Refused,
+    /// The connector did not report it.
+    NotChecked,
+}
+
+impl From<check::StreamAccess> for StreamAccess {
+    fn from(access: check::StreamAccess) -> Self {
+        match access {
+            check::StreamAccess::Readable => Self::Readable,
+            check::StreamAccess::PermissionMissing => Self::PermissionMissing,
+            check::StreamAccess::NotInEdition => Self::NotInEdition,
+            check::StreamAccess::RateLimited => Self::RateLimited,
+            check::StreamAccess::Unavailable => Self::Unavailable,
+            check::StreamAccess::Refused => Self::Refused,
+            check::StreamAccess::NotChecked => Self::NotChecked,
+        }
+    }
+}
+
+/// Whether a stream can be read.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct CheckedStream {
     /// Its name.
@@ -112,9 +146,9 @@ pub struct CheckedStream {
     pub permissions: Vec<String>,
     /// Whether a run is complete without it.
     pub optional: bool,
-    /// `readable`, or why not: `permission missing`, `not in this edition`, `rate limited`, `unavailable`, `refused`.
-    pub access: &'static str,
-    /// Why it may not be read.
+    /// Whether it can be read, or the kind of reason why not.
+    pub access: StreamAccess,
+    /// Why it can't be read.
     pub reason: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
@@ -123,11 +157,11 @@ pub struct CheckedStream {
 impl From<Checked> for CheckResult {
     fn from(checked: Checked) -> Self {
         let streams = checked.streams.into_iter().map(|row| CheckedStream {
-            stream: row.stream,
+            stream: row.stream.to_string(),
             title: row.title,
             permissions: row.permissions,
             optional: row.optional,
-            access: row.access,
+            access: row.access.into(),
             reason: row.reason,
             hint: row.hint,
         });

@@ -51,7 +51,7 @@ pub(super) struct Options {
 
 impl Options {
     pub(super) fn of(draft: &Draft, manifest: &Manifest) -> Self {
-        let all = manifest.streams.iter().map(|stream| stream.name.clone());
+        let all = manifest.streams.iter().map(|stream| stream.name.to_string());
         Self {
             streams: if draft.streams.is_empty() { all.collect() } else { draft.streams.clone() },
             reviewers: draft.about.review.reviewers.map(|count| count.to_string()).unwrap_or_default(),

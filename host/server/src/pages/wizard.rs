@@ -436,7 +436,7 @@ async fn finish(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Result<
     if streams.is_empty() {
         problem("streams", "has nothing to read: select at least one object type".to_owned());
     }
-    let all = entry.manifest.streams.iter().all(|spec| streams.contains(&spec.name));
+    let all = entry.manifest.streams.iter().all(|spec| streams.iter().any(|name| spec.name == *name));
     draft.streams = if all { Vec::new() } else { streams.clone() };
     let count = if reviewers.is_empty() { None } else { reviewers.parse().ok() };
     if count.is_none() && !reviewers.is_empty() {
@@ -495,10 +495,10 @@ fn step_page(session: &Session, view: WizardView, entry: &DraftSession) -> Respo
             let fields = fields(entry, false);
             let mut shown: Vec<String> = fields.iter().map(|field| field.name.clone()).collect();
             shown.extend(names(&["interval", "cron", "streams", "reviewers", "precedence"]));
-            let selected = |name: &String| entry.options.streams.contains(name);
-            let streams = entry.manifest.streams.iter();
-            let streams =
-                streams.map(|stream| (stream.name.clone(), stream.title.clone(), selected(&stream.name)));
+            let streams = entry.manifest.streams.iter().map(|stream| {
+                let is_selected = entry.options.streams.iter().any(|name| stream.name == *name);
+                (stream.name.to_string(), stream.title.clone(), is_selected)
+            });
             page::show(&OptionsPage {
                 frame,
                 view,

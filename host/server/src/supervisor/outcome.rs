@@ -45,10 +45,9 @@ impl Ending {
             (Some(_), _) => RunOutcome::Partial,
             (None, _) => RunOutcome::Stopped,
         };
-        let time = |text: &str| text.parse().ok();
-        let last_run = time(&run.started_at).map(|started_at| LastRun {
-            started_at,
-            ended_at: run.finished_at.as_deref().and_then(time).unwrap_or(started_at),
+        let last_run = Some(LastRun {
+            started_at: run.started_at,
+            ended_at: run.finished_at.unwrap_or(run.started_at),
             outcome,
             requests: run.requests,
         });
@@ -97,11 +96,12 @@ fn in_words(first: Option<String>, incomplete: &[IncompleteStream]) -> (Option<S
 #[cfg(test)]
 mod tests {
     use super::*;
+    use connector_sandbox::StreamName;
 
     #[test]
     fn streams_that_lack_the_same_permission_are_named_together() {
         let incomplete = |stream: &str, permission: Option<&str>| IncompleteStream {
-            stream: stream.to_owned(),
+            stream: StreamName::parse(stream).unwrap(),
             state: StreamState::Skipped,
             reason: "no".to_owned(),
             permission: permission.map(str::to_owned),

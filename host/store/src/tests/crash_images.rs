@@ -26,11 +26,11 @@ fn vendor_page(number: u32, second: bool) -> Page {
 /// Runs to the end, from the checkpoint where there is one; calls `after` with the store after each page.
 fn read_vendor(store: &mut Writer, second: bool, mut after: impl FnMut(&mut Writer)) {
     let run = store.begin_run(&start()).unwrap().id;
-    let checkpoint = store.begin_stream(run, "groups", false, 1).unwrap();
+    let checkpoint = store.begin_stream(run, &name("groups"), false, 1).unwrap();
     if checkpoint.state == StreamState::Running {
         let first = checkpoint.cursor.map_or(0, |cursor| cursor.parse().unwrap());
         for number in first..PAGES {
-            store.commit_page(run, "groups", &vendor_page(number, second), &reader()).unwrap();
+            store.commit_page(run, &name("groups"), &vendor_page(number, second), &reader()).unwrap();
             after(store);
         }
     }

@@ -7,23 +7,28 @@ fn pages_of_a_rolled_back_connector_are_discarded() {
     let (_folder, mut store) = open();
     run(&mut store, &page(vec![group("1", "one"), group("2", "two"), group("3", "three")], done()));
     let second = store.begin_run(&start()).unwrap();
-    store.begin_stream(second.id, "groups", true, 1).unwrap();
-    let bad = PageReader { digest: "f".repeat(64), ..reader() };
-    store.commit_page(second.id, "groups", &page(vec![group("1", "one")], more("a")), &reader()).unwrap();
+    store.begin_stream(second.id, &name("groups"), true, 1).unwrap();
+    let bad = PageReader { digest: Digest::of(b"bad"), ..reader() };
+    store
+        .commit_page(second.id, &name("groups"), &page(vec![group("1", "one")], more("a")), &reader())
+        .unwrap();
     let invented = page(vec![group("2", "wrong"), group("9", "nine"), group("3", "three")], done());
-    store.commit_page(second.id, "groups", &invented, &bad).unwrap();
+    store.commit_page(second.id, &name("groups"), &invented, &bad).unwrap();
     assert_eq!(names(store.reader()), ["nine", "one", "three", "wrong"]);
 
     assert!(
-        !store.discard_pages(second.id, "groups", &"e".repeat(64)).unwrap(),
+        !store.discard_pages(second.id, &name("groups"), Digest::of(b"another")).unwrap(),
         "that connector read nothing"
     );
-    assert!(store.discard_pages(second.id, "groups", &bad.digest).unwrap());
-    assert!(!store.discard_pages(second.id, "groups", &bad.digest).unwrap(), "they are discarded already");
-    let checkpoint = store.begin_stream(second.id, "groups", true, 1).unwrap();
+    assert!(store.discard_pages(second.id, &name("groups"), bad.digest).unwrap());
+    assert!(
+        !store.discard_pages(second.id, &name("groups"), bad.digest).unwrap(),
+        "they are discarded already"
+    );
+    let checkpoint = store.begin_stream(second.id, &name("groups"), true, 1).unwrap();
     assert_eq!((checkpoint.state, checkpoint.cursor), (StreamState::Running, None));
     let truth = page(vec![group("1", "one"), group("2", "two")], done());
-    store.commit_page(second.id, "groups", &truth, &reader()).unwrap();
+    store.commit_page(second.id, &name("groups"), &truth, &reader()).unwrap();
     assert_eq!(names(store.reader()), ["one", "two"]);
     let counts = store.reader().entity_counts(second.id).unwrap();
     assert_eq!((counts[0].seen, counts[0].new, counts[0].gone), (2, 0, 1), "{counts:?}");
@@ -68,20 +73,20 @@ fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_restored()
     let bookmark = || Progress::Done(Some("b".to_owned()));
     run(&mut store, &log_page(vec![usage(1000)], bookmark()));
     let second = store.begin_run(&start()).unwrap().id;
-    store.begin_stream(second, "groups", true, 1).unwrap();
-    store.commit_page(second, "groups", &log_page(vec![usage(2000)], more("a")), &reader()).unwrap();
-    let bad = PageReader { digest: "f".repeat(64), ..reader() };
+    store.begin_stream(second, &name("groups"), true, 1).unwrap();
+    store.commit_page(second, &name("groups"), &log_page(vec![usage(2000)], more("a")), &reader()).unwrap();
+    let bad = PageReader { digest: Digest::of(b"bad"), ..reader() };
     let mut invented = usage(8000);
     invented.resource.source_id = "nothing".to_owned();
-    store.commit_page(second, "groups", &log_page(vec![usage(7200), invented], done()), &bad).unwrap();
+    store.commit_page(second, &name("groups"), &log_page(vec![usage(7200), invented], done()), &bad).unwrap();
     assert_eq!(usages(&store).len(), 2);
 
     // The host is killed here; the next one discards the pages.
-    assert!(store.discard_pages(second, "groups", &bad.digest).unwrap());
+    assert!(store.discard_pages(second, &name("groups"), bad.digest).unwrap());
     assert_eq!(usages(&store), [used("vpn", "at 1000", "00:16:40")], "as it was before the run");
-    assert_eq!(store.begin_stream(second, "groups", true, 1).unwrap().bookmark.as_deref(), Some("b"));
+    assert_eq!(store.begin_stream(second, &name("groups"), true, 1).unwrap().bookmark.as_deref(), Some("b"));
     let truth = log_page(vec![usage(2000), usage(3000)], bookmark());
-    store.commit_page(second, "groups", &truth, &reader()).unwrap();
+    store.commit_page(second, &name("groups"), &truth, &reader()).unwrap();
     assert_eq!(usages(&store), [used("vpn", "at 3000", "00:50:00")]);
 
     // Later runs add to what the finished run has written.
@@ -96,14 +101,14 @@ fn usages_that_a_rolled_back_connector_invented_or_dated_too_late_are_restored()
 #[test]
 fn an_object_that_another_stream_saw_too_stays_when_pages_are_discarded() {
     let (_folder, mut store) = open();
-    let run = store.begin_run(&RunStart { scope: "groups, applications", ..start() }).unwrap().id;
-    let bad = PageReader { digest: "f".repeat(64), ..reader() };
-    store.begin_stream(run, "groups", false, 1).unwrap();
+    let run = store.begin_run(&RunStart { scope: &names_of("groups, applications"), ..start() }).unwrap().id;
+    let bad = PageReader { digest: Digest::of(b"bad"), ..reader() };
+    store.begin_stream(run, &name("groups"), false, 1).unwrap();
     let wrong = page(vec![group("1", "wrong"), group("9", "nine")], done());
-    store.commit_page(run, "groups", &wrong, &bad).unwrap();
-    store.begin_stream(run, "applications", false, 1).unwrap();
-    store.commit_page(run, "applications", &page(vec![group("1", "one")], done()), &reader()).unwrap();
-    assert!(store.discard_pages(run, "groups", &bad.digest).unwrap());
-    store.commit_page(run, "groups", &page(vec![], done()), &reader()).unwrap();
+    store.commit_page(run, &name("groups"), &wrong, &bad).unwrap();
+    store.begin_stream(run, &name("applications"), false, 1).unwrap();
+    store.commit_page(run, &name("applications"), &page(vec![group("1", "one")], done()), &reader()).unwrap();
+    assert!(store.discard_pages(run, &name("groups"), bad.digest).unwrap());
+    store.commit_page(run, &name("groups"), &page(vec![], done()), &reader()).unwrap();
     assert_eq!(names(store.reader()).len(), 1, "the other stream saw it");
 }

@@ -4,15 +4,15 @@ use super::*;
 
 /// A run of two streams, with their pages in this order: a stream that is named twice has two pages.
 fn run_of(store: &mut Writer, pages: &[(&str, Vec<Entity>)]) -> RunId {
-    let scope = "groups, applications";
-    let run = store.begin_run(&RunStart { scope, ..start() }).unwrap().id;
+    let scope = names_of("groups, applications");
+    let run = store.begin_run(&RunStart { scope: &scope, ..start() }).unwrap().id;
     for (index, (stream, entities)) in pages.iter().enumerate() {
-        store.begin_stream(run, stream, false, 1).unwrap();
+        store.begin_stream(run, &name(stream), false, 1).unwrap();
         let is_last = !pages[index + 1..].iter().any(|(later, _)| later == stream);
         let progress = if is_last { done() } else { more(&index.to_string()) };
         let related = Page { relations: vec![access("1", "vpn")], ..page(entities.clone(), progress) };
         let related = if entities.is_empty() { Page { relations: vec![], ..related } } else { related };
-        store.commit_page(run, stream, &related, &reader()).unwrap();
+        store.commit_page(run, &name(stream), &related, &reader()).unwrap();
     }
     store.finish_run(run, RunOutcome::Complete).unwrap();
     run
@@ -82,10 +82,11 @@ fn an_object_that_its_stream_no_longer_has_is_reassigned_to_the_stream_that_has_
 fn an_owner_that_is_not_part_of_the_run_loses_what_another_stream_sees() {
     let (_folder, mut store) = open();
     run_of(&mut store, &[("groups", as_groups()), ("applications", vec![])]);
-    let start = RunStart { scope: "applications", ..start() };
+    let applications = names_of("applications");
+    let start = RunStart { scope: &applications, ..start() };
     let run = store.begin_run(&start).unwrap().id;
-    store.begin_stream(run, "applications", false, 1).unwrap();
-    store.commit_page(run, "applications", &page(as_applications(), done()), &reader()).unwrap();
+    store.begin_stream(run, &name("applications"), false, 1).unwrap();
+    store.commit_page(run, &name("applications"), &page(as_applications(), done()), &reader()).unwrap();
     store.finish_run(run, RunOutcome::Complete).unwrap();
     assert_eq!(names(store.reader()), ["as applications has it"]);
 }
@@ -94,10 +95,10 @@ fn an_owner_that_is_not_part_of_the_run_loses_what_another_stream_sees() {
 fn an_owner_that_may_not_be_read_keeps_what_another_stream_sees() {
     let (_folder, mut store) = open();
     run_of(&mut store, &[("groups", as_groups()), ("applications", as_applications())]);
-    let run = store.begin_run(&RunStart { scope: "groups, applications", ..start() }).unwrap().id;
+    let run = store.begin_run(&RunStart { scope: &names_of("groups, applications"), ..start() }).unwrap().id;
     store.end_stream(run, &incomplete("groups", StreamState::Skipped, "no grant")).unwrap();
-    store.begin_stream(run, "applications", false, 1).unwrap();
-    store.commit_page(run, "applications", &page(as_applications(), done()), &reader()).unwrap();
+    store.begin_stream(run, &name("applications"), false, 1).unwrap();
+    store.commit_page(run, &name("applications"), &page(as_applications(), done()), &reader()).unwrap();
     assert_eq!(changes(&store, run), []);
     assert_eq!(names(store.reader()), ["as groups has it"]);
     assert_eq!(store.reader().entity_counts(run).unwrap()[0].seen, 1, "it was seen");
@@ -106,11 +107,12 @@ fn an_owner_that_may_not_be_read_keeps_what_another_stream_sees() {
 #[test]
 fn a_first_read_of_a_stream_corrects_removals_that_another_stream_recorded() {
     let (_folder, mut store) = open();
-    let scope = RunStart { scope: "groups", ..start() };
+    let groups = names_of("groups");
+    let scope = RunStart { scope: &groups, ..start() };
     let first = store.begin_run(&scope).unwrap().id;
-    store.begin_stream(first, "groups", false, 1).unwrap();
+    store.begin_stream(first, &name("groups"), false, 1).unwrap();
     let both = page(vec![group("1", "one"), group("2", "two")], done());
-    store.commit_page(first, "groups", &both, &reader()).unwrap();
+    store.commit_page(first, &name("groups"), &both, &reader()).unwrap();
     store.finish_run(first, RunOutcome::Complete).unwrap();
     // The groups lose two; one of them is among the applications, which were never read before.
     let second = run_of(&mut store, &[("groups", vec![]), ("applications", vec![group("1", "one")])]);

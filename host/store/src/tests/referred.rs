@@ -41,16 +41,16 @@ fn an_entity_that_is_only_referred_to_is_not_present_until_a_stream_yields_it() 
 fn a_discarded_entity_that_relations_refer_to_is_not_present_and_keeps_its_number() {
     let (_folder, mut store) = open();
     let run = store.begin_run(&start()).unwrap().id;
-    let bad = PageReader { digest: "f".repeat(64), ..reader() };
-    store.begin_stream(run, "applications", false, 1).unwrap();
+    let bad = PageReader { digest: Digest::of(b"bad"), ..reader() };
+    store.begin_stream(run, &name("applications"), false, 1).unwrap();
     let related = Page { relations: vec![access("1", "vpn")], ..page(vec![], done()) };
-    store.commit_page(run, "applications", &related, &reader()).unwrap();
-    store.begin_stream(run, "groups", false, 1).unwrap();
-    store.commit_page(run, "groups", &page(vec![group("1", "invented")], more("a")), &bad).unwrap();
-    assert!(store.discard_pages(run, "groups", &bad.digest).unwrap());
+    store.commit_page(run, &name("applications"), &related, &reader()).unwrap();
+    store.begin_stream(run, &name("groups"), false, 1).unwrap();
+    store.commit_page(run, &name("groups"), &page(vec![group("1", "invented")], more("a")), &bad).unwrap();
+    assert!(store.discard_pages(run, &name("groups"), bad.digest).unwrap());
     assert!(names(store.reader()).is_empty());
     assert!(!store.reader().connection.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
-    store.commit_page(run, "groups", &page(vec![group("1", "one")], done()), &reader()).unwrap();
+    store.commit_page(run, &name("groups"), &page(vec![group("1", "one")], done()), &reader()).unwrap();
     let one = store.reader().entity("acme", "group", "1").unwrap().unwrap();
     assert_eq!(store.reader().linked(&one, true, 10).unwrap().1, 1, "the relation is its own again");
 }

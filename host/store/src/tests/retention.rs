@@ -88,8 +88,8 @@ fn runs_that_later_runs_need_are_never_deleted() {
     };
     run(&mut store, &log(Progress::Done(Some("bookmark".to_owned()))));
     let cut_off = store.begin_run(&start()).unwrap().id;
-    store.begin_stream(cut_off, "log", true, 1).unwrap();
-    store.commit_page(cut_off, "log", &page(vec![], more("cursor")), &reader()).unwrap();
+    store.begin_stream(cut_off, &name("log"), true, 1).unwrap();
+    store.commit_page(cut_off, &name("log"), &page(vec![], more("cursor")), &reader()).unwrap();
     store.end_stream(cut_off, &incomplete("log", StreamState::Incomplete, "the vendor went away")).unwrap();
     store.finish_run(cut_off, RunOutcome::Partial).unwrap();
     let mut last = cut_off;
@@ -106,6 +106,9 @@ fn runs_that_later_runs_need_are_never_deleted() {
     assert_eq!(count(&store, "run"), 7, "the bookmark, the cursor, and the last five");
     assert_eq!(count(&store, "usage_window"), 1);
     let next = store.begin_run(&start()).unwrap().id;
-    assert_eq!(store.begin_stream(next, "groups", true, 1).unwrap().bookmark.as_deref(), Some("bookmark"));
-    assert_eq!(store.begin_stream(next, "log", true, 1).unwrap().cursor.as_deref(), Some("cursor"));
+    assert_eq!(
+        store.begin_stream(next, &name("groups"), true, 1).unwrap().bookmark.as_deref(),
+        Some("bookmark")
+    );
+    assert_eq!(store.begin_stream(next, &name("log"), true, 1).unwrap().cursor.as_deref(), Some("cursor"));
 }

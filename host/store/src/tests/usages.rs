@@ -42,11 +42,13 @@ fn the_window_of_a_log_is_that_of_its_last_complete_run_and_found_in_one_pass() 
     let (_folder, mut store) = open();
     for number in 1..=40_i64 {
         let run = store.begin_run(&start()).unwrap().id;
-        for (stream, every) in [("log", 3), ("other log", 7), ("groups", 1)] {
-            store.begin_stream(run, stream, true, 1).unwrap();
+        for (stream, every) in [("log", 3), ("other-log", 7), ("groups", 1)] {
+            store.begin_stream(run, &name(stream), true, 1).unwrap();
             let window = (stream != "groups").then_some(Window { from: every, to: 100 * number });
             let progress = if number % every == 0 { done() } else { more("a") };
-            store.commit_page(run, stream, &Page { window, ..page(vec![], progress) }, &reader()).unwrap();
+            store
+                .commit_page(run, &name(stream), &Page { window, ..page(vec![], progress) }, &reader())
+                .unwrap();
             if number % every != 0 {
                 store.end_stream(run, &incomplete(stream, StreamState::Incomplete, "cut off")).unwrap();
             }
@@ -59,7 +61,7 @@ fn the_window_of_a_log_is_that_of_its_last_complete_run_and_found_in_one_pass() 
     };
     let windows = "SELECT stream || ' ' || unixepoch(window_from) || ' ' || unixepoch(window_to)
                    FROM usage_window ORDER BY stream";
-    assert_eq!(rows(windows, 0), ["log 3 3900", "other log 7 3500"]);
+    assert_eq!(rows(windows, 0), ["log 3 3900", "other-log 7 3500"]);
     let plan = rows("EXPLAIN QUERY PLAN SELECT * FROM usage_window", 3).join("\n");
     assert!(!plan.contains("CORRELATED"), "each run would look through all runs: {plan}");
 }

@@ -1,4 +1,4 @@
-//! An integration as somebody fills it in, before it is a file: the wizard's form, and the body of the API.
+//! An integration before it is a file: the wizard's form, and the body of the API.
 //!
 //! A draft becomes the same TOML that is written by hand. What it does not know of a file (limits, networks, comments)
 //! stays as it is. A secret is sealed before it gets here.
@@ -11,7 +11,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 use super::{About, MOST_REVIEWERS, Review, Reviewer, Schedule, file};
 use connector_sandbox::manifest::{Manifest, SettingKind};
 
-/// An integration as somebody fills it in.
+/// An integration as it is filled in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Draft {
@@ -202,7 +202,7 @@ impl Draft {
             let precedence = &self.about.review.precedence;
             let twice = |one: &Reviewer| precedence.iter().filter(|other| *other == one).count() > 1;
             if precedence.iter().any(twice) {
-                problem("precedence", "names somebody twice".to_owned());
+                problem("precedence", "has a reviewer twice".to_owned());
             }
         }
         problems

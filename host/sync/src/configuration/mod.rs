@@ -36,7 +36,7 @@ pub use value::Value;
 /// Pages of one stream in one run. At the vendors' usual few hundred objects a page, tens of millions of them.
 const MOST_PAGES: u64 = 100_000;
 
-/// A run that takes longer hangs, or reads more than fits between two days: it ends, and the next one goes on.
+/// A longer run hangs, or reads more than a day allows: it ends, and the next one resumes it.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
 /// The most that may be set for it: a log of years takes days at a few requests a minute.
 const LONGEST_RUN_EVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -82,7 +82,7 @@ pub struct Configuration {
     pub name: String,
     /// What people say of it.
     pub about: About,
-    /// Whether it waits until somebody lets it go on.
+    /// Whether scheduled runs are disabled.
     pub paused: bool,
     /// The connector.
     pub connector: ConnectorReference,
@@ -110,7 +110,7 @@ pub struct Configuration {
     pub budgets: bool,
     /// Other rate limits than the manifest declares, by name: requests, and in how many seconds.
     pub own_budgets: BTreeMap<String, (u32, u32)>,
-    /// How long a run may take; the next one goes on from there.
+    /// How long a run may take; the next one resumes it.
     pub run: Duration,
     /// How long runs and what they found are kept, in days.
     pub keep_days: u32,

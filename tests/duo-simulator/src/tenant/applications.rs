@@ -87,7 +87,7 @@ impl Tenant {
         application
     }
 
-    /// The shape of version 1, which knows no `user_access` and once gave the secret away.
+    /// The shape of version 1, which has no `user_access` and once gave the secret away.
     #[must_use]
     pub fn integration_v1(&self, number: u64) -> Option<Value> {
         if number >= self.applications() {

@@ -4,7 +4,7 @@
 //!
 //! | device | belongs to |
 //! |---|---|
-//! | phone `p` below the number of users | user `p`, unless `p % 9 == 4`: then nobody |
+//! | phone `p` below the number of users | user `p`, unless `p % 9 == 4`: then no user |
 //! | the same, where `p % 20 == 0` | user `p + 1` too |
 //! | phone `users + q` | user `10 * q`, as a second one |
 //! | token `t` | user `33 * t`; the last ones belong to administrators |

@@ -112,7 +112,7 @@ impl Tenant {
             "txid": self.event_txid(index),
             "user": { "groups": groups, "key": self.key(Kind::User, user), "name": self.username(user) },
         });
-        // A user name that nobody has.
+        // A user name of no user.
         if draw.one_in(100)
             && let Some(user) = event.get_mut("user")
         {

@@ -11,7 +11,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha512};
 
 /// A client to build on. Built with the whole workspace, the library has TLS, and then wants a provider for it even
-/// where none is spoken; somebody may have installed one already.
+/// where none is spoken; one may be installed already.
 pub(crate) fn http() -> reqwest::ClientBuilder {
     let _ = rustls::crypto::ring::default_provider().install_default();
     // The same goes for gzip, which the tests look at as it comes.

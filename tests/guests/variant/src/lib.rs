@@ -129,7 +129,7 @@ impl Guest for Variant {
             _ => {}
         }
         if does("invents") && stream == "users" {
-            // Whoever reads it again finds nobody of that name, in a tenant that has other users.
+            // A second read finds no user of that name, in a tenant that has other users.
             if let Some(user) = page.entities.iter().find(|entity| entity.source_type == "user") {
                 let mut invented = user.clone();
                 invented.source_id = "DUINVENTED".to_owned();
