@@ -100,7 +100,7 @@ pub(crate) async fn run(
         "The connector `{}` {} is in the sandbox: {} KiB, sha256 {:#}",
         connector.manifest().name,
         connector.manifest().version,
-        connector.artifact().bytes.len().div_ceil(1024),
+        table::number(connector.artifact().bytes.len().div_ceil(1024) as u64),
         connector.digest(),
     ))?;
 
@@ -254,9 +254,9 @@ fn next(store: &Path, dir: &Path) -> String {
     format!(
         "\n{title}\n\
          \x20 look at the data     sqlite3 {store} 'SELECT name, username, status, mfa_state FROM identity LIMIT 10'\n\
-         \x20 who can reach what   sqlite3 {store} \"SELECT identity, through, last_success FROM application_access\n\
+         \x20 who reaches what     sqlite3 {store} \"SELECT identity, through, last_success FROM application_access\n\
          \x20                        WHERE application = 'Okta' AND can_sign_in LIMIT 10\"\n\
-         \x20 what wants review    connector-host report --store {store}\n\
+         \x20 all findings         connector-host report --store {store}\n\
          \x20 as a page            connector-host demo --page\n\
          \x20 export it            connector-host export --store {store} --format ndjson --out {out}\n\n\
          {real}\n\

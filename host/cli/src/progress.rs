@@ -116,7 +116,8 @@ impl Observer for Progress {
                         StreamOutcome::Stopped => "stopped",
                         StreamOutcome::Skipped { .. } => "skipped",
                     };
-                    self.line(&format!("{}: {state}, {} pages", summary.stream, summary.pages));
+                    let pages = if summary.pages == 1 { "page" } else { "pages" };
+                    self.line(&format!("{}: {state}, {} {pages}", summary.stream, summary.pages));
                 }
             }
         }
