@@ -4,22 +4,29 @@
 //! one continues where the last one ended, with an overlap, because an event may be filed late. What is seen
 //! twice changes nothing: the latest time wins.
 //!
-//! A cursor is `v1:since=…;from=…;to=…;next=…`, a bookmark `v1:since=…;to=…`, in seconds since 1970. `since` is where
-//! the first run began: together the runs cover `since` to `to`.
+//! A cursor is `v2:since=…;from=…;to=…;seen=…;last=…;next=…`, a bookmark `v2:since=…;to=…`, in seconds since 1970.
+//! `since` is where the first run began: together the runs cover `since` to `to`. `seen` and `last` are the number of
+//! events since `from`, and the time of the latest one.
+//!
+//! # The end
+//!
+//! The log ends where Duo gives no new cursor and as many events were seen as `total_objects` says. Where fewer were seen, or
+//! Duo does not say how many there are, the walk begins again at the time of the last event, without a cursor. It ends
+//! where that brings nothing new: as complete where Duo said no number, else with an error, so that the bookmark stays.
 
 use std::fmt;
 
 use chrono::{DateTime, Utc};
 
-use super::refused;
+use super::{offset, refused};
 use crate::api::{Metadata, NextOffset};
 use crate::contract::{Error, ErrorKind, Position, Progress, Window};
 use crate::lenient::Field;
 use crate::settings::MOST_DAYS;
 
 /// The version of cursors and bookmarks, raised when they change their meaning.
-pub(crate) const CURSOR_VERSION: u32 = 1;
-const VERSION: &str = "v1";
+pub(crate) const CURSOR_VERSION: u32 = 2;
+const VERSION: &str = "v2";
 const DAY: i64 = 86_400;
 /// "Intentional two minute delay in availability": what is newer may still be missing.
 const DELAY: i64 = 120;
@@ -36,18 +43,19 @@ pub(crate) struct Walk {
     /// The window of this run, in seconds since 1970.
     from: i64,
     to: i64,
+    /// The events that were read since `from`.
+    seen: u64,
+    /// The time of the latest event that was read, in seconds since 1970; 0 before the first.
+    last: i64,
     /// Duo's own cursor; `None` for the first page.
     pub(crate) next: Option<String>,
 }
 
 impl fmt::Display for Walk {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { since, from, to, next } = self;
-        write!(
-            formatter,
-            "{VERSION}:since={since};from={from};to={to};next={}",
-            next.as_deref().unwrap_or_default()
-        )
+        let Self { since, from, to, seen, last, next } = self;
+        let next = next.as_deref().unwrap_or_default();
+        write!(formatter, "{VERSION}:since={since};from={from};to={to};seen={seen};last={last};next={next}")
     }
 }
 
@@ -64,7 +72,7 @@ impl Walk {
         match position {
             Position::Beginning => {
                 let from = (now - days * DAY).max(oldest);
-                Ok(Self { since: from, from, to, next: None })
+                Ok(Self::new(from, from, to))
             }
             Position::After(bookmark) => {
                 let (since, until) = bookmark_of(bookmark)
@@ -73,9 +81,9 @@ impl Walk {
                 let from = (until - OVERLAP).min(to - OVERLAP);
                 if from < oldest {
                     // Nobody can know any more what happened in between.
-                    return Ok(Self { since: oldest, from: oldest, to, next: None });
+                    return Ok(Self::new(oldest, oldest, to));
                 }
-                Ok(Self { since: since.min(from), from, to, next: None })
+                Ok(Self::new(since.min(from), from, to))
             }
             Position::At(cursor) => {
                 let mut walk = Self::parse(cursor)
@@ -87,14 +95,22 @@ impl Walk {
         }
     }
 
+    fn new(since: i64, from: i64, to: i64) -> Self {
+        Self { since, from, to, seen: 0, last: 0, next: None }
+    }
+
     fn parse(text: &str) -> Option<Self> {
         let (times, next) = text.strip_prefix(VERSION)?.strip_prefix(":since=")?.split_once(";next=")?;
         let (since, times) = times.split_once(";from=")?;
-        let (from, to) = times.split_once(";to=")?;
+        let (from, times) = times.split_once(";to=")?;
+        let (to, times) = times.split_once(";seen=")?;
+        let (seen, last) = times.split_once(";last=")?;
         let walk = Self {
             since: since.parse().ok()?,
             from: from.parse().ok()?,
             to: to.parse().ok()?,
+            seen: seen.parse().ok()?,
+            last: last.parse().ok()?,
             next: Some(next.to_owned()).filter(|next| !next.is_empty()),
         };
         // Only what `Display` writes, and what a window can be.
@@ -119,31 +135,58 @@ impl Walk {
         Window { from: self.since, to: self.to }
     }
 
-    /// What follows the page that began here, read from `path`.
+    /// What follows the page that began here, read from `path`, with so many `events`, the latest of them at `last`.
     ///
     /// # Errors
     ///
-    /// `unexpected` where the vendor would have the walk go in circles, or gives no cursor.
-    pub(crate) fn next(&self, path: &str, metadata: &Metadata) -> Result<Progress, Error> {
+    /// `unexpected` where the log ends before as many events were seen as Duo says it has, where `next_offset` is no
+    /// cursor, and where the walk would go in circles.
+    pub(crate) fn next(
+        &self,
+        path: &str,
+        metadata: &Metadata,
+        events: usize,
+        last: Option<i64>,
+    ) -> Result<Progress, Error> {
         let next = match &metadata.next_offset {
-            Field::Missing => {
-                return Ok(Progress::Done(Some(format!("{VERSION}:since={};to={}", self.since, self.to))));
+            Field::Missing => None,
+            Field::Value(NextOffset::Opaque(next)) => Some(next.clone()),
+            Field::Value(NextOffset::Number(next)) => Some(next.to_string()),
+            Field::Malformed(what) => {
+                return Err(unexpected(path, format!("the answer's `next_offset` is {what}")));
             }
-            Field::Value(NextOffset::Opaque(next)) => Ok(next.clone()),
-            Field::Value(NextOffset::Number(next)) => Ok(next.to_string()),
-            Field::Malformed(what) => Err(format!("is {what}")),
         };
-        match next {
-            Ok(next) if self.next.as_ref() != Some(&next) => {
-                Ok(Progress::More(Self { next: Some(next), ..self.clone() }.to_string()))
+        let seen = self.seen.saturating_add(events as u64);
+        let last = self.last.max(last.unwrap_or(0));
+        if let Some(next) = next.filter(|next| self.next.as_ref() != Some(next)) {
+            return Ok(Progress::More(Self { seen, last, next: Some(next), ..self.clone() }.to_string()));
+        }
+        let total = offset::total(metadata);
+        if total.is_some_and(|total| total <= seen) {
+            return Ok(self.done());
+        }
+        // At the last event, which is read again: others may be in the same second.
+        if self.from < last && last < self.to {
+            return Ok(Progress::More(Self::new(self.since, last, self.to).to_string()));
+        }
+        match total {
+            Some(total) => {
+                Err(unexpected(path, format!("it ended after {seen} events, and Duo says it has {total}")))
             }
-            other => {
-                let fault = other.err().unwrap_or_else(|| "does not lead on".to_owned());
-                let message = format!("could not read `{path}` on: the answer's `next_offset` {fault}");
-                Err(Error::new(ErrorKind::Unexpected, message))
+            None if seen == 0 => {
+                Err(unexpected(path, "the answer has neither events nor `metadata`".to_owned()))
             }
+            None => Ok(self.done()),
         }
     }
+
+    fn done(&self) -> Progress {
+        Progress::Done(Some(format!("{VERSION}:since={};to={}", self.since, self.to)))
+    }
+}
+
+fn unexpected(path: &str, fault: String) -> Error {
+    Error::new(ErrorKind::Unexpected, format!("could not read all of `{path}`: {fault}"))
 }
 
 fn bookmark_of(text: &str) -> Option<(i64, i64)> {
@@ -155,6 +198,7 @@ fn bookmark_of(text: &str) -> Option<(i64, i64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Total;
 
     fn now() -> DateTime<Utc> {
         "2026-11-24T12:00:00Z".parse().unwrap()
@@ -162,6 +206,59 @@ mod tests {
 
     fn at(position: &Position, days: i64) -> Walk {
         Walk::at(position, days, now()).unwrap()
+    }
+
+    fn total(events: i64) -> Metadata {
+        Metadata { total_objects: Field::Value(Total(events)), ..Metadata::default() }
+    }
+
+    fn more(progress: Progress) -> Walk {
+        let Progress::More(cursor) = progress else { panic!("it ended") };
+        at(&Position::At(cursor), 30)
+    }
+
+    #[test]
+    fn the_log_ends_where_as_many_events_were_seen_as_duo_says() {
+        let first = at(&Position::Beginning, 30);
+        let bookmark = format!("v2:since={};to={}", first.since, first.to);
+        let done = Progress::Done(Some(bookmark));
+        assert_eq!(first.next("/p", &total(2), 2, Some(first.from + 1)).unwrap(), done);
+        assert_eq!(first.next("/p", &total(0), 0, None).unwrap(), done);
+        // The last page is empty, and repeats its cursor or has none.
+        let page = |total| Metadata { total_objects: Field::Value(Total(total)), ..metadata("1,a") };
+        let last = more(first.next("/p", &page(3), 3, Some(first.from + 9)).unwrap());
+        assert_eq!(last.next("/p", &page(3), 0, None).unwrap(), done);
+        assert_eq!(last.next("/p", &total(3), 0, None).unwrap(), done);
+    }
+
+    #[test]
+    fn a_log_that_ends_early_is_read_on_from_the_time_of_its_last_event() {
+        let first = at(&Position::Beginning, 30);
+        let at_last = first.from + 500;
+        // No cursor, no metadata, an empty page that repeats its cursor.
+        let no_cursor = first.next("/p", &total(2500), 1000, Some(at_last)).unwrap();
+        let no_metadata = first.next("/p", &Metadata::default(), 1000, Some(at_last)).unwrap();
+        let begun = more(first.next("/p", &metadata("1,a"), 1000, Some(at_last)).unwrap());
+        let page = Metadata { total_objects: Field::Value(Total(2500)), ..metadata("1,a") };
+        let empty = begun.next("/p", &page, 0, None).unwrap();
+        for progress in [no_cursor, no_metadata, empty] {
+            let walk = more(progress);
+            assert_eq!((walk.since, walk.from, walk.seen), (first.since, at_last, 0));
+            assert_eq!(walk.next, None);
+            // Nothing new: it is the end where Duo says so, or says nothing; else the bookmark stays.
+            let again = walk.next("/p", &total(1), 1, Some(at_last)).unwrap();
+            assert!(matches!(again, Progress::Done(Some(_))));
+            let again = walk.next("/p", &Metadata::default(), 1, Some(at_last)).unwrap();
+            assert!(matches!(again, Progress::Done(Some(_))));
+            let error = walk.next("/p", &total(1500), 1, Some(at_last)).unwrap_err();
+            assert!(
+                error.message.ends_with("ended after 1 events, and Duo says it has 1500"),
+                "{}",
+                error.message
+            );
+        }
+        let error = first.next("/p", &Metadata::default(), 0, None).unwrap_err();
+        assert!(error.message.contains("neither events nor `metadata`"), "{}", error.message);
     }
 
     fn metadata(next: &str) -> Metadata {
@@ -184,19 +281,19 @@ mod tests {
     fn a_later_run_goes_on_with_an_overlap_and_covers_what_both_saw() {
         let now = now().timestamp();
         let (since, until) = (now - 100 * DAY, now - DAY);
-        let walk = at(&Position::After(format!("v1:since={since};to={until}")), 30);
+        let walk = at(&Position::After(format!("v2:since={since};to={until}")), 30);
         assert_eq!((walk.from, walk.to), (until - OVERLAP, now - DELAY));
         assert_eq!(walk.window(), Window { from: since, to: now - DELAY });
         assert_eq!(
-            walk.next("/p", &Metadata::default()).unwrap(),
-            Progress::Done(Some(format!("v1:since={since};to={}", now - DELAY)))
+            walk.next("/p", &total(0), 0, None).unwrap(),
+            Progress::Done(Some(format!("v2:since={since};to={}", now - DELAY)))
         );
     }
 
     #[test]
     fn after_too_long_a_pause_the_window_begins_anew() {
         let now = now().timestamp();
-        let walk = at(&Position::After(format!("v1:since=5;to={}", now - 200 * DAY)), 30);
+        let walk = at(&Position::After(format!("v2:since=5;to={}", now - 200 * DAY)), 30);
         assert_eq!(walk.window().from, now - 180 * DAY + MARGIN);
         assert_eq!(walk.from, walk.since);
     }
@@ -204,31 +301,31 @@ mod tests {
     #[test]
     fn a_clock_that_was_set_back_makes_no_empty_window() {
         let until = now().timestamp() + 10 * DAY;
-        let walk = at(&Position::After(format!("v1:since=1700000000;to={until}")), 30);
+        let walk = at(&Position::After(format!("v2:since=1700000000;to={until}")), 30);
         assert!(walk.from < walk.to, "{walk}");
     }
 
     #[test]
     fn a_cursor_reads_what_it_writes_and_keeps_the_window() {
         let first = at(&Position::Beginning, 30);
-        let Progress::More(cursor) = first.next("/p", &metadata("1532951895000,af0ba235")).unwrap() else {
+        let Progress::More(cursor) =
+            first.next("/p", &metadata("1532951895000,af0ba235"), 9, Some(first.from + 7)).unwrap()
+        else {
             panic!()
         };
         let second = at(&Position::At(cursor.clone()), 7);
         assert_eq!(second.to_string(), cursor);
         assert_eq!((second.from, second.to), (first.from, first.to));
         assert_eq!(second.params(9)[4], ("next_offset", "1532951895000,af0ba235".to_owned()));
-        assert_eq!(
-            second.next("/p", &metadata("1532951895000,af0ba235")).unwrap_err().kind,
-            ErrorKind::Unexpected
-        );
+        assert_eq!((second.seen, second.last), (9, first.from + 7));
     }
 
     #[test]
     fn a_walk_that_takes_days_stays_within_reach() {
         let from = now().timestamp() - 190 * DAY;
         let to = now().timestamp() - 10 * DAY;
-        let walk = at(&Position::At(format!("v1:since={from};from={from};to={to};next=1,a")), 180);
+        let walk =
+            at(&Position::At(format!("v2:since={from};from={from};to={to};seen=1;last=5;next=1,a")), 180);
         assert_eq!(walk.from, now().timestamp() - 180 * DAY + MARGIN);
         assert_eq!(walk.window().from, from);
     }
@@ -237,20 +334,22 @@ mod tests {
     fn foreign_cursors_and_bookmarks_are_refused() {
         for text in [
             "",
-            "v1:offset=3",
-            "v2:since=1;to=2",
-            "v1:since=2;to=1",
-            "v1:since=+1;to=2",
-            "v1:since=1;to=2;x=3",
+            "v3:offset=3",
+            "v1:since=1;to=2",
+            "v2:since=2;to=1",
+            "v2:since=+1;to=2",
+            "v2:since=1;to=2;x=3",
         ] {
             for position in [Position::At(text.into()), Position::After(text.into())] {
                 let error = Walk::at(&position, 30, now()).unwrap_err();
                 assert_eq!(error.kind, ErrorKind::InvalidPosition, "{text}");
             }
         }
-        for text in
-            ["v1:since=1;from=3;to=2;next=a", "v1:since=3;from=2;to=4;next=a", "v1:since=1;from=1;to=x;next="]
-        {
+        for text in [
+            "v2:since=1;from=3;to=2;seen=0;last=0;next=a",
+            "v2:since=3;from=2;to=4;seen=0;last=0;next=a",
+            "v2:since=1;from=1;to=2;seen=x;last=0;next=",
+        ] {
             assert!(Walk::parse(text).is_none(), "{text}");
         }
     }

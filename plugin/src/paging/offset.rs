@@ -22,29 +22,40 @@
 //! - What can't be detected: new names and other changes between the same two pages that cancel each other out, so that the
 //!   total and the place of the last object that was seen stay as they were.
 //!
-//! A list that stays as it is is walked through once.
+//! # The end
+//!
+//! A list that does not change is walked through once, and is complete where as many objects were seen as `total_objects`
+//! says. Objects are counted, not offsets: a page may be shorter than the way to the next one. Where something is missing, the
+//! end is asked for once more, and then the list is walked through again. `total_objects` is a hint: where both walks saw the
+//! same objects, without a hole between two pages, the list is complete, and a problem tells both numbers. Otherwise, and where
+//! the list never said how many objects it has, the walk ends with an error.
+//!
+//! An object without a key may be any known one, so a walk that met one ends with an error, after all that could be read.
 //!
 //! # The cursor
 //!
-//! A cursor is `v2:offset=300;trail=1.DU7,2.DU3;total=951`: a version, then named values joined by `;`, in the
+//! A cursor is `v3:offset=300;trail=1.DU7,2.DU3;total=951;seen=300.9f`: a version, then named values joined by `;`, in the
 //! order of the fields of [`Cursor`], those left out that have their default. A name that this version does not
 //! know is refused like a version that it does not know.
 
 use std::fmt;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::api::{Metadata, NextOffset};
 use crate::contract::{Error, ErrorKind, Position, Progress};
 use crate::lenient::Field;
 
 /// The version of cursors, raised when they change their meaning.
-pub(crate) const CURSOR_VERSION: u32 = 2;
-const VERSION: &str = "v2";
+pub(crate) const CURSOR_VERSION: u32 = 3;
+const VERSION: &str = "v3";
 /// How far before the next object those of the trail are. Far ones serve where many near ones are deleted at once.
 const TRAIL: [i64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256];
 /// Walks through one list whose order does not hold. One that never does would be walked through for ever.
 const MOST_SWEEPS: u32 = 3;
 /// Steps back in one stream, for the same reason.
 const MOST_STEPS: u32 = 1000;
+/// The bytes of keys in a cursor, of the 4096 that it may have.
+const LONGEST_LEFT: usize = 2048;
 /// What helps where it changes too fast.
 const QUIETER: &str = "read it when less is changed in Duo";
 
@@ -61,6 +72,10 @@ pub(crate) struct Cursor {
     trail: Vec<(i64, String)>,
     /// How many objects the list has, as the vendor said last: not each of its pages says it.
     total: Option<u64>,
+    /// The objects that this walk through the list saw.
+    seen: Sum,
+    /// The objects that the walk before this one saw.
+    before: Option<Sum>,
     /// Times that the walk stepped back.
     steps: u32,
     /// Times that the list was walked through before.
@@ -69,23 +84,59 @@ pub(crate) struct Cursor {
     changed: bool,
     /// An object came from the part that was not read yet into the part that was.
     moved: bool,
-    /// The list ended, and something of it seems to be missing: its end is asked for once more.
+    /// The next page begins behind the last object of the page before it.
+    hole: bool,
+    /// An object had no key.
+    keyless: bool,
+    /// Something of the list seems to be missing: the same place is asked for once more.
     doubt: bool,
     /// What the stream can't read beside this list was told, and is not tried again in this walk.
     pub(crate) told: bool,
+    /// Keys of objects of the page before that must still be asked for one by one. The list is read on after them.
+    pub(crate) left: Vec<String>,
+    /// The list has no page after these.
+    pub(crate) ended: bool,
+}
+
+/// How many objects there are, and which: the sum of the hashes of their keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Sum {
+    count: u64,
+    hash: u64,
+}
+
+impl Sum {
+    fn add(self, key: Option<&str>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        key.hash(&mut hasher);
+        Self { count: self.count.saturating_add(1), hash: self.hash.wrapping_add(hasher.finish()) }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (count, hash) = text.split_once('.')?;
+        Some(Self { count: count.parse().ok()?, hash: u64::from_str_radix(hash, 16).ok()? })
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{:x}", self.count, self.hash)
+    }
 }
 
 /// What follows a page.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) progress: Progress,
+    /// What a person should know of a list that is complete.
+    pub(crate) remark: Option<String>,
     /// Which objects of the page were on the page before.
     pub(crate) seen: usize,
 }
 
 impl fmt::Display for Cursor {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { offset, overlap, list, trail, total, steps, sweeps, changed, moved, doubt, told } = self;
+        let Self { offset, overlap, list, trail, total, seen, before, steps, sweeps, .. } = self;
         write!(formatter, "{VERSION}:offset={offset}")?;
         if *overlap != nearest(trail) {
             write!(formatter, ";overlap={overlap}")?;
@@ -100,14 +151,31 @@ impl fmt::Display for Cursor {
         if let Some(total) = total {
             write!(formatter, ";total={total}")?;
         }
+        if seen.count > 0 {
+            write!(formatter, ";seen={seen}")?;
+        }
+        if let Some(before) = before {
+            write!(formatter, ";before={before}")?;
+        }
         for (name, count) in [("steps", *steps), ("sweeps", *sweeps)] {
             if count > 0 {
                 write!(formatter, ";{name}={count}")?;
             }
         }
-        let flags = [("changed", *changed), ("moved", *moved), ("doubt", *doubt), ("told", *told)];
+        let flags = [
+            ("changed", self.changed),
+            ("moved", self.moved),
+            ("hole", self.hole),
+            ("keyless", self.keyless),
+            ("doubt", self.doubt),
+            ("told", self.told),
+            ("ended", self.ended),
+        ];
         for (name, _) in flags.iter().filter(|(_, is)| *is) {
             write!(formatter, ";{name}")?;
+        }
+        if !self.left.is_empty() {
+            write!(formatter, ";left={}", self.left.join(","))?;
         }
         Ok(())
     }
@@ -155,24 +223,49 @@ impl Cursor {
                     }
                 }
                 Some(("total", value)) => cursor.total = Some(value.parse().ok()?),
+                Some(("seen", value)) => cursor.seen = Sum::parse(value)?,
+                Some(("before", value)) => cursor.before = Some(Sum::parse(value)?),
                 Some(("steps", value)) => cursor.steps = value.parse().ok()?,
                 Some(("sweeps", value)) => cursor.sweeps = value.parse().ok()?,
+                Some(("left", value)) => cursor.left = value.split(',').map(str::to_owned).collect(),
                 None if part == "changed" => cursor.changed = true,
                 None if part == "moved" => cursor.moved = true,
+                None if part == "hole" => cursor.hole = true,
+                None if part == "keyless" => cursor.keyless = true,
                 None if part == "doubt" => cursor.doubt = true,
                 None if part == "told" => cursor.told = true,
+                None if part == "ended" => cursor.ended = true,
                 _ => return None,
             }
         }
         cursor.overlap = overlap.unwrap_or_else(|| nearest(&cursor.trail));
         let is_sound = cursor.overlap >= 0
             && cursor.offset >= cursor.overlap
+            && cursor.left.iter().all(|key| is_key(key))
+            && (!cursor.ended || !cursor.left.is_empty())
             && cursor
                 .trail
                 .iter()
                 .all(|(distance, key)| (1..=cursor.offset).contains(distance) && is_key(key));
         // Only what `Display` writes: no sign, no leading zero, no other order.
         (is_sound && cursor.to_string() == text).then_some(cursor)
+    }
+
+    /// After objects that must still be asked for one by one, the list goes on with `progress`. `None` where a key can't stand in
+    /// a cursor.
+    pub(crate) fn after(left: Vec<String>, progress: &Progress) -> Option<Self> {
+        let next = match progress {
+            Progress::More(cursor) => Self::parse(cursor, None)?,
+            Progress::Done(_) => Self { ended: true, ..Self::default() },
+        };
+        let is_short = left.iter().map(|key| key.len() + 1).sum::<usize>() < LONGEST_LEFT;
+        (is_short && left.iter().all(|key| is_key(key))).then_some(Self { left, ..next })
+    }
+
+    /// What follows, once there is nothing left.
+    pub(crate) fn without_left(&self) -> Progress {
+        let on = Self { left: Vec::new(), ended: false, ..self.clone() };
+        if self.ended { Progress::Done(None) } else { Progress::More(on.to_string()) }
     }
 
     /// How many objects come before the page.
@@ -192,7 +285,7 @@ impl Cursor {
     ///
     /// `unexpected` where the vendor would have the walk go in circles, or gives no number; where the list changes
     /// faster than it can be read; and where something of it is missing at its end. The last one comes after all
-    /// that could be read: an end would say that what was not seen is gone.
+    /// that could be read: at an end, the host marks as removed what was not seen.
     pub(crate) fn next(
         &self,
         path: &str,
@@ -203,6 +296,9 @@ impl Cursor {
         let begins = self.begins();
         let next = self.next_offset(path, metadata)?;
         let total = total(metadata).or(self.total);
+        if keys.is_empty() && next.is_some() && !self.doubt {
+            return Ok(Step::more(&Self { doubt: true, total, ..self.clone() }));
+        }
         let Some(found) = self.locate(keys, next) else { return self.step_back(path, limit) };
 
         let changed = self.changed || self.has_changed(found.shift, total);
@@ -213,33 +309,68 @@ impl Cursor {
         // An overlap as long as a page would not lead on; nor does one that the vendor does not count as we do.
         let leads_on = offset > self.offset || self.has_stepped_back();
         let trail = if leads_on && nearest(&trail) < offset - begins { trail } else { Vec::new() };
-        let overlap = nearest(&trail);
-        let on = Self { offset, overlap, trail, total, changed, moved, doubt: false, ..self.clone() };
-        // Growth looks like new names; a list that always grows is to come to an end.
-        let again = (changed && self.sweeps == 0) || (moved && self.sweeps + 1 < MOST_SWEEPS);
-        // More than it served, says the vendor.
-        let said = total.filter(|total| i64::try_from(*total).is_ok_and(|total| total > end));
-        let is_incomplete = said.is_some() || (moved && !again);
-        // Where nothing followed when the end was asked for once more, that is how it is.
-        let is_certain = self.doubt && end <= self.offset;
-        let progress = match next {
-            Some(_) => Progress::More(on.to_string()),
-            // Keeps what is on this page, and costs a small request more.
-            None if is_incomplete && !is_certain => Progress::More(Self { doubt: true, ..on }.to_string()),
-            None if again => Progress::More(self.again().to_string()),
-            None => match said {
-                Some(said) => return Err(too_short(path, end, said)),
-                None if moved => return Err(out_of_order(path)),
-                None => Progress::Done(None),
-            },
+        let on = Self {
+            offset,
+            overlap: nearest(&trail),
+            trail,
+            total,
+            seen: keys.iter().skip(found.seen).fold(self.seen, |seen, key| seen.add(*key)),
+            changed,
+            moved,
+            hole: self.hole || offset > end,
+            keyless: self.keyless || keys.contains(&None),
+            doubt: false,
+            ..self.clone()
         };
-        Ok(Step { progress, seen: found.seen })
+        if next.is_some() {
+            return Ok(Step { seen: found.seen, ..Step::more(&on) });
+        }
+        // Where nothing followed when the end was asked for once more, that is how it is. Nor does asking for ever help where
+        // nothing says how much should follow.
+        let is_certain = self.doubt && (end <= self.offset || total.is_none());
+        let step = on.end(path, end, is_certain)?;
+        Ok(Step { seen: found.seen, ..step })
+    }
+
+    /// What follows the last page of the list, which ended at the offset `end`.
+    fn end(self, path: &str, end: i64, is_certain: bool) -> Result<Step, Error> {
+        // Growth looks like new names; a list that always grows must come to an end.
+        let again = (self.changed && self.sweeps == 0) || (self.moved && self.sweeps + 1 < MOST_SWEEPS);
+        let end = u64::try_from(end).unwrap_or_default();
+        // In a list that changed, objects before this place were added and deleted since they were counted.
+        let found = if self.changed { end } else { end.min(self.seen.count) };
+        let is_short = self.total.is_none_or(|total| total > found);
+        // Asking once more keeps what is on this page, and costs a small request.
+        if (is_short || self.keyless || (self.moved && !again)) && !is_certain {
+            return Ok(Step::more(&Self { doubt: true, ..self }));
+        }
+        if again {
+            return Ok(Step::more(&self.again()));
+        }
+        if self.keyless {
+            return Err(keyless(path));
+        }
+        match self.total {
+            None => return Err(without_total(path)),
+            Some(total) if is_short => {
+                let is_same = self.before == Some(self.seen);
+                if is_same && !self.hole {
+                    return Ok(Step { remark: Some(other_total(path, found, total)), ..Step::done() });
+                }
+                if is_same || self.sweeps + 1 >= MOST_SWEEPS {
+                    return Err(too_short(path, found, total));
+                }
+                return Ok(Step::more(&self.again()));
+            }
+            Some(_) => {}
+        }
+        if self.moved { Err(out_of_order(path)) } else { Ok(Step::done()) }
     }
 
     /// At the beginning of the same list, once more.
     fn again(&self) -> Self {
-        let Self { list, steps, sweeps, told, .. } = *self;
-        Self { list, steps, sweeps: sweeps + 1, told, ..Self::default() }
+        let Self { list, steps, sweeps, told, seen, .. } = *self;
+        Self { list, steps, sweeps: sweeps + 1, told, before: Some(seen), ..Self::default() }
     }
 
     /// Whether the list is another one than at the page before: what was seen moved by `shift`, or was not where it was,
@@ -312,18 +443,51 @@ impl Cursor {
         // One more than fits would leave a gap.
         let overlap = self.overlap.saturating_add(i64::from(limit.max(2)) - 1).min(self.offset);
         let back = Self { overlap, steps: self.steps + 1, ..self.clone() };
-        Ok(Step { progress: Progress::More(back.to_string()), seen: 0 })
+        Ok(Step::more(&back))
     }
 }
 
-/// The list ended after `end` objects, and the vendor says that it has more.
-fn too_short(path: &str, end: i64, said: u64) -> Error {
+impl Step {
+    fn more(cursor: &Cursor) -> Self {
+        Self { progress: Progress::More(cursor.to_string()), remark: None, seen: 0 }
+    }
+
+    fn done() -> Self {
+        Self { progress: Progress::Done(None), remark: None, seen: 0 }
+    }
+}
+
+/// The list ended after `found` objects, and the vendor says that it has more.
+fn too_short(path: &str, found: u64, said: u64) -> Error {
     let message =
-        format!("could not read all of `{path}`: it ended after {end} objects, and Duo says it has {said}");
+        format!("could not read all of `{path}`: it ended after {found} objects, and Duo says it has {said}");
     Error::new(ErrorKind::Unexpected, message).remedy(
         "read it again; where that does not help, ask Duo Support why the list has fewer objects than its \
          `total_objects`",
     )
+}
+
+/// Two walks saw the same objects, and the vendor says that there are more.
+fn other_total(path: &str, found: u64, said: u64) -> String {
+    format!("`{path}` has {found} objects in two reads, and Duo says it has {said} (`total_objects`)")
+}
+
+/// Nothing says whether the list is complete.
+fn without_total(path: &str) -> Error {
+    let message = format!(
+        "could not read all of `{path}`: no answer says in `metadata` how many objects it has, so some may be missing"
+    );
+    Error::new(ErrorKind::Unexpected, message)
+        .remedy("read it again; where that does not help, ask Duo Support")
+}
+
+/// Some objects can't be told apart from objects that were deleted.
+fn keyless(path: &str) -> Error {
+    let message = format!(
+        "could not read all of `{path}`: it has objects without a key, which may be any of the known objects"
+    );
+    Error::new(ErrorKind::Unexpected, message)
+        .remedy("see the problems of this stream; nothing of it is marked as removed")
 }
 
 /// No sweep met the list in one order.

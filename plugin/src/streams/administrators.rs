@@ -342,7 +342,8 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
             }
             page.push(key);
         }
-        let page: Vec<_> = page.iter().map(Option::as_deref).collect();
+        // One without a key issued no code that could be related to it.
+        let page: Vec<_> = page.iter().map(|key| Some(key.as_deref().unwrap_or_default())).collect();
         match cursor.next(ENDPOINT.path, &reply.metadata, &page, LIMIT)?.progress {
             Progress::More(cursor) => position = Position::At(cursor),
             Progress::Done(_) => return Ok(keys),

@@ -54,6 +54,11 @@ pub(super) fn list<T: Object>(
     let step = cursor.next(endpoint.path, &reply.metadata, &keys(&elements), limit)?;
     let mut page = empty_page(step.progress);
     page.total = offset::total(&reply.metadata);
+    page.problems.extend(step.remark.map(|message| Problem {
+        source_id: None,
+        field: Some("total_objects".to_owned()),
+        message,
+    }));
     let place = |index| format!("`response[{index}]` at offset {}", cursor.begins());
     let objects = elements.into_iter().enumerate().skip(step.seen);
     Ok(Listed { objects: objects.map(|(index, object)| (place(index), object)).collect(), page })
@@ -62,7 +67,7 @@ pub(super) fn list<T: Object>(
 fn keys<T: Object>(elements: &[Field<Record<T>>]) -> Vec<Option<&str>> {
     let keys = elements.iter().map(|element| match element {
         Field::Value(Record(object)) => match object.key() {
-            Field::Value(key) => Some(key.as_str()),
+            Field::Value(key) => Some(key.trim()),
             Field::Missing | Field::Malformed(_) => None,
         },
         Field::Missing | Field::Malformed(_) => None,
@@ -116,7 +121,7 @@ pub(super) fn map_element<T: Object>(
 ) {
     let fault = match element {
         Field::Value(Record(object)) => match object.key().clone() {
-            Field::Value(key) => return object.map(key, client, page),
+            Field::Value(key) => return object.map(key.trim().to_owned(), client, page),
             Field::Missing => format!("has no `{}`{}", T::KEY, hint(&object)),
             Field::Malformed(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),
         },

@@ -109,7 +109,7 @@ impl Fields<'_> {
     pub(super) fn nested<T: Nested>(&mut self, name: &str, field: Field<Record<T>>) -> Option<String> {
         let Record(object) = self.take(name, field)?;
         match object.key() {
-            Field::Value(key) => Some(key),
+            Field::Value(key) => Some(key.trim().to_owned()),
             Field::Missing => {
                 self.problem(name, format!("`{name}` has no `{}`; this relation was left out", T::KEY));
                 None
@@ -130,7 +130,7 @@ impl Fields<'_> {
             let fault = match element {
                 Field::Value(Record(object)) => match object.key() {
                     Field::Value(key) => {
-                        keys.push(key);
+                        keys.push(key.trim().to_owned());
                         continue;
                     }
                     Field::Missing => format!("has no `{}`", T::KEY),

@@ -143,8 +143,8 @@ fn read_body(stream: &str, body: &str) -> Result<Page, Error> {
 
 fn read_fixture(stream: &str, name: &str, body: &str) -> Page {
     let position = match name {
-        "applications-v1-2022" => Position::At("v2:offset=0;list=v1".into()),
-        "policies-summary-documented" => Position::At("v2:offset=0;list=summary".into()),
+        "applications-v1-2022" => Position::At("v3:offset=0;list=v1".into()),
+        "policies-summary-documented" => Position::At("v3:offset=0;list=summary".into()),
         _ => Position::Beginning,
     };
     read_with(&settings(), stream, &position, body).unwrap()
@@ -152,7 +152,9 @@ fn read_fixture(stream: &str, name: &str, body: &str) -> Page {
 
 /// The page for this `response`.
 fn page_of(stream: &str, elements: &[Value]) -> Page {
-    read_body(stream, &json!({ "stat": "OK", "response": elements }).to_string()).unwrap()
+    let metadata = json!({ "total_objects": elements.len() });
+    read_body(stream, &json!({ "stat": "OK", "response": elements, "metadata": metadata }).to_string())
+        .unwrap()
 }
 
 fn with(name: &str, value: &str) -> Vec<Setting> {

@@ -6,12 +6,13 @@ use serde::Deserialize;
 
 use super::applications::APPLICATION;
 use super::groups::GROUP;
-use super::list::{Listed, list, map_element};
+use super::list::{Listed, empty_page, list, map_element};
 use super::object::{Attributes, Fields, Object, connection, entity, grant, resource};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{
-    Connection, ConnectionKind, EntityType, Error, Level, NormalForm, Page, Position, Status,
+    Connection, ConnectionKind, EntityType, Error, ErrorKind, Level, NormalForm, Page, Position, Progress,
+    Status,
 };
 use crate::lenient::{Field, Record};
 use crate::paging::offset::Cursor;
@@ -29,6 +30,8 @@ pub(crate) const ENDPOINT: Endpoint<'_> = Endpoint {
 
 /// Fewer than Duo serves: each may cost a request of its own, and all of a page are part of one call.
 const LIMIT: u32 = 50;
+/// Failed requests after which a call ends early.
+const MOST_FAILURES: usize = 2;
 
 /// Administrative units, which not every edition has.
 pub(crate) static ADMINISTRATIVE_UNITS: PermissionGroup = PermissionGroup {
@@ -82,20 +85,56 @@ pub(super) static STREAM: Stream = Stream {
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let cursor = Cursor::at(position, None)?;
+    if !cursor.left.is_empty() {
+        let page = empty_page(cursor.without_left());
+        let asked = cursor.left.len();
+        return read_details(client, cursor.left, page, asked);
+    }
     let Listed { objects, mut page } = list::<Unit>(client, &ENDPOINT, LIMIT, &cursor)?;
+    let mut keys = Vec::new();
     for (place, unit) in objects {
         match &unit {
             Field::Value(Record(Unit { admin_unit_id: Field::Value(key), groups, integrations, .. }))
                 if *groups == Field::Missing || *integrations == Field::Missing =>
             {
-                match details(client, key)? {
-                    Some(whole) => map_element(client, whole, &place, &mut page),
-                    None => client.log(Level::Info, &format!("unit `{key}` was deleted while it was read")),
-                }
+                keys.push(key.trim().to_owned());
             }
             _ => map_element(client, unit, &place, &mut page),
         }
     }
+    // The list itself is progress.
+    read_details(client, keys, page, usize::MAX)
+}
+
+/// Adds the units with these `keys` to `page`, each by a request of its own. Where requests fail that may be sent again, the page
+/// ends with the units that were read, and its cursor names the others. Where that is not fewer than `before`, the call fails, so
+/// that the host waits before it calls again.
+fn read_details(
+    client: &Client<'_>,
+    keys: Vec<String>,
+    mut page: Page,
+    before: usize,
+) -> Result<Page, Error> {
+    let mut left = Vec::new();
+    let mut failed = Vec::new();
+    for key in keys {
+        if failed.len() == MOST_FAILURES {
+            left.push(key);
+            continue;
+        }
+        match details(client, &key) {
+            Ok(Some(whole)) => map_element(client, whole, &format!("the unit `{key}`"), &mut page),
+            Ok(None) => client.log(Level::Info, &format!("unit `{key}` was deleted while it was read")),
+            Err(error) if matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_)) => {
+                failed.push(error);
+                left.push(key);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let Some(error) = failed.pop() else { return Ok(page) };
+    let next = (left.len() < before).then(|| Cursor::after(left, &page.progress)).flatten().ok_or(error)?;
+    page.progress = Progress::More(next.to_string());
     Ok(page)
 }
 

@@ -65,13 +65,18 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
         .get::<Field<Listing<Event>>>(&ENDPOINT, &params)
         .map_err(|error| refused(error, walk.next.is_some()))?;
     let events = elements(client, &ENDPOINT, reply.response)?;
-    let mut page = empty_page(walk.next(ENDPOINT.path, &reply.metadata)?);
+    let now = client.now();
+    let last = events.iter().filter_map(|event| match event {
+        Field::Value(Record(Event { timestamp: Field::Value(moment), .. })) => moment.past(now),
+        _ => None,
+    });
+    let mut page = empty_page(walk.next(ENDPOINT.path, &reply.metadata, events.len(), last.max())?);
     page.total = offset::total(&reply.metadata);
     page.window = Some(walk.window());
     let mut uses = Uses::new();
     for (index, event) in events.into_iter().enumerate() {
         match event {
-            Field::Value(Record(event)) => event.fold(index, client.now(), &mut uses, &mut page.problems),
+            Field::Value(Record(event)) => event.fold(index, now, &mut uses, &mut page.problems),
             Field::Missing => {
                 page.problems.push(left_out(None, None, format!("`authlogs[{index}]` is empty")))
             }

@@ -106,7 +106,7 @@ proptest! {
             let position = match list {
                 "" => Position::Beginning,
                 _ if !second => Position::Beginning,
-                list => Position::At(format!("v2:offset=0;list={list}")),
+                list => Position::At(format!("v3:offset=0;list={list}")),
             };
             if let Err(error) = read_with(&settings(), &stream.name, &position, &body) {
                 prop_assert!(!error.message.is_empty());

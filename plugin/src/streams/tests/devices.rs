@@ -56,7 +56,8 @@ fn a_code_that_never_expires_is_told_from_one_that_says_nothing() {
 fn who_issued_a_code_costs_a_request_only_where_a_code_says_so() {
     let urls = |admin_email: Value, status| {
         let code = json!({ "bypass_code_id": "DB1", "admin_email": admin_email });
-        let body = json!({ "stat": "OK", "response": [code] }).to_string();
+        let body =
+            json!({ "stat": "OK", "response": [code], "metadata": { "total_objects": 1 } }).to_string();
         let host = TestHost::with(move |request| {
             let forbidden = r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#;
             Ok(match request.url.contains("/admins?") {
@@ -86,7 +87,7 @@ fn issued_by(status: u16, administrators: &'static str) -> TestHost {
         let first = request.url.ends_with("offset=0");
         let code = |key: &str| json!({ "bypass_code_id": key, "admin_email": "a@example.com" });
         let codes = [code(if first { "DB1" } else { "DB2" })];
-        let metadata = if first { json!({ "next_offset": 1 }) } else { json!({}) };
+        let metadata = if first { json!({ "next_offset": 1 }) } else { json!({ "total_objects": 2 }) };
         Ok(response(200, &[], &json!({ "stat": "OK", "response": codes, "metadata": metadata }).to_string()))
     })
 }

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::contract::{HttpError, HttpErrorKind};
 
 #[test]
 fn one_request_reads_a_page_as_large_as_duo_allows() {
@@ -20,7 +21,7 @@ fn one_request_reads_a_page_as_large_as_duo_allows() {
         ("administrative-units", "v1/administrative_units?limit=50&offset=600"),
     ] {
         let host = TestHost::answering(200, &[], r#"{"stat":"OK","response":[]}"#);
-        read(&host, &settings(), stream, &Position::At("v2:offset=600".into())).unwrap();
+        read(&host, &settings(), stream, &Position::At("v3:offset=600".into())).unwrap();
         let urls: Vec<String> = host.requests.take().into_iter().map(|request| request.url).collect();
         assert_eq!(urls, [format!("https://{HOSTNAME}/admin/{url}")]);
     }
@@ -119,9 +120,9 @@ fn the_last_page_of_a_list_that_is_too_short_is_kept_and_the_stream_is_not_compl
     assert_eq!(second.entities.last().unwrap().source_id, "DU2");
     let Progress::More(cursor) = second.progress else { panic!("it ends, and seven are taken for gone") };
     let host = TestHost::answering(200, &[], r#"{"stat":"OK","response":[{"user_id":"DU2"}]}"#);
-    let error = read(&host, &settings(), "users", &Position::At(cursor)).unwrap_err();
-    assert_eq!(error.kind, ErrorKind::Unexpected);
-    assert!(error.message.contains("Duo says it has 9"), "{}", error.message);
+    let again = read(&host, &settings(), "users", &Position::At(cursor)).unwrap();
+    let Progress::More(cursor) = again.progress else { panic!("it ends, and seven are taken for gone") };
+    assert!(cursor.ends_with(";sweeps=1"), "it is read once more: {cursor}");
 }
 
 proptest! {
@@ -158,5 +159,83 @@ proptest! {
         // Each page but the first begins with the last object of the one before, where there is room for it.
         let due = if most == 1 || size <= most { size.div_ceil(most).max(1) } else { 1 + (size - most).div_ceil(most - 1) };
         prop_assert_eq!(host.requests.borrow().len(), due);
+    }
+}
+
+/// 60 units that cost a request each, where the requests that `fails` chooses fail: how many requests reading all of them took,
+/// and how often the same position was read in a row.
+fn units_where(fails: impl Fn(usize) -> bool + 'static) -> (usize, usize) {
+    const UNITS: usize = 60;
+    let sent = std::cell::Cell::new(0_usize);
+    let host = TestHost::with(move |request| {
+        sent.set(sent.get() + 1);
+        if fails(sent.get()) {
+            return match sent.get() % 3 {
+                0 => Ok(response(429, &[], "")),
+                1 => Ok(response(500, &[], "")),
+                _ => Err(HttpError { kind: HttpErrorKind::Protocol, message: "broken".to_owned() }),
+            };
+        }
+        let unit = |key: &str| json!({ "admin_unit_id": key, "name": key });
+        let body = match request.url.split_once("/administrative_units/") {
+            Some((_, key)) => {
+                let contents = json!({ "groups": ["DG1"], "integrations": [] });
+                json!({ "stat": "OK", "response": merged(unit(key), contents) })
+            }
+            None => {
+                let (_, offset) = request.url.rsplit_once("offset=").unwrap();
+                let offset: usize = offset.parse().unwrap();
+                let end = UNITS.min(offset + 50);
+                let units: Vec<_> = (offset..end).map(|number| unit(&format!("DU{number:02}"))).collect();
+                let next = (end < UNITS).then_some(end);
+                let metadata = json!({ "total_objects": UNITS, "next_offset": next });
+                json!({ "stat": "OK", "response": units, "metadata": metadata })
+            }
+        };
+        Ok(response(200, &[], &body.to_string()))
+    });
+    let (mut position, mut seen) = (Position::Beginning, std::collections::BTreeSet::new());
+    let (mut attempts, mut most_attempts) = (0, 0);
+    loop {
+        attempts += 1;
+        most_attempts = attempts.max(most_attempts);
+        assert!(attempts < 100, "it never ends");
+        match read(&host, &settings(), "administrative-units", &position) {
+            Ok(page) => {
+                attempts = 0;
+                seen.extend(page.entities.into_iter().map(|unit| unit.source_id));
+                match page.progress {
+                    Progress::More(cursor) => {
+                        assert!(cursor.len() <= 4096);
+                        position = Position::At(cursor);
+                    }
+                    Progress::Done(_) => break,
+                }
+            }
+            Err(error) => {
+                assert!(
+                    matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_)),
+                    "{error:?}"
+                );
+            }
+        }
+    }
+    assert_eq!(seen.len(), UNITS);
+    (host.requests.borrow().len(), most_attempts)
+}
+
+#[test]
+fn a_call_of_many_requests_keeps_what_it_has() {
+    let (requests, _) = units_where(|_| false);
+    assert_eq!(requests, 62);
+    let (requests, _) = units_where(|request| request % 20 == 0);
+    assert!(requests <= 78, "{requests} for 60 units");
+}
+
+#[test]
+fn units_are_read_whole_within_the_retries_where_44_of_100_requests_fail() {
+    for step in [2, 3, 7, 9, 11, 12] {
+        let (_, attempts) = units_where(move |request| request * step % 25 < 11);
+        assert!(attempts <= 7, "{attempts} attempts at one position, step {step}");
     }
 }

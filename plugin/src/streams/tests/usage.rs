@@ -73,7 +73,7 @@ fn a_cursor_that_duo_refuses_starts_the_log_over_and_a_window_names_its_setting(
     assert_eq!(error.kind, ErrorKind::Unexpected);
     assert!(error.remedy.unwrap().contains("log-days"));
     let now = host.now.timestamp();
-    let cursor = format!("v1:since={0};from={0};to={1};next=1,a", now - 1000, now);
+    let cursor = format!("v2:since={0};from={0};to={1};seen=1;last=0;next=1,a", now - 1000, now);
     let error = read(&host, &settings(), "application-usage", &Position::At(cursor)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidPosition);
 }
