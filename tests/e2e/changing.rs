@@ -26,7 +26,7 @@ async fn users_of(options: TenantOptions) -> Setup {
     let setup = Setup::new(options).await;
     setup.reconfigure("[settings]", "streams = [\"users\"]\n[settings]");
     setup.configure(&format!(
-        "{}[limits]\nvendor-budgets = false\n",
+        "{}[limits]\nvendor-budgets = false\n[store]\nremoval-percent = 100\n",
         std::fs::read_to_string(setup.path("duo.toml")).unwrap()
     ));
     setup

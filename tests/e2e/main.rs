@@ -26,6 +26,7 @@ mod output;
 mod page;
 mod permissions;
 mod registry;
+mod removals;
 mod sandbox;
 mod secrets;
 mod serve;

@@ -42,7 +42,7 @@ pub use change::FieldChange;
 pub use counts::{EntityCount, RelationCount};
 pub use error::StoreError;
 pub use history::{ChangeRow, RunRow, RunStreamRow};
-pub use page::PageReader;
+pub use page::{HeldRemovals, PageReader};
 pub use query::{Cell, QueryParams};
 pub use read::{ConnectorUse, EntityRow, RelationRow, StoredProblem, UsageRow};
 pub use reader::Reader;

@@ -13,6 +13,17 @@ use crate::{RunId, StoreError, StreamState, Writer, usage};
 use connector_sandbox::contract::api::{Page, Progress, Window};
 use connector_sandbox::{Digest, StreamName};
 
+/// Objects that a stream no longer saw, and that are kept because they were too many at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRemovals {
+    /// Their source type.
+    pub source_type: String,
+    /// How many.
+    pub held: u64,
+    /// How many objects of the type the stream had before.
+    pub present: u64,
+}
+
 /// Which connector read a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PageReader {
@@ -28,7 +39,8 @@ pub struct PageReader {
 
 impl Writer {
     /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks the objects as
-    /// removed that the stream did not see in this run, unless it began after a bookmark.
+    /// removed that the stream did not see in this run, unless it began after a bookmark. Where they are too many
+    /// ([`Writer::limit_removals`]), the stream is incomplete, and keeps them.
     ///
     /// # Errors
     ///
@@ -39,7 +51,8 @@ impl Writer {
         stream: &StreamName,
         page: &Page,
         reader: &PageReader,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Option<HeldRemovals>, StoreError> {
+        let removal_percent = self.removal_percent;
         let (name, stream) = (stream, stream.as_str());
         let kept = self.write(|transaction| {
             let begun: Option<(String, bool, i64)> = transaction
@@ -51,9 +64,9 @@ impl Writer {
                     Ok((row.get("state")?, row.get("baseline")?, row.get("integration_id")?))
                 })
                 .optional()?;
-            let Some((state, is_baseline, integration)) = begun else { return Ok(false) };
+            let Some((state, is_baseline, integration)) = begun else { return Ok(None) };
             if StreamState::parse(&state) != StreamState::Running {
-                return Ok(false);
+                return Ok(None);
             }
             let PageReader { connector, version, digest, cursor_version } = reader;
             let writer = PageWriter {
@@ -72,13 +85,15 @@ impl Writer {
             writer.problems(page)?;
             writer.page(page, &entities, &relations)?;
             writer.checkpoint(page, *cursor_version)?;
+            let mut held = None;
             if matches!(page.progress, Progress::Done(_)) && writer.is_whole()? {
-                mark_removed(&writer)?;
+                held = mark_removed(&writer, removal_percent)?;
+                writer.hold(held.as_ref())?;
             }
-            Ok(true)
+            Ok(Some(held))
         })?;
-        if kept {
-            return Ok(());
+        if let Some(held) = kept {
+            return Ok(held);
         }
         let (path, stream) = (self.reader().path.clone(), name.clone());
         Err(StoreError::StreamEnded { path, run: run.0, stream })
@@ -156,6 +171,17 @@ impl PageWriter<'_> {
             cursor_version,
             now(),
         ])?;
+        Ok(())
+    }
+
+    /// A stream that holds removals is incomplete.
+    fn hold(&self, held: Option<&HeldRemovals>) -> rusqlite::Result<()> {
+        if let Some(held) = held {
+            self.transaction.execute(
+                "UPDATE run_stream SET state = 'incomplete', held = ?3 WHERE run_id = ?1 AND stream = ?2",
+                params![self.run.0, self.stream, i64::try_from(held.held).unwrap_or(i64::MAX)],
+            )?;
+        }
         Ok(())
     }
 

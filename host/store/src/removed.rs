@@ -1,16 +1,27 @@
 //! Objects that a complete stream no longer saw.
 
-use roaring::RoaringTreemap;
-use rusqlite::params;
+use std::collections::BTreeMap;
 
+use roaring::RoaringTreemap;
+use rusqlite::{OptionalExtension, params};
+
+use crate::RunId;
 use crate::change::{Kind, Object};
 use crate::numbers;
+use crate::page::HeldRemovals;
 use crate::page_writer::PageWriter;
 use crate::seen::{By, see, seen};
 
+/// The fewest objects of a type that are too many to be removed at once.
+const FEWEST_HELD: u64 = 20;
+
 /// Marks the objects of the stream as removed that no stream of the run saw. Objects seen only by another stream are
-/// reassigned to it.
-pub(crate) fn mark_removed(writer: &PageWriter<'_>) -> rusqlite::Result<()> {
+/// reassigned to it. Where that would remove more than `percent` of a type, nothing is marked, unless the run before did not
+/// see them either.
+pub(crate) fn mark_removed(writer: &PageWriter<'_>, percent: u8) -> rusqlite::Result<Option<HeldRemovals>> {
+    if let Some(held) = too_many(writer, percent)? {
+        return Ok(Some(held));
+    }
     for object in [Object::Entity, Object::Relation] {
         let table = object.word();
         let mut removed = unseen(writer, object)?;
@@ -31,7 +42,56 @@ pub(crate) fn mark_removed(writer: &PageWriter<'_>) -> rusqlite::Result<()> {
             writer.record(object, id, Kind::Removed, &[])?;
         }
     }
-    Ok(())
+    Ok(None)
+}
+
+/// The type of which the stream would remove more than `percent` at once.
+fn too_many(writer: &PageWriter<'_>, percent: u8) -> rusqlite::Result<Option<HeldRemovals>> {
+    let mut missing = unseen(writer, Object::Entity)?;
+    for (_, seen) in seen_by_others(writer, Object::Entity, &missing)? {
+        missing -= seen;
+    }
+    // Those that the run before held, and did not see either, may go.
+    if let Some(before) = run_that_held(writer)? {
+        missing &= seen(writer.transaction, before, Object::Entity, By::All)?;
+    }
+    if missing.len() < FEWEST_HELD {
+        return Ok(None);
+    }
+    let mut kind = writer.transaction.prepare_cached("SELECT kind_id FROM entity WHERE id = ?1")?;
+    let mut by_kind: BTreeMap<i64, u64> = BTreeMap::new();
+    for id in missing {
+        *by_kind.entry(kind.query_row([id.cast_signed()], |row| row.get("kind_id"))?).or_default() += 1;
+    }
+    let mut present = writer.transaction.prepare_cached(
+        "SELECT k.source_type, count(*) AS present FROM entity e JOIN kind k ON k.id = e.kind_id
+         WHERE e.stream_id = ?1 AND e.kind_id = ?2 AND e.gone_run IS NULL",
+    )?;
+    for (kind, held) in by_kind.into_iter().filter(|(_, held)| *held >= FEWEST_HELD) {
+        let (source_type, present) = present.query_row(params![writer.stream_id, kind], |row| {
+            Ok((row.get("source_type")?, row.get::<_, i64>("present")?.unsigned_abs()))
+        })?;
+        if held * 100 > present * u64::from(percent) {
+            return Ok(Some(HeldRemovals { source_type, held, present }));
+        }
+    }
+    Ok(None)
+}
+
+/// The last run before this one that read the stream, if it held removals.
+fn run_that_held(writer: &PageWriter<'_>) -> rusqlite::Result<Option<RunId>> {
+    let found = writer
+        .transaction
+        .prepare_cached(
+            "SELECT s.run_id, s.held IS NOT NULL AS has_held FROM run_stream s JOIN run r ON r.id = s.run_id
+             WHERE s.stream = ?2 AND s.run_id < ?1 AND s.state <> 'skipped' AND r.integration_id = ?3
+             ORDER BY s.run_id DESC LIMIT 1",
+        )?
+        .query_row(params![writer.run.0, writer.stream, writer.integration], |row| {
+            Ok((RunId(row.get("run_id")?), row.get::<_, bool>("has_held")?))
+        })
+        .optional()?;
+    Ok(found.filter(|(_, has_held)| *has_held).map(|(run, _)| run))
 }
 
 /// The present objects of the stream that it did not see in this run.

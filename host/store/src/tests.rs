@@ -5,6 +5,7 @@ mod files;
 mod owners;
 mod plans;
 mod referred;
+mod removals;
 mod retention;
 mod runs;
 mod streams;

@@ -10,6 +10,8 @@ use crate::{Reader, StoreError};
 
 /// The page cache of a store that is open for writing.
 const CACHE_KIB: i64 = 16 << 10;
+/// See [`Writer::limit_removals`].
+const REMOVAL_PERCENT: u8 = 20;
 /// How long the write-ahead log grows, in pages of 4 KiB, before it is copied into the file: a page of the file that changes
 /// several times is copied once.
 const WAL_PAGES: i64 = 8 << 10;
@@ -17,6 +19,8 @@ const WAL_PAGES: i64 = 8 << 10;
 /// A store, open for writing.
 pub struct Writer {
     reader: Reader,
+    /// Of the objects of a type, the most that one run may remove, in percent.
+    pub(crate) removal_percent: u8,
     /// Held as long as the writer lives: two runs at once would each mark the other's objects as removed.
     _lock: File,
 }
@@ -51,7 +55,13 @@ impl Writer {
         // Keys come in no order, so that the rows of a page are spread over the whole index.
         reader.set("cache_size", -CACHE_KIB)?;
         reader.set("wal_autocheckpoint", WAL_PAGES)?;
-        Ok(Self { reader, _lock: lock })
+        Ok(Self { reader, removal_percent: REMOVAL_PERCENT, _lock: lock })
+    }
+
+    /// Sets how many objects of a type one run may remove, in percent of those present; 20 at first, 100 is no limit. A stream
+    /// that no longer saw more of them ends as incomplete, and removes them when the next run does not see them either.
+    pub fn limit_removals(&mut self, percent: u8) {
+        self.removal_percent = percent;
     }
 
     /// Reads through the connection that writes.

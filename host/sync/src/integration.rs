@@ -35,6 +35,8 @@ pub struct Integration {
     pub longest_run: Duration,
     /// How long the store keeps runs and what they found, in days.
     pub keep_days: u32,
+    /// Of the objects of a type, the most that one run may remove, in percent.
+    pub removal_percent: u8,
     /// Where its connector took over from another a short while ago.
     pub probation: Option<Arc<Probation>>,
     settings: Vec<api::Setting>,
@@ -199,6 +201,7 @@ impl Integration {
             pages: configuration.pages,
             longest_run: configuration.run,
             keep_days: configuration.keep_days,
+            removal_percent: configuration.removal_percent,
             probation: None,
             settings,
             capabilities,

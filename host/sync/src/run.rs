@@ -74,7 +74,9 @@ pub async fn run(
             let manifest = manifest.clone();
             let tenant = integration.hosts().collect::<Vec<_>>().join(", ");
             let scope: Vec<_> = integration.selected.iter().map(|stream| stream.name.clone()).collect();
+            let removal_percent = integration.removal_percent;
             move |store| {
+                store.limit_removals(removal_percent);
                 store.begin_run(&RunStart {
                     integration: &name,
                     connector: &manifest.name,

@@ -11,7 +11,7 @@ use connector_sandbox::contract::types::Relation;
 use connector_sandbox::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
 use connector_sandbox::text::plain;
 use connector_sandbox::{Digest, Hint};
-use connector_store::{PageReader, RunId, StreamCost, StreamState, normal};
+use connector_store::{HeldRemovals, PageReader, RunId, StreamCost, StreamState, normal};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
@@ -166,8 +166,10 @@ impl StreamReader {
                             let next = match &page.progress {
                                 Progress::More(cursor) => Position::At(cursor.clone()),
                                 Progress::Done(_) => {
-                                    self.keep(page, &mut summary).await?;
-                                    return Ok(summary);
+                                    return match self.keep(page, &mut summary).await? {
+                                        None => Ok(summary),
+                                        Some(held) => self.end_with(summary, too_many_removed(&held)).await,
+                                    };
                                 }
                             };
                             let (kept, read) =
@@ -255,7 +257,7 @@ impl StreamReader {
     }
 
     /// Keeps a page.
-    async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<(), SyncError> {
+    async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<Option<HeldRemovals>, SyncError> {
         let objects = page.entities.len() + page.usages.len() + page.problems.len();
         let listed = match self.spec.entities.first() {
             Some(first) => page.entities.iter().filter(|one| one.source_type == first.source_type).count(),
@@ -271,11 +273,11 @@ impl StreamReader {
             cursor_version: self.spec.cursor_version,
         };
         let (run, name) = (self.run, self.spec.name.clone());
-        self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
+        let held = self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
         summary.pages += 1;
         summary.total = total.or(summary.total);
         self.observer.event(Event::PageKept { stream: &self.spec, objects, listed, total });
-        Ok(())
+        Ok(held)
     }
 
     /// Whether who read the last page was rolled back.
@@ -422,6 +424,19 @@ impl StreamReader {
             self.store.with(move |store| store.end_stream(run, &incomplete)).await?;
         }
         Ok(summary)
+    }
+}
+
+/// How a stream ends that no longer saw too many objects.
+fn too_many_removed(held: &HeldRemovals) -> StreamOutcome {
+    let HeldRemovals { source_type, held, present } = held;
+    StreamOutcome::Incomplete {
+        reason: format!("{held} of {present} objects of the type `{source_type}` are missing; they were not marked as removed"),
+        hint: Some(
+            "if they were deleted at the vendor, sync again: a second run that does not find them marks them as removed. Or raise \
+             `removal-percent` under `[store]`"
+                .to_owned(),
+        ),
     }
 }
 

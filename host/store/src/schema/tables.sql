@@ -60,6 +60,8 @@ CREATE TABLE run_stream (
     bookmark       TEXT,
     -- 1 where it began at the beginning, so that unseen objects are removed; 0 where it reads what came after a bookmark.
     whole          INTEGER NOT NULL CHECK (whole IN (0, 1)),
+    -- Objects that it no longer saw and that are kept, because they were too many at once: a second run must agree.
+    held           INTEGER,
     -- 1 where no earlier run read the stream completely: there is no earlier read to compare with.
     baseline       INTEGER NOT NULL DEFAULT 1 CHECK (baseline IN (0, 1)),
     pages          INTEGER NOT NULL DEFAULT 0,

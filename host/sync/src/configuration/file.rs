@@ -72,6 +72,7 @@ pub(super) struct Schedule {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Store {
     pub(super) keep_days: Option<u32>,
+    pub(super) removal_percent: Option<u8>,
 }
 
 /// `[provenance]`

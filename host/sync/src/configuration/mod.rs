@@ -45,6 +45,8 @@ const LONGEST_CALL: Duration = Duration::from_secs(60 * 60);
 
 /// How long a store keeps runs and what they found, in days: a year, and what a review a little later asks for.
 const KEEP_DAYS: u32 = 400;
+/// More of a type than this is rarely deleted in a day, and often missing from a broken answer.
+const REMOVAL_PERCENT: u8 = 20;
 /// The longest that can be asked for, in days: a century.
 const LONGEST_KEEP_DAYS: u32 = 36_500;
 
@@ -114,6 +116,8 @@ pub struct Configuration {
     pub run: Duration,
     /// How long runs and what they found are kept, in days.
     pub keep_days: u32,
+    /// Of the objects of a type, the most that one run may remove, in percent.
+    pub removal_percent: u8,
 }
 
 /// The settings of an integration, valid by its connector's manifest.
@@ -321,6 +325,10 @@ impl Configuration {
         if !(1..=LONGEST_KEEP_DAYS).contains(&keep_days) {
             return Err(key("keep-days", format!("takes a number from 1 to {LONGEST_KEEP_DAYS}")));
         }
+        let removal_percent = written.store.removal_percent.unwrap_or(REMOVAL_PERCENT);
+        if !(1..=100).contains(&removal_percent) {
+            return Err(key("removal-percent", "takes a number from 1 to 100".to_owned()));
+        }
         Ok(Self {
             name: written.name,
             about: About {
@@ -364,6 +372,7 @@ impl Configuration {
             own_budgets,
             run: seconds_up_to(LONGEST_RUN_EVER, "run-seconds", limits.run_seconds, LONGEST_RUN)?,
             keep_days,
+            removal_percent,
         })
     }
 
