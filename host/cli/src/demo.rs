@@ -65,7 +65,6 @@ pub(crate) struct Options {
     listen: std::net::SocketAddr,
 }
 
-#[cfg_attr(not(unix), expect(unused_variables, reason = "the page needs Unix"))]
 pub(crate) async fn run(
     options: Options,
     engine: &EngineOptions,

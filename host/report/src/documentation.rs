@@ -17,7 +17,9 @@ struct Documentation<'a> {
 /// When the template fails, which no manifest makes it do.
 pub fn documentation(manifest: &Manifest) -> Result<String, askama::Error> {
     let page = Documentation { manifest }.render()?;
-    Ok(format!("{}\n", page.trim_end()))
+    // The template has neither HTML nor links, so these are a connector's: shown, and not interpreted.
+    let page = page.trim_end().replace('<', "&lt;").replace('[', "\\[");
+    Ok(format!("{page}\n"))
 }
 
 #[expect(unreachable_pub, reason = "askama's macro makes them public, in a private module")]
@@ -67,5 +69,23 @@ mod filters {
             return Ok("nothing".to_owned());
         }
         Ok(names.iter().map(|name| format!("*{name}*")).collect::<Vec<_>>().join(" or "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn html_and_links_of_a_manifest_are_shown_and_not_interpreted() {
+        let hostile = "<img src=x onerror=alert(1)> [click](javascript:alert(1))";
+        let manifest = Manifest {
+            description: hostile.to_owned(),
+            setup: vec![hostile.to_owned()],
+            ..Manifest::default()
+        };
+        let page = documentation(&manifest).unwrap();
+        assert_eq!(page.matches("&lt;img src=x").count(), 2, "{page}");
+        assert!(!page.contains('<') && !page.contains(" [click]"), "{page}");
     }
 }

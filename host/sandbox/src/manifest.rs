@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::contract::api;
 use crate::contract::types::EntityType;
+use crate::plain_manifest::plain_manifest;
 use crate::stream_name::{StreamName, is_kebab_case};
 
 /// A validated manifest. Documented item by item in `wit/connector.wit`; serializes for `inspect --json`.
@@ -157,8 +158,8 @@ pub enum ManifestError {
         /// Why.
         reason: String,
     },
-    /// A rate limit that would keep a run waiting for ever.
-    #[error("budget `{0}` spans more than a day")]
+    /// A rate limit that would keep a run waiting for ever, or that means nothing.
+    #[error("budget `{0}` allows no request, or spans no second or more than a day")]
     Budget(String),
     /// One source type is said to be two kinds of entity.
     #[error("source type `{0}` is declared with two entity types")]
@@ -169,12 +170,13 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Parses what a connector answered to `describe`.
+    /// Parses what a connector answered to `describe`. Its texts are cleaned as [`plain`](crate::text::plain) does.
     ///
     /// # Errors
     ///
     /// [`ManifestError`] names the first thing that makes no sense.
     pub fn parse(raw: api::Manifest) -> Result<Self, ManifestError> {
+        let raw = plain_manifest(raw);
         kebab("the connector", &raw.name)?;
         if semver::Version::parse(&raw.version).is_err() {
             return Err(ManifestError::Version(raw.version));
@@ -191,7 +193,10 @@ impl Manifest {
             return Err(ManifestError::Contradiction(entity.source_type.clone()));
         }
 
-        if let Some(budget) = raw.budgets.iter().find(|budget| budget.per_seconds > LONGEST_BUDGET) {
+        let is_wrong = |budget: &&api::RequestBudget| {
+            budget.requests == 0 || !(1..=LONGEST_BUDGET).contains(&budget.per_seconds)
+        };
+        if let Some(budget) = raw.budgets.iter().find(is_wrong) {
             return Err(ManifestError::Budget(budget.name.clone()));
         }
 
@@ -200,8 +205,8 @@ impl Manifest {
         let hosts = hosts.collect::<Result<_, _>>()?;
         let budgets = raw.budgets.into_iter().map(|budget| RequestBudget {
             name: budget.name,
-            requests: budget.requests.max(1),
-            per_seconds: budget.per_seconds.max(1),
+            requests: budget.requests,
+            per_seconds: budget.per_seconds,
         });
         let budgets: Vec<_> = budgets.collect();
         let streams = raw.streams.into_iter().map(|stream| StreamSpec::parse(stream, &budgets));
@@ -474,6 +479,31 @@ mod tests {
             hosts: vec!["{api-hostname}".to_owned()],
             budgets: vec![],
             streams: vec![stream("users", "user")],
+        }
+    }
+
+    #[test]
+    fn the_texts_of_a_manifest_can_not_steer_a_terminal() {
+        let hostile = "a\x1b[31m\u{202e}b\nerror: forged";
+        let mut raw = manifest();
+        raw.title = hostile.to_owned();
+        raw.setup = vec![hostile.to_owned()];
+        raw.settings[0].help = hostile.to_owned();
+        raw.streams[0].permissions = vec![hostile.to_owned()];
+        raw.streams[0].entities[0].title = hostile.to_owned();
+        let text = format!("{:?}", Manifest::parse(raw).unwrap());
+        assert_eq!(text.matches("a [31m b error: forged").count(), 5, "{text}");
+        let mut raw = manifest();
+        raw.streams[0].name = "users\n".to_owned();
+        assert!(matches!(Manifest::parse(raw), Err(ManifestError::Name { .. })));
+    }
+
+    #[test]
+    fn a_budget_of_nothing_is_refused() {
+        for (requests, per_seconds) in [(0, 60), (60, 0), (0, 0)] {
+            let mut raw = manifest();
+            raw.budgets = vec![api::RequestBudget { name: "objects".to_owned(), requests, per_seconds }];
+            assert!(matches!(Manifest::parse(raw), Err(ManifestError::Budget(_))));
         }
     }
 

@@ -10,6 +10,7 @@
 //! - [`active`]: which connector reads the next page; where connectors are swapped
 //! - [`mod@check`]: which streams can be read
 //! - [`mod@run`]: one run: check, streams side by side (`stream_reader`), each page kept (`keeper`) before the next is read
+//! - `judge`: values of a page that can't be right
 //! - [`event`] and `summary`: what a run reports while it runs, and when it ends
 
 pub mod active;
@@ -18,6 +19,7 @@ pub mod check;
 pub mod configuration;
 pub mod event;
 pub mod integration;
+mod judge;
 mod keeper;
 pub mod probation;
 pub mod retry;

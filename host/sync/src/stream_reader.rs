@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use chrono::Utc;
 use connector_sandbox::capabilities::WaitListener;
 use connector_sandbox::contract::api::{self, ErrorKind, Page, Position, Progress};
 use connector_sandbox::contract::types::Relation;
@@ -18,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::active::{ActiveIntegration, AfterFault};
 use crate::event::{Event, Observer};
 use crate::integration::Integration;
+use crate::judge::judge;
 use crate::keeper::Keeper;
 use crate::retry;
 use crate::summary::{StreamOutcome, StreamSummary, StreamWindow};
@@ -160,7 +162,8 @@ impl StreamReader {
                 },
             };
             let broken = match page {
-                Ok(page) => {
+                Ok(mut page) => {
+                    judge(&mut page, Utc::now());
                     match self.examine(&page).and_then(|()| walk.cursors.advance(&walk.position, &page)) {
                         Ok(()) => {
                             let next = match &page.progress {
@@ -363,6 +366,9 @@ impl StreamReader {
             }
             if entity.source_id.trim().is_empty() || name.trim().is_empty() {
                 return Err(format!("it yields a `{source_type}` without a key or a name"));
+            }
+            if entity.source_id.chars().any(char::is_control) {
+                return Err(format!("it yields a `{source_type}` with control characters in its key"));
             }
         }
         let mut ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);

@@ -67,7 +67,7 @@ pub(super) fn list<T: Object>(
 fn keys<T: Object>(elements: &[Field<Record<T>>]) -> Vec<Option<&str>> {
     let keys = elements.iter().map(|element| match element {
         Field::Value(Record(object)) => match object.key() {
-            Field::Value(key) => Some(key.trim()),
+            Field::Value(key) => usable(key),
             Field::Missing | Field::Malformed(_) => None,
         },
         Field::Missing | Field::Malformed(_) => None,
@@ -121,7 +121,10 @@ pub(super) fn map_element<T: Object>(
 ) {
     let fault = match element {
         Field::Value(Record(object)) => match object.key().clone() {
-            Field::Value(key) => return object.map(key.trim().to_owned(), client, page),
+            Field::Value(key) => match usable(&key) {
+                Some(key) => return object.map(key.to_owned(), client, page),
+                None => format!("has control characters in its `{}`{}", T::KEY, hint(&object)),
+            },
             Field::Missing => format!("has no `{}`{}", T::KEY, hint(&object)),
             Field::Malformed(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),
         },
@@ -133,6 +136,12 @@ pub(super) fn map_element<T: Object>(
         field: Some(T::KEY.to_owned()),
         message: format!("{place} {fault}; it was left out, because nothing could refer to it"),
     });
+}
+
+/// A key without the white space around it; `None` where no other object could refer to it.
+fn usable(key: &str) -> Option<&str> {
+    let key = key.trim();
+    (!key.is_empty() && !key.contains(char::is_control)).then_some(key)
 }
 
 fn hint<T: Object>(object: &T) -> String {
