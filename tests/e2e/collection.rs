@@ -237,9 +237,13 @@ async fn applications_that_need_their_own_grant_name_both_candidates() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edition_without_roles_and_units_is_reported_as_one() {
     let setup = Setup::new(TenantOptions { has_roles: false, ..tenant(20) }).await;
-    let summary = setup.sync(3);
+    let summary = setup.sync(0);
     let stream = row(&summary["streams"], "stream", "administrative-units");
+    assert_eq!(stream["state"], "skipped");
     assert!(stream["hint"].as_str().unwrap().contains("edition does not have this"), "{stream}");
+    // Selected by name, it is missing.
+    let by_name = setup.with_config("sync", &["--stream", "administrative-units", "--store", "units.db"]);
+    assert_eq!(by_name.code, 3, "{by_name:?}");
     let check = setup.with_config("check", &["--json"]).json();
     assert_eq!(row(&check["streams"], "stream", "administrative-units")["access"], "not-in-edition");
     let (entities, relations) = setup.export();

@@ -92,7 +92,7 @@ fn every_misbehaviour_is_held_and_named_and_harms_no_other_stream() {
     assert!(stack.starts_with("the connector was stopped: wasm trap: "), "{stack}");
     let panic = reason("panics-with-the-secret");
     assert!(panic.contains("the connector panicked") && panic.ends_with("token=[redacted]"), "{panic}");
-    assert_eq!(reason("exits"), "the connector ended itself with exit code 1");
+    assert_eq!(reason("exits"), "the connector exited with code 1");
     assert_eq!(reason("fails-with-the-secret"), "key [redacted] was refused");
     // No secret but the declared one, no variables, no arguments. (A guest with files would not have been linked.)
     assert_eq!(reason("asks-for-other-secrets"), "secrets [false, false, false, false], variables 0");

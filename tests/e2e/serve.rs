@@ -108,7 +108,7 @@ async fn one_serve_uses_a_folder_and_only_its_owner_may_open_its_socket() {
     assert_eq!(before.code, 1);
     assert!(before.stderr.contains("no `serve` answers at"), "{before:?}");
     let served = Served::start(&setup, &[]);
-    for path in ["data", "data/control.sock"] {
+    for path in ["data", "data/control.sock", "data/serve.lock"] {
         let mode = std::fs::metadata(setup.path(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode & 0o077, 0, "{path} {mode:o}");
     }

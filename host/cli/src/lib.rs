@@ -65,7 +65,7 @@ struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  every selected stream is complete (optional ones may be skipped)
+  0  every selected stream is complete (optional ones, and those that this edition lacks, may be skipped)
   1  another error: the vendor can't be reached, the disk is full
   2  the command line, the configuration or the connector can't be used
   3  partial: a stream is incomplete, or was skipped because a permission is missing

@@ -1,5 +1,4 @@
-//! The bytes of a connector before anything is made of them: read, digested, and held against what the operator
-//! trusts.
+//! The bytes of a connector before they are compiled: read, hashed, and compared with what the operator trusts.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::hint::Hint;
 
-/// The largest component that is compiled, in bytes. The connectors we know of have less than two MiB.
+/// The largest component that is compiled, in bytes. Known connectors have less than 2 MiB.
 const LARGEST: u64 = 64 << 20;
 /// The largest signature, in bytes.
 const LARGEST_SIGNATURE: u64 = 4 << 10;
@@ -92,14 +91,14 @@ impl fmt::Debug for Digest {
 pub struct Provenance {
     /// It must be these bytes.
     pub sha256: Option<Digest>,
-    /// It must be signed with the secret half of this key, as minisign signs.
+    /// It must have a minisign signature by the secret half of this key.
     pub signed_by: Option<PublicKey>,
 }
 
 /// A component that is not what the operator demands.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProvenanceError {
-    /// It is another one.
+    /// Its digest is not the pinned one.
     #[error("its SHA-256 is {found}, but the configuration pins {pinned}")]
     Digest {
         /// What was pinned.
@@ -107,11 +106,11 @@ pub enum ProvenanceError {
         /// What was found.
         found: Digest,
     },
-    /// Nobody signed it.
+    /// It has no signature.
     #[error("the configuration demands a signature, and there is none")]
     Unsigned,
-    /// The signature is not one, or not of these bytes by this key.
-    #[error("its signature does not hold: {0}")]
+    /// The signature can't be parsed, or is not of these bytes by this key.
+    #[error("its signature is not valid: {0}")]
     Signature(String),
 }
 
@@ -144,14 +143,14 @@ pub struct Artifact {
     pub bytes: Bytes,
     /// Its digest.
     pub digest: Digest,
-    /// A signature in minisign's form, where one lies beside it.
+    /// Its minisign signature, if there is one beside it.
     pub signature: Option<String>,
 }
 
 /// A file that can't be read as a component.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system does not give it.
+    /// The system can't open or read it.
     #[error("could not read the connector `{path}`: {error}")]
     Unreadable {
         /// The file.
@@ -159,7 +158,7 @@ pub enum ReadError {
         /// What the system said.
         error: std::io::Error,
     },
-    /// It is larger than any connector.
+    /// It is larger than a connector may be.
     #[error("`{path}` has {size} bytes, more than the {LARGEST} a connector may have")]
     TooLarge {
         /// The file.
@@ -183,14 +182,14 @@ impl Artifact {
         Ok(Self::new(source, bytes, signature))
     }
 
-    /// Of bytes that were read already.
+    /// An artifact of bytes that were read already.
     #[must_use]
     pub fn new(source: Source, bytes: Bytes, signature: Option<String>) -> Self {
         let digest = Digest::of(&bytes);
         Self { source, bytes, digest, signature }
     }
 
-    /// Holds it against what the operator demands.
+    /// Compares it with what the operator demands.
     ///
     /// # Errors
     ///
@@ -207,7 +206,7 @@ impl Artifact {
     }
 }
 
-/// Where the signature of the component at `path` lies.
+/// The path of the signature of the component at `path`.
 #[must_use]
 pub fn signature_path(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

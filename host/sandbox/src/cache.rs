@@ -1,9 +1,9 @@
 //! Compiled components on disk, so that a start costs milliseconds.
 //!
-//! Compiled code is run without a sandbox's checks on it, so an entry is used only where no other user could have
-//! written it (owner and mode of the file, its folder and all folders above) and where it is what this program
-//! wrote (a checksum over the entry's name and code). wasmtime's own cache checks neither. Whatever does not hold
-//! makes the component be compiled anew; nothing about the cache is ever an error.
+//! wasmtime runs compiled code without checking it, so an entry is used only if no other user could have written it
+//! (owner and mode of the file, its folder and all folders above) and if it is what this program wrote (a checksum
+//! over the entry's name and code). wasmtime's own cache checks neither. If a check fails, the component is compiled
+//! again; the cache never causes an error.
 
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,16 +16,16 @@ use wasmtime::component::Component;
 use crate::artifact::Digest;
 use crate::private_file;
 
-/// What an entry begins with. Raised when its form changes.
+/// The first bytes of an entry. The number is raised when the format changes.
 const MAGIC: [u8; 8] = *b"IGACODE1";
 /// Length of the checksum, in bytes.
 const CHECKSUM: usize = 32;
-/// Entries that are kept, the newest ones.
+/// The number of entries that are kept: the newest ones.
 const KEPT: usize = 32;
-/// What they may have together, in bytes. An entry of a Rust connector has a few MiB, one with a whole language runtime
-/// tens of them.
+/// The most bytes of all entries together. The entry of a Rust connector has a few MiB, that of a connector with a whole
+/// language runtime tens of MiB.
 const KEPT_BYTES: u64 = 256 << 20;
-/// The ending of an entry's name.
+/// The file extension of an entry.
 const EXTENSION: &str = "code";
 
 /// A folder of compiled components.
@@ -35,8 +35,8 @@ pub(crate) struct CodeCache {
 }
 
 impl CodeCache {
-    /// The cache in `folder`, which is made where it is not there. `None` where others may write to it: then there is
-    /// no cache.
+    /// The cache in `folder`, which is made if it does not exist. `None`, and no cache, if it can't be made or others may
+    /// write to it.
     pub(crate) fn open(folder: &Path) -> Option<Self> {
         let made = private_file::create_folder(folder).and_then(|()| folder.canonicalize());
         match made {
@@ -68,18 +68,21 @@ impl CodeCache {
             file.read_to_end(&mut bytes).ok()?;
         }
         let code = code_of(&bytes, &name).or_else(|| {
-            tracing::warn!("`{}` is not what this program wrote there: compiling anew", path.display());
+            tracing::warn!(
+                "`{}` is not an entry that this program wrote: compiling the connector again",
+                path.display()
+            );
             None
         })?;
-        // SAFETY: The code must come from `Component::serialize`. The checksum says that it is whole and was written
-        // for this name; owner and mode of file and folders show that only this user, who could replace the program itself, wrote it.
-        // The engine checks its version and configuration.
+        // SAFETY: The code must come from `Component::serialize`. The checksum shows that it is complete and was written
+        // for this name; owner and mode of file and folders show that only this user, who could replace the program
+        // itself, wrote it. The engine checks its version and configuration.
         #[expect(unsafe_code, reason = "see SAFETY")]
         let component = unsafe { Component::deserialize(engine, code) };
         component.inspect_err(|error| tracing::debug!("cached code is not for this engine: {error:#}")).ok()
     }
 
-    /// Keeps a compiled component.
+    /// Stores a compiled component.
     pub(crate) fn store(&self, engine: &wasmtime::Engine, digest: Digest, component: &Component) {
         let kept = || -> Result<(), Box<dyn std::error::Error>> {
             let name = name(engine, digest);
@@ -94,8 +97,8 @@ impl CodeCache {
         }
     }
 
-    /// Removes the oldest entries: beyond `count` of them, or where all newer ones have `bytes` already. The newest entry
-    /// stays.
+    /// Removes the oldest entries: those beyond `count`, and those that exceed `bytes` together with all newer ones. The
+    /// newest entry stays.
     fn prune(&self, count: usize, bytes: u64) -> std::io::Result<()> {
         let mut entries = Vec::new();
         for entry in fs::read_dir(&self.folder)? {
@@ -117,7 +120,7 @@ impl CodeCache {
     }
 }
 
-/// The name of an entry: which component, compiled how.
+/// The name of an entry: the digest of the component, and a hash of the engine's version and configuration.
 fn name(engine: &wasmtime::Engine, digest: Digest) -> String {
     let mut hasher = DefaultHasher::new();
     engine.precompile_compatibility_hash().hash(&mut hasher);
@@ -128,7 +131,7 @@ fn checksum(name: &str, code: &[u8]) -> [u8; CHECKSUM] {
     Sha256::new().chain_update(name).chain_update(code).finalize().into()
 }
 
-/// The code in an entry, where its checksum holds.
+/// The code in an entry, if its checksum is correct.
 fn code_of<'a>(bytes: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let rest = bytes.strip_prefix(MAGIC.as_slice())?;
     let (found, code) = rest.split_at_checked(CHECKSUM)?;
@@ -142,7 +145,7 @@ fn open_no_follow(path: &Path) -> std::io::Result<File> {
     Ok(File::from(file))
 }
 
-/// Whether only its owner may write, and its owner is the user or (for a folder above the cache) the system.
+/// Whether only its owner may write, and its owner is the user or (for a folder above the cache) root.
 fn is_ours(folder: &Path, is_cache: bool) -> bool {
     use std::os::unix::fs::MetadataExt;
     /// In a sticky folder, such as `/tmp`, only the owner of a file can replace it.
@@ -169,7 +172,7 @@ mod tests {
 
     use super::*;
 
-    /// A cache with one entry, and the path of that.
+    /// A cache with one entry, and the path of the entry.
     fn filled() -> (tempfile::TempDir, wasmtime::Engine, CodeCache, Digest, PathBuf) {
         let folder = tempfile::tempdir().unwrap();
         let engine = wasmtime::Engine::default();
@@ -240,7 +243,10 @@ mod tests {
             assert_eq!(CodeCache::open(&code).is_some(), usable, "{mode:o}");
         }
         fs::set_permissions(folder.path().join("above"), fs::Permissions::from_mode(0o777)).unwrap();
-        assert!(CodeCache::open(&code).is_none(), "who may write above it may replace it");
+        assert!(
+            CodeCache::open(&code).is_none(),
+            "a user who may write to the folder above may replace the cache"
+        );
     }
 
     #[test]

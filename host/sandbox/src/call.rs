@@ -1,4 +1,4 @@
-//! One call: a fresh instance, its limits, its deadline, and what leaves it.
+//! One call: a fresh instance with its limits and its deadline, and the answer or the fault.
 
 use std::pin::Pin;
 
@@ -13,7 +13,7 @@ use crate::limits::{Limit, LimitReached, Limits};
 use crate::state::CallState;
 use crate::text::plain;
 
-/// A call of an export, on its way.
+/// The future of a call of an export.
 pub(crate) type Call<'a, T> = Pin<Box<dyn Future<Output = wasmtime::Result<T>> + Send + 'a>>;
 
 /// What the host gives one call.
@@ -25,8 +25,8 @@ pub struct CallContext {
 }
 
 impl Guest {
-    /// Runs `function` in a fresh instance. After an error the instance is dead, and after an answer it is not
-    /// needed: it is dropped either way.
+    /// Runs `function` in a fresh instance, and drops it: after an error it can't be used, after an answer it is not
+    /// needed.
     pub(crate) async fn call<T>(
         &self,
         context: CallContext,
@@ -38,8 +38,8 @@ impl Guest {
         let mut store = Store::new(&self.engine.wasmtime, CallState::new(limits, capabilities));
         store.limiter(|state| &mut state.limiter);
         store.set_hostcall_fuel(limits.output);
-        // With each tick of the epoch a guest that computes yields, so that others get their turn, and pays for it. The
-        // time-out below stops what waits in the host, where the epoch does not reach.
+        // At each tick of the epoch, a guest that computes yields to other tasks, and the tick is counted. The time-out
+        // below stops a call that waits in the host, where the epoch has no effect.
         let most = limits.compute.as_millis().div_ceil(EPOCH_TICK.as_millis());
         store.set_epoch_deadline(1);
         store.epoch_deadline_callback(move |mut context| {
@@ -63,7 +63,7 @@ impl Guest {
         match answer {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => {
-                // The names of its functions are its own words.
+                // The guest chooses the names of its functions, so they are redacted and cleaned as well.
                 tracing::debug!("guest failed: {}", plain(&redactor.text(&format!("{error:?}"))));
                 Err(Fault::classify(&error, state, &limits, stack, &redactor))
             }

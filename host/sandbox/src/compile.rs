@@ -1,5 +1,5 @@
-//! From bytes to a guest that can be instantiated: compile them, or take them from the cache, and compare imports and
-//! exports with the contract. Nothing of the guest runs here.
+//! Turns bytes into a guest that can be instantiated: compiles them, or loads the compiled code from the cache, and
+//! compares imports and exports with the contract. No code of the guest runs here.
 
 use bytes::Bytes;
 use semver::Version;
@@ -16,13 +16,13 @@ use crate::state::CallState;
 pub(crate) struct Guest {
     pub(crate) engine: Engine,
     pub(crate) pre: ConnectorComponentPre<CallState>,
-    /// All that it imports.
+    /// The interfaces that it imports.
     pub(crate) imports: Vec<ImportName>,
     /// The version of the contract it was built for.
     pub(crate) contract: Version,
 }
 
-/// Bytes that are not a guest of this host.
+/// Why bytes are not a guest of this host.
 #[derive(Debug)]
 pub(crate) enum CompileError {
     /// They are not a component: what they are instead, or what the compiler said.
@@ -35,24 +35,23 @@ pub(crate) enum CompileError {
 ///
 /// # Errors
 ///
-/// [`CompileError`] says what it is instead of a guest of this host.
+/// [`CompileError`] says why it is not a guest of this host.
 pub(crate) async fn compile(engine: &Engine, artifact: &Artifact) -> Result<Guest, CompileError> {
     let component = component(engine, artifact.bytes.clone(), artifact.digest).await?;
     let (imports, contract) = imports::examine(engine, &component).map_err(CompileError::Contract)?;
     let pre = engine.linker.instantiate_pre(&component).and_then(ConnectorComponentPre::new);
     let pre = pre.map_err(|error| {
         CompileError::NotAComponent(format!(
-            "its imports or exports have other types than the contract's: {error:#}"
+            "its imports or exports do not have the contract's types: {error:#}"
         ))
     })?;
     Ok(Guest { engine: engine.clone(), pre, imports, contract })
 }
 
-/// Compiles off the runtime, or takes it from the cache: it takes up to a few hundred milliseconds of all cores.
+/// Compiles outside the runtime, or loads from the cache. Compiling takes up to a few hundred milliseconds of all cores.
 async fn component(engine: &Engine, bytes: Bytes, digest: Digest) -> Result<Component, CompileError> {
     let not_a_component = CompileError::NotAComponent;
-    // The preamble tells a component from a module, and both from anything else: a precompiled file, which
-    // would be trusted, among them.
+    // The preamble distinguishes a component from a module, and both from other files, such as precompiled ones.
     match bytes.get(..8) {
         Some([0, b'a', b's', b'm', _, _, 1, 0]) => {}
         Some([0, b'a', b's', b'm', ..]) => {

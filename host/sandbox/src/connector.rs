@@ -14,7 +14,7 @@ use crate::imports::{ContractMismatch, ImportName};
 use crate::limits::Limits;
 use crate::manifest::{Manifest, ManifestError};
 
-/// Describing itself is no work: a connector that takes longer, or more, is broken.
+/// The limits of `describe`, which needs little: a connector that exceeds them is broken.
 fn describe_limits() -> Limits {
     let time = std::time::Duration::from_secs(5);
     Limits { call: time, compute: time, memory: 64 << 20, output: 4 << 20, ..Limits::default() }
@@ -34,7 +34,7 @@ pub enum LoadError {
     /// The file can't be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// It is not what the operator trusts. It was not compiled.
+    /// The operator does not trust it. It was not compiled.
     #[error("refused the connector `{source_name}`: {error}")]
     Provenance {
         /// Where it came from.
@@ -55,7 +55,7 @@ pub enum LoadError {
     Contract {
         /// Where it came from.
         source_name: String,
-        /// Which bytes were looked at.
+        /// The digest of its bytes.
         digest: Digest,
         /// What does not fit.
         mismatch: ContractMismatch,
@@ -65,17 +65,17 @@ pub enum LoadError {
     Describe {
         /// Where it came from.
         source_name: String,
-        /// Which bytes were looked at.
+        /// The digest of its bytes.
         digest: Digest,
         /// How it failed.
         fault: Fault,
     },
-    /// It describes itself in a way that makes no sense.
+    /// Its manifest is not valid.
     #[error("the manifest of `{source_name}` (sha256 {digest:#}) is not valid: {error}")]
     Manifest {
         /// Where it came from.
         source_name: String,
-        /// Which bytes were looked at.
+        /// The digest of its bytes.
         digest: Digest,
         /// What is wrong with it.
         error: ManifestError,
@@ -114,12 +114,11 @@ impl Connector {
         Self::load(engine, Artifact::read(source)?, provenance).await
     }
 
-    /// Compiles a component and lets it describe itself, once it is what the operator trusts. It gets no capabilities
-    /// meanwhile.
+    /// Verifies that the operator trusts a component, compiles it, and calls its `describe` without capabilities.
     ///
     /// # Errors
     ///
-    /// [`LoadError`] says what it is instead of a connector for this host.
+    /// [`LoadError`] says why it is not a connector for this host.
     pub async fn load(
         engine: &Engine,
         artifact: Artifact,
@@ -147,7 +146,7 @@ impl Connector {
         Ok(Self { guest, artifact, manifest })
     }
 
-    /// Asks the connector to try its settings, once.
+    /// Calls `check` of the connector with these settings, once.
     ///
     /// # Errors
     ///
@@ -177,8 +176,8 @@ impl Connector {
         })
     }
 
-    /// Asks the connector for the page of `stream` at `position`, once. `account` is what [`Self::check`] said that the
-    /// connector is connected to.
+    /// Asks the connector for the page of `stream` at `position`, once. `account` is the account that [`Self::check`]
+    /// reported.
     ///
     /// # Errors
     ///
@@ -215,7 +214,7 @@ impl Connector {
         })
     }
 
-    /// What it says of itself.
+    /// Its validated manifest.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
@@ -227,13 +226,13 @@ impl Connector {
         &self.artifact
     }
 
-    /// Which bytes it is.
+    /// The digest of its bytes.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.artifact.digest
     }
 
-    /// All that it asks of the host.
+    /// The interfaces that it imports.
     #[must_use]
     pub fn imports(&self) -> &[ImportName] {
         &self.guest.imports

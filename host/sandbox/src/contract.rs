@@ -1,4 +1,4 @@
-//! The contract `iga:connector`, as Rust. Generated from `wit/`, which is its documentation.
+//! The contract `iga:connector`, as Rust types. Generated from `wit/`, which is its documentation.
 
 #![expect(missing_docs, reason = "generated; `wit/` documents every item")]
 

@@ -1,4 +1,4 @@
-//! The engine: one a process. Nothing else configures wasmtime.
+//! The engine: one per process. No other module configures wasmtime.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub struct Engine {
 #[error("could not set up the WebAssembly engine: {0}")]
 pub struct EngineError(String);
 
-/// What an engine is set up with.
+/// The options of an engine.
 #[derive(Clone, Debug)]
 pub struct EngineOptions {
     /// The stack of a guest, in bytes; 16 KiB to 16 MiB.
@@ -74,8 +74,8 @@ impl Engine {
         let mut linker = Linker::new(&wasmtime);
         link(&mut linker).map_err(failed)?;
 
-        // A thread of its own: an executor that a guest keeps busy would not tick. It holds the engine weakly,
-        // or it would keep it alive for ever.
+        // A separate thread: an executor that a guest keeps busy would not tick. It holds the engine weakly, so that
+        // the engine can be dropped.
         let weak = wasmtime.weak();
         std::thread::Builder::new()
             .name("epoch".to_owned())
@@ -92,8 +92,8 @@ impl Engine {
     }
 }
 
-/// All that a guest can import: the contract, and what a Rust guest for `wasm32-wasip2` needs of WASI to start
-/// and to tell the time. No sockets, no name lookup, no files, no `wasi:http`. `imports` names the same set.
+/// All that a guest can import: the contract, and the part of WASI that a Rust guest for `wasm32-wasip2` needs to start
+/// and to read the time. No sockets, no name lookup, no files, no `wasi:http`. `imports` lists the same set.
 fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
     use p2::bindings::{cli, random};
 
@@ -105,10 +105,10 @@ fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
         &mut state.capabilities
     })?;
 
-    // Clocks, random, standard streams (all closed) and what they are made of.
+    // Clocks, random numbers, standard streams (input is closed, output is recorded), and the interfaces that these use.
     p2::add_to_linker_proxy_interfaces_async(linker)?;
     random::insecure_seed::add_to_linker::<_, WasiRandom>(linker, |state| state.ctx().ctx.random())?;
-    // Empty, both, but every Rust program for this target asks.
+    // The environment is empty and there is no terminal, but every Rust program for this target imports these.
     cli::environment::add_to_linker::<_, WasiCli>(linker, CallState::cli)?;
     cli::exit::add_to_linker::<_, WasiCli>(linker, CallState::cli)?;
     cli::terminal_input::add_to_linker::<_, WasiCli>(linker, CallState::cli)?;

@@ -1,4 +1,4 @@
-//! How a call to a guest failed, when the guest did not say so itself.
+//! How a call to a guest failed without an error from the guest itself.
 
 use wasmtime::Trap;
 use wasmtime_wasi::I32Exit;
@@ -11,7 +11,7 @@ use crate::state::CallState;
 /// A call that ended without an answer. The instance is gone; the next call gets a fresh one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// It used up what a call gets.
+    /// It reached a limit of the call.
     #[error(transparent)]
     Limit(LimitReached),
     /// It panicked.
@@ -20,8 +20,8 @@ pub enum Fault {
         /// What it wrote, without secrets.
         message: String,
     },
-    /// It ended itself.
-    #[error("the connector ended itself with exit code {code}")]
+    /// It exited.
+    #[error("the connector exited with code {code}")]
     Exited {
         /// The exit code.
         code: i32,
@@ -29,7 +29,7 @@ pub enum Fault {
     /// The engine stopped it for another reason.
     #[error("the connector was stopped: {reason}")]
     Trapped {
-        /// The engine's words.
+        /// The engine's error text.
         reason: String,
     },
 }
@@ -48,7 +48,7 @@ impl Hint for Fault {
                     .to_owned()
             }
             Self::Limit(reached) => format!(
-                "if the connector needs more for good reason, raise `{}` under `[limits]`; if not, report it to its \
+                "if it is right that the connector needs more, raise `{}` under `[limits]`; if not, report it to its \
                  author",
                 reached.limit.setting()
             ),
@@ -60,7 +60,7 @@ impl Hint for Fault {
 }
 
 impl Fault {
-    /// Whether the connector is to blame. A call that ran out of time may have waited for a slow vendor.
+    /// Whether the connector is the cause. A call that ran out of time may have waited for a slow vendor.
     #[must_use]
     pub fn is_the_connectors(&self) -> bool {
         !matches!(self, Self::Limit(reached) if reached.limit == Limit::Call)
@@ -84,7 +84,7 @@ impl Fault {
         match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => reached(Limit::Compute),
             Some(Trap::StackOverflow) => reached(Limit::Stack),
-            // Where Rust's abort ends. What it said stands on the guest's standard error, and may hold a secret.
+            // Rust's abort ends here. Its message is in the guest's standard error, and may hold a secret.
             Some(Trap::UnreachableCodeReached) if !state.printed().is_empty() => {
                 Self::Panicked { message: one_line(&redactor.text(&state.printed())) }
             }
@@ -99,8 +99,8 @@ impl Fault {
     }
 }
 
-/// Limits for which the engine has no public type, by its words. A guest has no say in these texts; a test of each
-/// notices when a release changes them.
+/// The limit that an error text of the engine means, for limits that have no public type. A guest can't influence these
+/// texts; a test of each fails if a release of the engine changes them.
 fn limit_from_message(text: &str) -> Option<Limit> {
     match text {
         text if text.starts_with("resource limit exceeded: instance count") => Some(Limit::Instances),

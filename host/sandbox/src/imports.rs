@@ -1,4 +1,4 @@
-//! What a component asks for, read from its type before anything of it runs.
+//! The imports of a component, read from its type before any of its code runs.
 
 use std::fmt;
 
@@ -29,7 +29,7 @@ const WASI: [&str; 16] = [
     "wasi:random/random",
 ];
 
-/// Also linked, for the hash maps of guests that seed them from it.
+/// Also linked: guests seed their hash maps from it.
 const WASI_SEED: &str = "wasi:random/insecure-seed";
 
 /// The interfaces of the contract a guest may import.
@@ -48,7 +48,7 @@ impl ImportName {
         Self { interface: interface.to_owned(), version: Version::parse(version).ok() }
     }
 
-    /// The part of the contract it names, where it belongs to the contract.
+    /// The name of the interface in the contract, if it belongs to the contract.
     fn of_contract(&self) -> Option<&str> {
         self.interface.strip_prefix(contract::PACKAGE)?.strip_prefix('/')
     }
@@ -64,7 +64,7 @@ impl fmt::Display for ImportName {
 /// A component this host can't link, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ContractMismatch {
-    /// It speaks a version of the contract on another track.
+    /// It was built for an incompatible version of the contract.
     #[error(
         "it was built for `{}@{built_for}`, but this host offers `{}`",
         contract::PACKAGE,
@@ -79,8 +79,8 @@ pub enum ContractMismatch {
     /// It exports no connector.
     #[error("it does not export `{}/connector`, so it is not a connector", contract::PACKAGE)]
     NotAConnector,
-    /// It imports what no connector gets.
-    #[error("it asks for what no connector gets: {}", join(.0))]
+    /// It imports interfaces that no connector may use.
+    #[error("it imports interfaces that no connector may use: {}", join(.0))]
     Denied(Vec<ImportName>),
 }
 
@@ -138,7 +138,7 @@ fn judge(imports: &[ImportName], exports: &[ImportName]) -> Result<Version, Cont
     if denied.is_empty() { Ok(built_for) } else { Err(ContractMismatch::Denied(denied)) }
 }
 
-/// Whether wasmtime's linker takes `version` for the one offered: the same major, and below 1.0 the same minor.
+/// Whether wasmtime's linker accepts `version` for the offered one: the same major, and below 1.0 the same minor version.
 fn is_offered(version: &Version) -> bool {
     Version::parse(contract::VERSION).is_ok_and(|offered| {
         version.pre.is_empty()

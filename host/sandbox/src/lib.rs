@@ -1,7 +1,7 @@
 //! A sandbox for identity-governance connectors: WebAssembly components that read a vendor's users, groups, devices and
 //! permissions, and reach nothing but what their host gives them.
 //!
-//! This crate is all that an auditor has to read to know what a connector can do. It is the only one that uses wasmtime,
+//! An auditor can read in this crate alone what a connector can do. It is the only crate that uses wasmtime,
 //! and the only one that connects to a vendor; it has no database and no web server. `examples/first_page.rs` shows how
 //! another program embeds it.
 //!
@@ -10,12 +10,12 @@
 //! From a file to a page:
 //!
 //! - [`Artifact`]: the bytes of a component, their SHA-256 [`Digest`], and the [`Provenance`] they must have
-//! - [`Engine`]: wasmtime's compiler and linker, one a process
+//! - [`Engine`]: wasmtime's compiler and linker, one per process
 //! - [`Connector`]: a component that was verified, compiled, compared with the contract, and that described itself
-//! - [`manifest`]: what a connector says of itself, validated
+//! - [`manifest`]: what a connector declares, validated
 //! - [`Capabilities`](capabilities::Capabilities): HTTP to allowed hosts, declared secrets and a log, given call by call
 //! - [`Limits`](limits::Limits): what one call may use
-//! - [`Fault`]: how a call ended that gave no answer
+//! - [`Fault`]: why a call gave no answer
 //! - [`contract`]: the types of `wit/`, as Rust
 
 #[cfg(not(unix))]

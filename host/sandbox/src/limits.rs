@@ -1,4 +1,4 @@
-//! What one call of a connector may use, and the error that says which of it was used up.
+//! What one call of a connector may use, and the error that names the limit that it reached.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 /// What a call may use. One page of a vendor needs a small part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// From the call to its answer, waiting for the vendor included.
+    /// From the call to its answer. Waits for the vendor's answers count, waits for its rate limit do not.
     pub call: Duration,
     /// Time spent computing, in the guest; counted in ticks of 10 ms.
     pub compute: Duration,
@@ -22,7 +22,7 @@ pub struct Limits {
     pub requests: u32,
     /// What the guest may hand to the host at once, in bytes.
     pub output: usize,
-    /// What it may log, and what it may print, in bytes.
+    /// What it may log, and what it may print, each in bytes.
     pub log: usize,
 }
 
@@ -61,7 +61,7 @@ pub enum Limit {
 }
 
 impl Limit {
-    /// How the configuration writes it.
+    /// Its name in the configuration, or on the command line.
     #[must_use]
     pub fn setting(self) -> &'static str {
         match self {
@@ -78,7 +78,7 @@ impl Limit {
         }
     }
 
-    /// What is counted, after its number: `64 MiB of memory`.
+    /// The unit that follows the number: `64 MiB of memory`.
     fn unit(self) -> &'static str {
         match self {
             Self::Call => "s for a call",
@@ -95,17 +95,17 @@ impl Limit {
     }
 }
 
-/// A call used up what it had.
+/// A call reached a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct LimitReached {
     /// Which limit.
     pub limit: Limit,
-    /// Its value, in the unit of its setting, and thousandths of it.
+    /// Its value, in thousandths of the unit of its setting.
     thousandths: u64,
 }
 
 impl LimitReached {
-    /// `limit` as it stands in `limits`; `stack` is the engine's, in bytes.
+    /// `limit` with its value in `limits`; `stack` is the engine's stack, in bytes.
     #[must_use]
     pub fn new(limit: Limit, limits: &Limits, stack: usize) -> Self {
         let whole = |value: usize| (value as u64).saturating_mul(1000);

@@ -1,4 +1,4 @@
-//! What a connector says of itself, parsed once: whoever holds a [`Manifest`] need not doubt it.
+//! What a connector declares, parsed and validated once: a [`Manifest`] is always valid.
 
 use std::collections::BTreeSet;
 
@@ -75,7 +75,7 @@ pub struct RequestBudget {
     pub per_seconds: u32,
 }
 
-/// A walk through one list of the vendor.
+/// A stream: reads one list of the vendor, page by page.
 #[derive(Clone, Debug, Serialize)]
 #[expect(missing_docs, reason = "the fields are the contract's")]
 pub struct StreamSpec {
@@ -120,7 +120,7 @@ pub struct RelationSpec {
     pub description: String,
 }
 
-/// The privilege of a [`RelationSpec`] whose relations pass on the vendor's own words.
+/// The privilege of a [`RelationSpec`] for relations that have the vendor's own names of privileges.
 pub const ANY_PRIVILEGE: &str = "*";
 
 /// What is wrong with a manifest.
@@ -142,8 +142,8 @@ pub enum ManifestError {
         /// The name.
         name: String,
     },
-    /// Something refers to what is not there.
-    #[error("{what} names `{name}`, which the manifest does not have")]
+    /// Something refers to a name that the manifest does not declare.
+    #[error("{what} names `{name}`, which the manifest does not declare")]
     Unknown {
         /// What refers.
         what: &'static str,
@@ -158,10 +158,10 @@ pub enum ManifestError {
         /// Why.
         reason: String,
     },
-    /// A rate limit that would keep a run waiting for ever, or that means nothing.
-    #[error("budget `{0}` allows no request, or spans no second or more than a day")]
+    /// A rate limit allows no request, or its time span is not valid.
+    #[error("budget `{0}` must allow at least one request in a span of 1 second to 1 day")]
     Budget(String),
-    /// One source type is said to be two kinds of entity.
+    /// One source type is declared with two entity types.
     #[error("source type `{0}` is declared with two entity types")]
     Contradiction(String),
     /// The version is not a semantic one.
@@ -174,7 +174,7 @@ impl Manifest {
     ///
     /// # Errors
     ///
-    /// [`ManifestError`] names the first thing that makes no sense.
+    /// [`ManifestError`] names the first part that is not valid.
     pub fn parse(raw: api::Manifest) -> Result<Self, ManifestError> {
         let raw = plain_manifest(raw);
         kebab("the connector", &raw.name)?;
@@ -261,7 +261,7 @@ impl SettingSpec {
             return Err(invalid("a secret has no default"));
         }
         if (kind == SettingKind::Choice) == raw.choices.is_empty() {
-            return Err(invalid("choices belong to the kind `choice`, and it needs them"));
+            return Err(invalid("the kind `choice` needs choices, and no other kind may have them"));
         }
         let spec = Self {
             name: raw.name,
@@ -280,7 +280,7 @@ impl SettingSpec {
         Ok(spec)
     }
 
-    /// What is wrong with `value`, for the end of a sentence. `None` where it is fine. Never repeats the value.
+    /// What is wrong with `value`, for the end of a sentence. `None` if it is valid. Never repeats the value.
     #[must_use]
     pub fn objection(&self, value: &str) -> Option<String> {
         let fits = match self.kind {
@@ -305,7 +305,7 @@ impl SettingSpec {
         let matches = self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value));
         (!matches).then(|| match &self.example {
             Some(example) => format!("does not look like `{example}`"),
-            None => "does not have the form it should have".to_owned(),
+            None => "does not match the pattern of the setting".to_owned(),
         })
     }
 }
@@ -396,11 +396,11 @@ pub fn entity_type_word(entity_type: EntityType) -> &'static str {
     }
 }
 
-/// A pattern that must match the whole value. Bounded, because it comes from a guest.
+/// A pattern that must match the whole value. Its size is bounded, because it comes from a guest.
 fn whole_value(pattern: &str) -> Result<Regex, String> {
     let pattern = format!("^(?:{pattern})$");
     let regex = RegexBuilder::new(&pattern).size_limit(1 << 20).build();
-    regex.map_err(|_| "its pattern is not a regular expression, or too large a one".to_owned())
+    regex.map_err(|_| "its pattern is not a regular expression, or is too large".to_owned())
 }
 
 fn pattern_source<S: serde::Serializer>(pattern: &Option<Regex>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -1,4 +1,4 @@
-//! The texts of a manifest, cleaned: they go to terminals, logs, pages and documents.
+//! Cleans the texts of a manifest, which terminals, logs, pages and documents show.
 
 use crate::contract::api::{EntitySpec, FieldSpec, Manifest, RelationSpec, SettingSpec, StreamSpec};
 use crate::text::plain;

@@ -21,7 +21,7 @@ pub(crate) struct Printed {
 }
 
 impl Printed {
-    /// Takes up to `most` bytes; more ends the call with `reached`.
+    /// Accepts up to `most` bytes; more end the call with `reached`.
     pub(crate) fn new(reached: LimitReached, most: usize) -> Self {
         Self { bytes: Arc::default(), most, reached }
     }
@@ -74,7 +74,7 @@ impl OutputStream for Printed {
     }
 
     fn check_write(&mut self) -> Result<usize, StreamError> {
-        // One byte more than there is room for, so that the limit is reached and told.
+        // One byte more than the limit, so that a guest that prints too much reaches it and gets the error.
         Ok(self.most.saturating_add(1))
     }
 }

@@ -1,4 +1,4 @@
-//! Files that only their owner may read, written whole or not at all.
+//! Files that only their owner may read, written completely or not at all.
 
 use std::fs::{DirBuilder, File};
 use std::io::{self, Write as _};
@@ -7,7 +7,7 @@ use std::path::Path;
 
 use tempfile::NamedTempFile;
 
-/// Replaces the file at `path`, or makes it. A crash, or a power failure, leaves the old content or the new one.
+/// Replaces the file at `path`, or makes it. A crash or a power failure leaves the old content or the new one.
 ///
 /// # Errors
 ///
@@ -17,7 +17,7 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
-/// Makes the file at `path`. `false` where it is there already: another thread or program was faster, and its content stays.
+/// Makes the file at `path`. `false` if it exists already: another thread or program made it, and its content stays.
 ///
 /// # Errors
 ///
@@ -30,7 +30,7 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<bool> {
     }
 }
 
-/// Makes the folder at `path` and those above it, where they are not there; only their owner may open them.
+/// Makes the folder at `path` and missing folders above it; only their owner may open the new folders.
 ///
 /// # Errors
 ///
@@ -39,7 +39,7 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// A file beside `path` with this content. Temporary files are their owner's only.
+/// A file beside `path` with this content. Only its owner may read a temporary file.
 fn written(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(folder(path))?;
     file.write_all(content)?;
@@ -47,7 +47,7 @@ fn written(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     Ok(file)
 }
 
-/// Makes the name of a file last.
+/// Makes the directory entry of a file durable.
 fn sync_folder(path: &Path) -> io::Result<()> {
     File::open(folder(path))?.sync_all()
 }

@@ -1,4 +1,4 @@
-//! What one call may touch: an empty WASI, its capabilities, and its limits.
+//! The state of one call: an empty WASI, its capabilities, and its limits.
 
 use wasmtime::component::ResourceTable;
 use wasmtime::{ResourceLimiter, StoreLimits, StoreLimitsBuilder};
@@ -10,9 +10,9 @@ use crate::printed::Printed;
 
 /// Handles a guest may hold: streams of WASI's standard input and output, and clocks' pollables.
 const HANDLES: usize = 64;
-/// Memories of a guest. How many there are costs nothing; what they hold together is `Limits::memory`.
+/// Memories of a guest. Their number costs nothing; `Limits::memory` bounds their total size.
 const MEMORIES: usize = 4;
-/// What a guest may ask of the random source at once, in bytes.
+/// The most random bytes that a guest may request at once.
 const RANDOM: u64 = 4096;
 
 /// The state behind a guest's imports, for one call.
@@ -23,7 +23,7 @@ pub(crate) struct CallState {
     pub(crate) limiter: Limiter,
     /// Ticks of the epoch in which the guest computed.
     pub(crate) ticks: u32,
-    /// All that the guest can reach beside WASI.
+    /// All that the guest can reach, except WASI.
     pub(crate) capabilities: CallCapabilities,
 }
 
@@ -52,8 +52,8 @@ impl WasiView for CallState {
     }
 }
 
-/// Bounds the memories of a guest together, where the engine's own limiter bounds each. It traps rather than
-/// let the guest's allocator fail, because a failed allocation looks like any other panic.
+/// Bounds the total memory of a guest; the engine's own limiter bounds each memory. It traps instead of letting the
+/// guest's allocation fail, because a failed allocation looks like any other panic.
 pub(crate) struct Limiter {
     limits: Limits,
     used: usize,

@@ -39,7 +39,7 @@ impl fmt::Display for StreamName {
     }
 }
 
-/// A stream's name is a text that was checked; it is read like one.
+/// A stream's name is a validated text, and can be read as text.
 impl Deref for StreamName {
     type Target = str;
 

@@ -1,4 +1,4 @@
-//! Text that others wrote, made safe to show: it can't forge a line of a log and can't steer a terminal.
+//! Makes text from connectors and vendors safe to show: it can't forge a line of a log or control a terminal.
 
 /// The longest line that [`plain`] keeps, in bytes; the rest is cut.
 const LONGEST: usize = 4096;
@@ -6,7 +6,7 @@ const LONGEST: usize = 4096;
 /// `text` on one line, without control characters and without characters that change the direction of text or end a line
 /// (each becomes a space), cut at 4 KiB.
 ///
-/// Whatever a connector or a vendor wrote passes here before a log or a terminal shows it.
+/// All text from a connector or a vendor passes through here before a log or a terminal shows it.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let end = text.floor_char_boundary(LONGEST);
@@ -18,7 +18,7 @@ pub fn plain(text: &str) -> String {
     line
 }
 
-/// Each line of `text`, as [`plain`] makes it.
+/// Each line of `text`, cleaned by [`plain`].
 #[must_use]
 pub fn plain_lines(text: &str) -> String {
     text.lines().map(plain).collect::<Vec<_>>().join("\n")

@@ -1,7 +1,7 @@
 //! Authentication: the token, sessions, the proxy that signs people in, and the checks on each request.
 //!
-//! A session is a random cookie, of which only the hash is kept. A request that changes something needs the session's CSRF
-//! token in its form, and an origin of this server.
+//! A session is a random cookie, of which only the hash is kept. A form must contain the session's CSRF token, and a request
+//! that changes something must not come from another origin.
 
 use std::collections::HashMap;
 use std::io;
@@ -26,22 +26,22 @@ use crate::task;
 
 /// How long a session lasts; use does not extend it.
 const LASTS: Duration = Duration::from_secs(12 * 60 * 60);
-/// Sessions at a time; one more ends the one that would end next.
+/// The most sessions; one more ends the session that expires first.
 const MOST_SESSIONS: usize = 1000;
 /// Wrong tokens from one address in a minute.
 const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
-/// Addresses that are remembered for that; beyond it, those without a recent wrong token are forgotten.
+/// The most addresses with counted wrong tokens; above it, those without a recent wrong token are dropped.
 const ADDRESSES: usize = 10_000;
-/// The header in which the proxy proves itself.
+/// The header in which the proxy sends its secret.
 const PROXY_SECRET: HeaderName = HeaderName::from_static("x-connector-host-proxy-secret");
 
 type Hash = [u8; 32];
 
-/// People can't be signed in.
+/// Why people can't be signed in.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthenticationError {
-    /// The token to sign in with can't be kept.
-    #[error("could not keep the token to sign in with at `{path}`: {error}")]
+    /// The hash of the sign-in token can't be written.
+    #[error("could not write the sign-in token to `{path}`: {error}")]
     Token {
         /// The file.
         path: PathBuf,
@@ -58,12 +58,12 @@ pub enum AuthenticationError {
 pub struct Proxy {
     /// The header that names the person.
     header: HeaderName,
-    /// The value that it sends in `X-Connector-Host-Proxy-Secret`, to prove itself.
+    /// The value that it sends in `X-Connector-Host-Proxy-Secret`, to authenticate itself.
     secret: SecretString,
 }
 
 impl Proxy {
-    /// A proxy that names the person in `header`. `None` where that is not the name of a header.
+    /// A proxy that names the person in `header`. `None` if that is not the name of a header.
     #[must_use]
     pub fn new(header: &str, secret: SecretString) -> Option<Self> {
         Some(Self { header: header.parse().ok()?, secret })
@@ -73,36 +73,36 @@ impl Proxy {
 /// A person who is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
-    /// The token that each form must hold.
+    /// The token that each form must contain.
     pub(crate) csrf: String,
-    /// The name of the person, where a proxy gives it.
+    /// The name of the person, if a proxy signed them in.
     pub(crate) person: Option<String>,
-    /// Identifies the session, and does not open it.
+    /// Identifies the session; it is not a credential.
     pub(crate) id: Hash,
 }
 
 /// An open session.
 struct OpenSession {
     session: Session,
-    /// The hash of the token that opened it: another token ends it.
+    /// The hash of the token that opened it: a new token ends it.
     token: Hash,
     until: Instant,
 }
 
 impl OpenSession {
-    /// Whether it is still open, `token` being the hash of the present token.
+    /// Whether it is still open; `token` is the hash of the current token.
     fn is_open(&self, token: Hash) -> bool {
         self.until > Instant::now() && self.token == token
     }
 }
 
-/// The hash of the token to sign in with, in memory: a request costs no access to its file.
+/// The hash of the sign-in token, in memory: a request costs no access to its file.
 ///
-/// The file is read again when `connector-host token` reports a new one over the control socket, at each sign-in, and at each
-/// reload.
+/// The file is read again when `connector-host token` reports a new token over the control socket, at each sign-in, and
+/// when `serve` is told to reload.
 pub(crate) struct TokenHash {
     file: PathBuf,
-    /// `None` where there is none, or it can't be read: then no token opens anything.
+    /// `None` if there is none, or it can't be read: then no token is accepted.
     hash: Mutex<Option<Hash>>,
     /// Held while the file is read, so that an older read does not replace a newer one.
     reading: tokio::sync::Mutex<()>,
@@ -110,7 +110,7 @@ pub(crate) struct TokenHash {
 }
 
 impl TokenHash {
-    /// The hash in `file`. `changes` wakes pages whose session another token ended.
+    /// The hash in `file`. A new token is published to `changes`, so that open pages learn that their session ended.
     pub(crate) async fn read(file: PathBuf, changes: Changes) -> Arc<Self> {
         let (hash, reading) = Default::default();
         let token = Arc::new(Self { file, hash, reading, changes });
@@ -118,7 +118,7 @@ impl TokenHash {
         token
     }
 
-    /// Reads the file again. Another token ends all sessions.
+    /// Reads the file again. A new token ends all sessions.
     pub(crate) async fn refresh(&self) {
         let _one_at_a_time = self.reading.lock().await;
         let file = self.file.clone();
@@ -136,7 +136,7 @@ impl TokenHash {
         }
     }
 
-    /// Makes a token where there is none, and returns it.
+    /// Makes a token if there is none, and returns it.
     async fn make_first(&self) -> Result<Option<String>, AuthenticationError> {
         let file = self.file.clone();
         let make = move || if file.exists() { Ok(None) } else { new_token(&file).map(Some) };
@@ -164,7 +164,7 @@ pub(crate) struct Gate {
     sessions: Mutex<HashMap<Hash, OpenSession>>,
     attempts: DefaultKeyedRateLimiter<IpAddr>,
     proxy: Option<Proxy>,
-    /// Makes the CSRF tokens of people that a proxy signed in.
+    /// The key of the CSRF tokens of people whom a proxy signed in.
     key: String,
     names: Names,
 }
@@ -172,18 +172,18 @@ pub(crate) struct Gate {
 /// The names of this server.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// With ports: `127.0.0.1:8420`.
+    /// Its host names with ports: `127.0.0.1:8420`.
     pub(crate) hosts: Vec<String>,
-    /// Whether people see it over https.
+    /// Whether browsers reach it over https.
     pub(crate) is_https: bool,
-    /// Where it listens. Cookies know no ports: two servers on one machine would take each other's.
+    /// The port that it listens on. A browser sends a cookie to all ports of a host, so the cookie's name has the port.
     pub(crate) port: u16,
 }
 
 impl Names {
     /// The name of the cookie of a session.
     fn cookie(&self) -> String {
-        // Browsers accept this prefix from the host itself only, over https.
+        // Browsers accept a cookie with this prefix only from the host itself, over https.
         let prefix = if self.is_https { "__Host-" } else { "" };
         format!("{prefix}connector-host-{}", self.port)
     }
@@ -207,7 +207,7 @@ fn random() -> Result<String, AuthenticationError> {
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What a provider gives to one customer: an IPv4 address, or the first 64 bits of an IPv6 address.
+/// The network of one customer of a provider: an IPv4 address, or the first 64 bits of an IPv6 address.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) => {
@@ -218,8 +218,8 @@ fn network(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Makes a token to sign in with, and keeps its hash in `file`; the former token opens nothing any more. Returns the token,
-/// which is kept nowhere.
+/// Makes a sign-in token, and writes its hash to `file`; the former token is no longer accepted. Returns the token, which
+/// is not stored.
 ///
 /// # Errors
 ///
@@ -233,7 +233,7 @@ pub fn new_token(file: &Path) -> Result<String, AuthenticationError> {
 }
 
 impl Gate {
-    /// For these names. Also returns the token, where it was made just now.
+    /// The gate of the server with these names. Also returns the token, if this call made it.
     pub(crate) async fn open(
         token: Arc<TokenHash>,
         proxy: Option<Proxy>,
@@ -251,19 +251,19 @@ impl Gate {
         Ok((gate, made))
     }
 
-    /// Reads the file of the token again.
+    /// Reads the token's file again.
     pub(crate) async fn refresh_token(&self) {
         self.token.refresh().await;
     }
 
-    /// Whether the `Host` of a request is this server. Another one may be DNS rebinding.
+    /// Whether the `Host` of a request is a name of this server. An unknown one may be DNS rebinding.
     pub(crate) fn knows_host(&self, headers: &HeaderMap, uri: &axum::http::Uri) -> bool {
         let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
         let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
         host.is_some_and(|host| self.names.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
     }
 
-    /// Whether a request that changes something comes from a page of this server, by what the browser states.
+    /// Whether a request only reads, or its headers name no other site as its origin.
     pub(crate) fn is_ours(&self, method: &Method, headers: &HeaderMap) -> bool {
         if matches!(*method, Method::GET | Method::HEAD) {
             return true;
@@ -280,7 +280,7 @@ impl Gate {
         says(HeaderName::from_static("sec-fetch-site")).is_none_or(|site| site == "same-origin")
     }
 
-    /// Opens a session for the token, sent from that address. Returns the cookie to set.
+    /// Opens a session for the token, sent from this address. Returns the cookie to set.
     pub(crate) fn sign_in(&self, token: &str, from: IpAddr) -> Result<String, TokenError> {
         self.is_token(token, from)?;
         let (cookie, csrf) =
@@ -299,8 +299,8 @@ impl Gate {
         Ok(self.cookie(&cookie, LASTS))
     }
 
-    /// Whether this is the token, sent from that address. Wrong ones are counted, and limited. The right one is accepted
-    /// whatever was sent before: 256 bits can't be guessed, and the limit must not lock its owner out.
+    /// Whether this is the token, sent from this address. Wrong tokens are counted, and limited. The right token is always
+    /// accepted: 256 bits can't be guessed, and the limit must not lock its owner out.
     pub(crate) fn is_token(&self, token: &str, from: IpAddr) -> Result<(), TokenError> {
         let sent = hash(token.trim());
         if self.token.get().is_some_and(|known| known.ct_eq(&sent).into()) {
@@ -337,7 +337,7 @@ impl Gate {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
         let cookies = cookies.flat_map(|text| text.split(';')).filter_map(|one| one.trim().split_once('='));
         let sessions = self.sessions.lock();
-        // Another server of this machine may have set one of the same name.
+        // Another server on this machine may have set a cookie of the same name.
         let mut found =
             cookies.filter(|(name, _)| *name == ours).filter_map(|(_, value)| sessions.get(&hash(value)));
         found.find(|open| open.is_open(token)).map(|open| open.session.clone())
@@ -346,14 +346,14 @@ impl Gate {
     /// Whether a session that was open still is.
     pub(crate) fn is_open(&self, session: &Session) -> bool {
         if self.proxy.is_some() {
-            // The proxy decides at each request only.
+            // The proxy decides only when a request is sent.
             return true;
         }
         let Some(token) = self.token.get() else { return false };
         self.sessions.lock().get(&session.id).is_some_and(|open| open.is_open(token))
     }
 
-    /// The person that the proxy signed in.
+    /// The session of the person whom the proxy signed in.
     fn signed_in_by(&self, proxy: &Proxy, headers: &HeaderMap) -> Option<Session> {
         let secret = headers.get(&PROXY_SECRET)?.as_bytes();
         if !bool::from(secret.ct_eq(proxy.secret.expose_secret().as_bytes())) {
@@ -361,7 +361,7 @@ impl Gate {
         }
         let mut named = headers.get_all(&proxy.header).iter();
         let person = named.next()?.to_str().ok()?.trim();
-        // With two names, the proxy passed one on that it did not set.
+        // A second name was sent by the client: the proxy did not remove it.
         if person.is_empty() || named.next().is_some() {
             return None;
         }
@@ -369,7 +369,7 @@ impl Gate {
         Some(Session { csrf, person: Some(person.to_owned()), id: hash(&format!("id\n{person}")) })
     }
 
-    /// Whether people sign in elsewhere.
+    /// Whether a proxy signs people in.
     pub(crate) fn is_behind_proxy(&self) -> bool {
         self.proxy.is_some()
     }
@@ -383,7 +383,7 @@ impl Gate {
 }
 
 impl Session {
-    /// Whether a form holds its token.
+    /// Whether the token of a form is that of the session.
     pub(crate) fn made(&self, csrf: &str) -> bool {
         self.csrf.as_bytes().ct_eq(csrf.as_bytes()).into()
     }

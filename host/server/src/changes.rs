@@ -7,12 +7,12 @@ use tokio::sync::watch;
 pub(crate) struct Changes(watch::Sender<()>);
 
 impl Changes {
-    /// Publishes a change of the status. The new status must be readable before.
+    /// Publishes a change of the status, which must be readable already.
     pub(crate) fn publish(&self) {
         self.0.send_replace(());
     }
 
-    /// Wakes at each later change. Changes that come between two waits wake it once.
+    /// A receiver that wakes at each later change. Several changes between two waits wake it once.
     pub(crate) fn subscribe(&self) -> watch::Receiver<()> {
         self.0.subscribe()
     }

@@ -49,7 +49,7 @@ impl Hint for ClientError {
 }
 
 impl Client {
-    /// For the `serve` of these folders.
+    /// A client of the `serve` that uses these folders.
     ///
     /// # Errors
     ///
@@ -103,11 +103,11 @@ impl Client {
         self.send(self.request(Method::POST, &path)).await
     }
 
-    /// Reports a new token, so that all sessions end at once. `false` where no `serve` runs: then there is no session.
+    /// Reports a new token, so that all sessions end at once. `false` if no `serve` runs: then there is no session.
     ///
     /// # Errors
     ///
-    /// When it answers with an error.
+    /// When `serve` answers with an error.
     pub async fn refresh_token(&self) -> Result<bool, ClientError> {
         match self.send::<()>(self.request(Method::POST, "/token/refresh")).await {
             Ok(()) => Ok(true),
@@ -120,7 +120,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When it is refused.
+    /// When `serve` refuses it.
     pub async fn install(
         &self,
         path: PathBuf,
@@ -135,7 +135,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When it is refused.
+    /// When `serve` refuses it.
     pub async fn activate(&self, digest: String, accept_new_access: bool) -> Result<Swapped, ClientError> {
         let body = ActivateRequest { digest, accept_new_access };
         self.send(self.request(Method::POST, "/connectors/activate").json(&body)).await
@@ -145,7 +145,7 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// When there is none.
+    /// When there is no previous connector.
     pub async fn roll_back(&self, name: &str) -> Result<Swapped, ClientError> {
         let name = url::form_urlencoded::byte_serialize(name.as_bytes()).collect::<String>();
         self.send(self.request(Method::POST, &format!("/connectors/{name}/rollback"))).await

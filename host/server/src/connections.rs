@@ -1,4 +1,4 @@
-//! Accepts connections: a limited number at a time, and each within a time limit. `axum::serve` has no limits.
+//! Accepts connections: a limited number at a time, and each with time limits. `axum::serve` has no limits.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-/// Connections at a time: well below the 1024 files that a process may usually have open. More wait.
+/// The most connections at a time: well below the 1024 files that a process may usually have open. Further ones wait.
 const MOST_CONNECTIONS: usize = 256;
 /// How long the head of a request may take to arrive, and how long a connection may be idle.
 const HEAD: Duration = Duration::from_secs(20);
 
-/// Serves `router` at `listener` until it is dropped, which ends its connections.
+/// Serves `router` at `listener`. Dropping the future ends its connections.
 pub(crate) async fn serve(listener: TcpListener, router: Router) {
     let places = Arc::new(Semaphore::new(MOST_CONNECTIONS));
     let mut connections = JoinSet::new();
@@ -37,7 +37,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Router) {
         connections.spawn(async move {
             let mut http = http1::Builder::new();
             http.timer(TokioTimer::new()).header_read_timeout(HEAD);
-            // A client may close it at any time.
+            // An error is ignored: a client may close the connection at any time.
             let _ = http.serve_connection(TokioIo::new(stream), service).await;
             drop(place);
         });

@@ -1,5 +1,5 @@
-//! Answers the command line over a Unix socket that only its owner may open: the API, and requests that only a program on this
-//! machine may send.
+//! Answers the command line over a Unix socket that only its owner may open: the API, and requests that only a program on
+//! this machine may send.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -28,7 +28,7 @@ pub(crate) fn listen(
     // A `serve` that was killed left its socket. The lock on the folder excludes another `serve`.
     let _ = std::fs::remove_file(path);
     let listener = UnixListener::bind(path)?;
-    // Only its owner may open the folder as well.
+    // Until then, the mode of its folder protects it.
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     let refresh = move || async move {
         token.refresh().await;

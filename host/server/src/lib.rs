@@ -6,7 +6,7 @@
 //! - [`folders`]: the paths of all files
 //! - [`registry`]: the active connectors; how a candidate is tried and takes over
 //! - `supervisor`: the integrations, their schedules and runs, and changes of their configuration
-//! - `changes`: wakes what follows the status
+//! - `changes`: publishes changes of the status
 //! - [`recent_log`]: the last lines of each integration's log
 //! - [`api_types`]: the types of the JSON API
 //! - `api`: the JSON API, over the network and over the control socket (`control`)
@@ -16,7 +16,7 @@
 //! - [`authentication`]: the token, sessions, and the proxy that signs people in
 //! - `watch`: reports changed files
 //! - `connections`: accepts connections, with limits
-//! - `task`: work in tasks of its own
+//! - `task`: work that continues when its caller gives up
 
 mod api;
 pub mod api_types;

@@ -16,7 +16,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::api_types::{Health, IntegrationState, RunOutcome, Status};
 use crate::supervisor::Supervisor;
 
-/// The content type of what the library writes.
+/// The content type of the library's text format.
 const KIND: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 pub(crate) fn router() -> Router<Arc<Supervisor>> {

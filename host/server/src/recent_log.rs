@@ -1,4 +1,5 @@
-//! The last lines of each integration's log, for the pages. Secrets are redacted before a line arrives here, as in all of the log.
+//! The last lines of each integration's log, for the pages. As in the whole log, secrets are redacted before a line
+//! arrives here.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -13,7 +14,7 @@ use tracing_subscriber::layer::Context;
 
 use connector_sandbox::text::plain;
 
-/// The lines that are kept of an integration.
+/// The number of lines that are kept for each integration.
 const LINES: usize = 300;
 
 /// A line of the log.
@@ -24,7 +25,7 @@ pub(crate) struct LogLine {
     pub(crate) level: String,
     /// The stream that it is about, if any.
     pub(crate) stream: Option<String>,
-    /// The text, cleaned for people.
+    /// The text, on one line and without control characters.
     pub(crate) message: String,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +20,7 @@ use crate::registry::{InstalledError, Registry, TRIAL};
 use crate::supervisor::Supervisor;
 use crate::watch::{WatchError, watch};
 
-/// Files that an editor or a copy writes in several steps are read after this time without a change.
+/// The time between a first change and reading the files, because editors and copies write a file in several steps.
 const SETTLED: Duration = Duration::from_millis(300);
 
 /// The options of [`serve`].
@@ -29,7 +30,7 @@ pub struct ServeOptions {
     pub folders: Folders,
     /// The connectors inside this program.
     pub bundled: &'static [BundledConnector],
-    /// Where connections for a host go instead, for integrations that do not configure it themselves.
+    /// Redirected connections, by host, for integrations that do not configure the host themselves.
     pub connect_to: BTreeMap<String, String>,
     /// The log that the pages show.
     pub recent_log: RecentLog,
@@ -75,12 +76,12 @@ impl Hint for ServeError {
     }
 }
 
-/// Runs until `stop` is cancelled, and then until the pages in flight are kept. Each message of `reload` makes it read its
+/// Runs until `stop` is cancelled, and then until the pages in flight are kept. At each message of `reload`, it reads its
 /// folders again.
 ///
 /// # Errors
 ///
-/// When it can't start. An integration that can't be used is shown as such, and the others run.
+/// When it can't start. The status shows an integration that can't be used, and the others run.
 pub async fn serve(
     engine: Engine,
     options: ServeOptions,
@@ -111,7 +112,7 @@ pub async fn serve(
         }
         None => None,
     };
-    // Last: a program that gets an answer here may rely on the rest.
+    // The socket is last: a program that gets an answer from it may rely on the rest.
     let socket = folders.socket();
     let control = control::listen(&supervisor, Arc::clone(&token), &socket)
         .map_err(|error| ServeError::File { what: "listen at", path: socket.clone(), error })?;
@@ -150,16 +151,17 @@ pub async fn serve(
     if let Some(pages) = pages {
         pages.abort();
     }
-    // What is left of it does no harm: the next `serve` replaces it.
+    // If it stays, it does no harm: the next `serve` replaces it.
     let _ = std::fs::remove_file(socket);
     tracing::info!("stopped");
     Ok(())
 }
 
-/// The lock that one `serve` holds as long as it runs.
+/// The lock that a `serve` holds while it runs.
 fn lock(folders: &Folders) -> Result<File, ServeError> {
     let path = folders.lock();
-    let opened = File::options().write(true).create(true).truncate(false).open(&path);
+    // Another user who could open the file could hold the lock.
+    let opened = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
     let file = opened.map_err(|error| ServeError::File { what: "open", path, error })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -1,16 +1,16 @@
-//! Work in tasks of its own: it runs to its end, also where the caller no longer waits for it. A request that a client gives up
-//! ends its handler at any `await`.
+//! Runs work in separate tasks, so that it completes even if the caller stops waiting. When a client gives up a request, its
+//! handler is dropped at an `await`.
 
 use std::panic::resume_unwind;
 
 use tokio::task::JoinHandle;
 
-/// Does `work`, which waits for the file system, off the threads that serve requests.
+/// Does `work`, which blocks on the file system, outside the threads that serve requests.
 pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     end(tokio::task::spawn_blocking(work)).await
 }
 
-/// Does `work`, which must not end halfway.
+/// Does `work`, which must not be interrupted.
 pub(crate) async fn detached<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
     end(tokio::spawn(work)).await
 }
@@ -20,7 +20,7 @@ async fn end<T>(task: JoinHandle<T>) -> T {
         Ok(done) => done,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => resume_unwind(panic),
-            // The runtime ends, and the caller with it.
+            // The runtime shuts down, and the caller with it.
             Err(_) => std::future::pending().await,
         },
     }

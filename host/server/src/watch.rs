@@ -13,15 +13,15 @@ pub struct WatchError {
     error: String,
 }
 
-/// Reports changes in `folders` until the watcher is dropped. It does not say which files changed: all are read again, and an
-/// unchanged one has no effect.
+/// Reports changes in `folders` until the watcher is dropped. It does not report which files changed: all are read again,
+/// and an unchanged file has no effect.
 pub(crate) fn watch(folders: &[PathBuf]) -> Result<(RecommendedWatcher, mpsc::Receiver<()>), WatchError> {
     let (sender, receiver) = mpsc::channel(1);
     let failed =
         |path: &Path, error: notify::Error| WatchError { path: path.to_owned(), error: error.to_string() };
     let report = move |event: notify::Result<Event>| {
         if event.as_ref().map_or(true, matters) {
-            // Full: an earlier change was not handled yet.
+            // If the channel is full, an earlier change was not handled yet.
             let _ = sender.try_send(());
         }
     };
@@ -33,8 +33,7 @@ pub(crate) fn watch(folders: &[PathBuf]) -> Result<(RecommendedWatcher, mpsc::Re
     Ok((watcher, receiver))
 }
 
-/// Whether a configuration, a connector or a signature changed. This program only reads them, mostly, and a read is not a
-/// change.
+/// Whether a configuration, a connector or a signature changed. A read, such as by this program, is not a change.
 fn matters(event: &Event) -> bool {
     let ours = |path: &PathBuf| {
         path.extension()

@@ -6,23 +6,12 @@ use rusqlite::{OptionalExtension, params};
 use crate::normal::time_text;
 use crate::numbers::{self, Numbers};
 use crate::page_writer::PageWriter;
-use crate::removed::mark_removed;
+use crate::removed::{HeldRemovals, mark_removed};
 use crate::run::now;
 use crate::seen::bitmap;
 use crate::{RunId, StoreError, StreamState, Writer, usage};
 use connector_sandbox::contract::api::{Page, Progress, Window};
 use connector_sandbox::{Digest, StreamName};
-
-/// Objects that a stream no longer saw, and that are kept because they were too many at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldRemovals {
-    /// Their source type.
-    pub source_type: String,
-    /// How many.
-    pub held: u64,
-    /// How many objects of the type the stream had before.
-    pub present: u64,
-}
 
 /// Which connector read a page.
 #[derive(Clone, Debug, PartialEq, Eq)]

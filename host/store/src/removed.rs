@@ -8,9 +8,19 @@ use rusqlite::{OptionalExtension, params};
 use crate::RunId;
 use crate::change::{Kind, Object};
 use crate::numbers;
-use crate::page::HeldRemovals;
 use crate::page_writer::PageWriter;
 use crate::seen::{By, see, seen};
+
+/// Objects that a stream no longer saw, and that are kept because they were too many at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRemovals {
+    /// Their source type.
+    pub source_type: String,
+    /// How many.
+    pub held: u64,
+    /// How many objects of the type the stream had before.
+    pub present: u64,
+}
 
 /// The fewest objects of a type that are too many to be removed at once.
 const FEWEST_HELD: u64 = 20;

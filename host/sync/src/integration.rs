@@ -27,6 +27,8 @@ pub struct Integration {
     pub connector: Connector,
     /// The streams to read, in the manifest's order.
     pub selected: Vec<StreamSpec>,
+    /// Whether the configuration names them, and does not just read all.
+    pub selected_by_name: bool,
     /// How long to try again.
     pub retry: RetryPolicy,
     /// Pages of one stream in one run.
@@ -197,6 +199,7 @@ impl Integration {
         Ok(Self {
             name: configuration.name.clone(),
             selected,
+            selected_by_name: configuration.streams.is_some(),
             retry: configuration.retry,
             pages: configuration.pages,
             longest_run: configuration.run,

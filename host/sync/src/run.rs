@@ -188,11 +188,13 @@ impl Streams {
     async fn read_all(&self, report: &api::Report) -> Result<Vec<StreamSummary>, SyncError> {
         let (mut summaries, mut wanted) = (Vec::new(), Vec::new());
         for spec in self.integration.selected.clone() {
-            let Some(outcome) = refusal(report, &spec) else {
+            let Some(error) = refusal(report, &spec) else {
                 wanted.push(spec);
                 continue;
             };
-            let summary = StreamSummary::new(&spec, outcome);
+            let is_absent = error.kind == ErrorKind::NotInEdition && !self.integration.selected_by_name;
+            let summary =
+                StreamSummary { is_absent, ..StreamSummary::new(&spec, StreamOutcome::skipped(error)) };
             if let Some(incomplete) = summary.incomplete() {
                 let run = self.run;
                 self.store.with(move |store| store.end_stream(run, &incomplete)).await?;
@@ -287,12 +289,12 @@ async fn check_serving(
 
 /// Why a stream is not even tried: `check` found that it may not be read. Another reason may pass, so those
 /// streams are tried.
-fn refusal(report: &api::Report, spec: &StreamSpec) -> Option<StreamOutcome> {
+fn refusal<'a>(report: &'a api::Report, spec: &StreamSpec) -> Option<&'a api::Error> {
     let row = report.streams.iter().find(|row| spec.name == row.stream)?;
     match &row.access {
         Access::Readable => None,
         Access::Refused(error) => match error.kind {
-            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => Some(StreamOutcome::skipped(error)),
+            ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition => Some(error),
             _ => None,
         },
     }

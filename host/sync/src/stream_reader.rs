@@ -406,7 +406,11 @@ impl StreamReader {
         // The next stream would fail in the same way.
         let ends_all =
             matches!(error.kind(), Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)));
-        let outcome = match refused(&error).filter(|_| summary.pages == 0) {
+        let mut summary = summary;
+        let refused = refused(&error).filter(|_| summary.pages == 0);
+        summary.is_absent = refused.is_some_and(|error| error.kind == ErrorKind::NotInEdition)
+            && !self.integration.selected_by_name;
+        let outcome = match refused {
             Some(refused) => StreamOutcome::skipped(refused),
             None => StreamOutcome::Incomplete { reason: error.to_string(), hint: error.hint() },
         };

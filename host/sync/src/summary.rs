@@ -61,6 +61,9 @@ pub struct StreamSummary {
     pub title: String,
     /// Whether a run can do without it.
     pub optional: bool,
+    /// Whether it was skipped because the vendor's edition or deployment does not have it, and was not selected by name.
+    #[serde(skip)]
+    pub is_absent: bool,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: StreamOutcome,
@@ -151,6 +154,7 @@ impl StreamSummary {
             stream: spec.name.clone(),
             title: spec.title.clone(),
             optional: spec.optional,
+            is_absent: false,
             outcome,
             pages: 0,
             total: None,
@@ -180,7 +184,7 @@ impl StreamSummary {
     pub fn is_complete_enough(&self) -> bool {
         match self.outcome {
             StreamOutcome::Complete => true,
-            StreamOutcome::Skipped { .. } => self.optional,
+            StreamOutcome::Skipped { .. } => self.optional || self.is_absent,
             StreamOutcome::Incomplete { .. } | StreamOutcome::Stopped => false,
         }
     }

@@ -1,4 +1,4 @@
-//! A vendor's rate limit, kept rather than run into.
+//! Keeps requests within a vendor's rate limit.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,15 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// At most so many requests in any window of so long, over all streams that share it.
+/// The most requests in any time window, for all streams that share the budget.
 ///
-/// A sliding log rather than a token bucket: a bucket lets twice the limit through in the first window, or
-/// paces a small tenant that would never have reached it.
+/// It is a sliding log instead of a token bucket: a bucket allows twice the limit in the first window, or slows down a
+/// small tenant that would never reach the limit.
 #[derive(Debug)]
 pub struct Budget {
     requests: usize,
     window: Duration,
-    /// Who waits is served in order.
+    /// Serves waiting requests in order.
     turn: tokio::sync::Mutex<()>,
     state: Mutex<State>,
 }
@@ -22,9 +22,9 @@ pub struct Budget {
 #[derive(Debug)]
 struct State {
     sent: VecDeque<Instant>,
-    /// How many of `requests` are used for now: fewer after the vendor refused one.
+    /// How many of `requests` are allowed now: fewer after the vendor refused one.
     allowed: usize,
-    /// When that last changed.
+    /// When `allowed` last changed.
     since: Instant,
 }
 
@@ -37,19 +37,19 @@ impl Budget {
         Self { requests, window, turn: tokio::sync::Mutex::default(), state: Mutex::new(state) }
     }
 
-    /// Whether it is that limit.
+    /// Whether the budget has this limit.
     #[must_use]
     pub fn is(&self, requests: u32, window: Duration) -> bool {
         (self.requests, self.window) == (requests.max(1) as usize, window)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        // No change of it can panic half way.
+        // No panic can leave it half changed.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until one more request is within the budget, and counts it. Those who wait are served in order, and
-    /// told for how long, once it is their turn.
+    /// Waits until one more request is within the budget, and counts it. Waiting callers are served in order; once it is
+    /// its turn, each is told through `waiting` how long it waits.
     pub async fn spend(&self, waiting: &(dyn Fn(Duration) + Sync)) {
         let _turn = self.turn.lock().await;
         while let Some(until) = self.next() {
@@ -58,7 +58,7 @@ impl Budget {
         }
     }
 
-    /// Counts a request, if there is one left; else says when to ask again.
+    /// Counts a request if the budget allows it; if not, returns when to ask again.
     fn next(&self) -> Option<Instant> {
         let now = Instant::now();
         let mut state = self.state();
@@ -69,7 +69,7 @@ impl Budget {
         while state.sent.front().is_some_and(|first| now.duration_since(*first) >= self.window) {
             state.sent.pop_front();
         }
-        // With fewer allowed than were sent, the oldest that must be gone is not the first.
+        // If more were sent than are allowed now, several must leave the window: it waits for the last of them.
         let blocking = state.sent.len().checked_sub(state.allowed).and_then(|index| state.sent.get(index));
         if let Some(until) = blocking.map(|sent| *sent + self.window) {
             return Some(until);
@@ -83,7 +83,8 @@ impl Budget {
         self.state().sent.push_back(Instant::now());
     }
 
-    /// The vendor refused a request although the budget was kept: half as many for the next window, then twice as many with each.
+    /// Halves the allowed requests for the next window, because the vendor refused one within the budget. They double
+    /// with each further window, up to the limit.
     pub fn slow_down(&self) {
         let mut state = self.state();
         state.allowed = (state.allowed / 2).max(1);

@@ -1,4 +1,4 @@
-//! The time a call has. It stands still while the call waits for the vendor's rate limit: that is not the call's doing.
+//! The time limit of a call. Waits for the vendor's rate limit do not count, because the call does not cause them.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,35 +9,35 @@ use tokio::time::Instant;
 /// The time between two checks whether a stopped clock runs again.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// The time a call has.
+/// The clock of a call. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct CallClock(Arc<Mutex<Hand>>);
 
 #[derive(Debug, Default)]
 struct Hand {
-    /// When the call must have ended; none where it has not begun, or may take for ever.
+    /// When the call must have ended; `None` before it begins, or without a limit.
     deadline: Option<Instant>,
     stands_still: bool,
 }
 
 impl CallClock {
     fn hand(&self) -> MutexGuard<'_, Hand> {
-        // No change of it can panic half way.
+        // No panic can leave it half changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The call begins, and may take so long.
+    /// Starts the call, which may take `limit`.
     pub(crate) fn start(&self, limit: Duration) {
         self.hand().deadline = Instant::now().checked_add(limit);
     }
 
-    /// What is left.
+    /// The time that is left.
     pub(crate) fn left(&self) -> Duration {
         let deadline = self.hand().deadline;
         deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Waits for `work`, which does not count.
+    /// Awaits `work`, and does not count its time.
     pub(crate) async fn hold<T>(&self, work: impl Future<Output = T>) -> T {
         let since = Instant::now();
         self.hand().stands_still = true;
@@ -48,7 +48,7 @@ impl CallClock {
         done
     }
 
-    /// Waits for `work` as long as there is time; `None` where it took longer.
+    /// Awaits `work` for the time that is left; `None` if it takes longer.
     pub(crate) async fn within<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
         loop {

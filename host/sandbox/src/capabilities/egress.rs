@@ -21,10 +21,10 @@ pub struct Egress {
 pub enum Destination {
     /// To the host itself, https on port 443, public addresses only.
     Itself,
-    /// Where the operator says, like curl's `--connect-to`. The connector still believes it speaks https to
-    /// the host, and so does a TLS server: its certificate must name the host.
+    /// To an address that the operator sets, like curl's `--connect-to`. The connector still sends https URLs of the host,
+    /// and the certificate of a TLS server must still name the host.
     ConnectTo {
-        /// Whether TLS is spoken there.
+        /// Whether the connection uses TLS.
         tls: bool,
         /// Name or address.
         host: String,
@@ -36,19 +36,19 @@ pub enum Destination {
 /// Why a request may not leave.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EgressError {
-    /// Not a URL, or one that would be read in two ways.
-    #[error("the URL is not in its plain form: {0}")]
+    /// Not a URL, or one that two parsers may read differently.
+    #[error("the URL is not in canonical form: {0}")]
     Malformed(&'static str),
     /// The manifest does not allow the host.
-    #[error("the host `{0}` is not one the connector's manifest allows")]
+    #[error("the connector's manifest does not allow the host `{0}`")]
     Host(String),
-    /// A configured host is an address or no host at all.
+    /// A configured host is an address, or not a host.
     #[error("`{0}` is not a host name")]
     NotAName(String),
     /// `connect-to` can't be understood.
     #[error("`{0}` is not `http://HOST:PORT` or `https://HOST:PORT`")]
     ConnectTo(String),
-    /// `connect-to` redirects a host that is never asked.
+    /// `connect-to` redirects a host that the manifest does not allow.
     #[error("`connect-to` names `{0}`, which this connector never reaches")]
     Unused(String),
 }
@@ -58,7 +58,7 @@ impl Egress {
     ///
     /// # Errors
     ///
-    /// When a value is no host name, or `connect_to` names a host that is not allowed anyway.
+    /// When a value is not a host name, or `connect_to` names a host that the manifest does not allow.
     pub fn new<'a>(
         manifest: &Manifest,
         setting: impl Fn(&str) -> Option<&'a str>,
@@ -68,7 +68,7 @@ impl Egress {
         for rule in &manifest.hosts {
             let host = match rule {
                 HostRule::Name(name) => name.as_str(),
-                // An optional setting without a value opens nothing.
+                // An optional setting without a value allows no host.
                 HostRule::Setting(name) => match setting(name) {
                     Some(value) => value,
                     None => continue,
@@ -87,10 +87,10 @@ impl Egress {
         Ok(Self { hosts })
     }
 
-    /// Whether `url`, as a guest wrote it, may be sent, and where to.
+    /// The destination of a request to `url`, as a guest wrote it, if it may be sent.
     ///
-    /// The URL must be exactly what a parser makes of it: what two parsers read in two ways (user info, upper
-    /// case, dots, an explicit port) is how host lists are passed by.
+    /// The URL must be exactly as the parser writes it: a URL that two parsers read differently (user info, upper case,
+    /// dots, an explicit port) can bypass a list of hosts.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl Egress {
         }
     }
 
-    /// Where connections for `host` go; `None` where it may not be reached.
+    /// Where connections for `host` go; `None` if it may not be reached.
     #[must_use]
     pub fn destination(&self, host: &str) -> Option<&Destination> {
         self.hosts.get(host)
@@ -160,8 +160,8 @@ impl Destination {
     }
 }
 
-/// Whether an address belongs to the public internet. A permitted name may resolve to anything: to the
-/// machine itself, to the network behind it, to a cloud's metadata service.
+/// Whether an address belongs to the public internet. An allowed name may resolve to any address: of the machine itself,
+/// of its network, of a cloud's metadata service.
 #[must_use]
 pub(super) fn is_public(address: IpAddr) -> bool {
     match address {
@@ -189,7 +189,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
 
 fn is_public_v6(address: Ipv6Addr) -> bool {
     let segments = address.segments();
-    // Forms that carry an IPv4 address lead where that one leads.
+    // An IPv6 address that embeds an IPv4 address is as public as that one.
     let inner = match segments {
         [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some((high, low)),
         [0x2002, high, low, ..] => Some((high, low)),
@@ -200,7 +200,7 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
         let [c, d] = low.to_be_bytes();
         return is_public_v4(Ipv4Addr::new(a, b, c, d));
     }
-    // Only 2000::/3 is global unicast; within it, special blocks: Teredo and its neighbours, documentation.
+    // Only 2000::/3 is global unicast, except special blocks in it: Teredo and its neighbours, documentation.
     let [first, second, ..] = segments;
     (first & 0xe000) == 0x2000
         && !(first == 0x2001 && second < 0x200)

@@ -16,9 +16,9 @@ use crate::contract::http::{self, HttpError, HttpErrorKind, Request, Response};
 use crate::limits::{Limit, LimitReached};
 use crate::text::plain;
 
-/// Headers that decide where a request goes, where it ends or what it does: the host's own business. Some servers take
-/// a GET for what a header or a proxy's note says.
-const OURS: [&str; 16] = [
+/// Headers that decide where a request goes, where it ends or what it does. Only the host sets them: some servers take
+/// the method or the URL of a request from such a header.
+const OURS: [&str; 20] = [
     "host",
     "connection",
     "content-length",
@@ -30,31 +30,35 @@ const OURS: [&str; 16] = [
     "keep-alive",
     "trailer",
     "forwarded",
+    "x-method",
+    "x-request-method",
+    "x-original-method",
     "x-http-method",
     "x-http-method-override",
     "x-method-override",
     "x-original-url",
     "x-rewrite-url",
+    "x-real-ip",
 ];
-/// The same, by how they begin.
+/// Prefixes of further such headers.
 const OURS_BEGIN: [&str; 2] = ["proxy-", "x-forwarded-"];
-/// Headers a guest may set, and their size in bytes altogether.
+/// The most headers that a guest may set, and their largest total size in bytes.
 const MOST_HEADERS: usize = 64;
 const LARGEST_HEADERS: usize = 16 << 10;
 
-/// What one exchange may take.
+/// The limits of one exchange.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HttpLimits {
-    /// To connect, TLS included.
+    /// The time to connect, TLS included.
     pub connect: Duration,
-    /// From sending the request to the last byte of the answer.
+    /// The time from sending the request to the last byte of the answer.
     pub exchange: Duration,
-    /// The answer's body in bytes, decompressed.
+    /// The size of the answer's body in bytes, decompressed.
     pub body: usize,
 }
 
 impl Default for HttpLimits {
-    /// 300 users are about 1 MiB.
+    /// A page of 300 users has about 1 MiB.
     fn default() -> Self {
         Self { connect: Duration::from_secs(10), exchange: Duration::from_secs(60), body: 32 << 20 }
     }
@@ -71,7 +75,7 @@ pub enum HttpSetupError {
     Tls(String),
 }
 
-/// Sends an integration's requests, over connections it keeps.
+/// Sends an integration's requests, over connections that it reuses.
 #[derive(Clone)]
 pub struct HttpClient {
     transport: Transport,
@@ -95,14 +99,14 @@ impl HttpClient {
     ///
     /// When `ca_pem` holds no certificate.
     pub fn new(egress: Egress, limits: HttpLimits, ca_pem: Option<&[u8]>) -> Result<Self, HttpSetupError> {
-        // Another part of the process may have installed a provider already: then that one serves.
+        // Another part of the process may have installed a provider already: then that one is used.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let egress = Arc::new(egress);
         let mut builder = Client::builder()
             .user_agent(concat!("connector-host/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .referer(false)
-            // A proxy from the environment would see which tenant is read, and the configuration does not name it.
+            // A proxy from the environment would see which tenant is read, although no configuration names it.
             .no_proxy()
             .http1_only()
             .dns_resolver(Arc::new(Resolver { egress: Arc::clone(&egress) }))
@@ -142,7 +146,7 @@ impl HttpClient {
             Transport::Memory(answer) => return answer(&request),
         };
         if let Destination::ConnectTo { tls: false, .. } = destination {
-            // Fails only between special and other schemes.
+            // It fails only between special and other schemes, and both of these are special.
             let _ = url.set_scheme("http");
         }
         let host = url.host_str().unwrap_or_default().to_owned();
@@ -162,7 +166,7 @@ impl HttpClient {
                 if body.len() + chunk.len() > self.limits.body {
                     let limit = self.limits.body >> 20;
                     let message = format!(
-                        "the answer of `{host}` is larger than {limit} MiB; `response-mib` under `[limits]` raises that"
+                        "the answer of `{host}` is larger than {limit} MiB; raise `response-mib` under `[limits]`"
                     );
                     return Err(failure(HttpErrorKind::TooLarge, message));
                 }
@@ -176,7 +180,7 @@ impl HttpClient {
         })
     }
 
-    /// What went wrong, for a person. The library's own texts name the URL; these do not.
+    /// The error in words. Unlike the library's own texts, it does not contain the URL.
     fn explain(&self, error: &reqwest::Error, host: &str) -> HttpError {
         let place = match self.egress.destination(host) {
             Some(Destination::ConnectTo { host: to, port, .. }) => {
@@ -219,13 +223,13 @@ fn headers(given: &[(String, String)]) -> Result<reqwest::header::HeaderMap, Htt
     }
     let mut headers = reqwest::header::HeaderMap::with_capacity(given.len());
     for (name, value) in given {
-        let parsed =
-            HeaderName::try_from(name).map_err(|_| invalid("a header has no valid name".to_owned()))?;
-        // Many servers take both for the same.
+        let parsed = HeaderName::try_from(name)
+            .map_err(|_| invalid("the name of a header is not valid".to_owned()))?;
+        // Many servers treat `_` and `-` in a name as the same.
         let folded = parsed.as_str().replace('_', "-");
         let begins = |prefix: &&str| folded.starts_with(*prefix);
         if OURS.contains(&folded.as_str()) || OURS_BEGIN.iter().any(begins) {
-            return Err(invalid(format!("the header `{parsed}` belongs to the host")));
+            return Err(invalid(format!("only the host may set the header `{parsed}`")));
         }
         let value = HeaderValue::try_from(value);
         let value = value.map_err(|_| invalid(format!("the value of the header `{parsed}` is not valid")))?;
@@ -234,15 +238,16 @@ fn headers(given: &[(String, String)]) -> Result<reqwest::header::HeaderMap, Htt
     Ok(headers)
 }
 
-/// Resolves the hosts of the egress rule, and hands on only addresses that may be connected to: what was
-/// checked is what is connected to.
+/// Resolves the hosts of the egress rule, and returns only addresses that may be reached: the connection uses the same
+/// addresses that were checked.
 struct Resolver {
     egress: Arc<Egress>,
 }
 
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{host}` resolves to {address}, which is not a public address; `connect-to` under `[network]` opens one by name"
+    "`{host}` resolves to {address}, which is not a public address; to allow it, name the host in `connect-to` under \
+     `[network]`"
 )]
 struct NotPublic {
     host: String,
@@ -263,7 +268,7 @@ impl Resolve for Resolver {
         Box::pin(async move {
             let (target, port, opened) = match destination {
                 Some(Destination::ConnectTo { host, port, .. }) => (host, port, true),
-                // A port of 0 leaves it to the scheme: 443.
+                // With port 0, the connection uses the scheme's port: 443.
                 _ => (host.clone(), 0, false),
             };
             let found = tokio::net::lookup_host((target.as_str(), port)).await;
@@ -285,7 +290,7 @@ impl Resolve for Resolver {
     }
 }
 
-/// The cause of type `T`. I/O errors hide what they wrap from `source`, so they are opened too.
+/// The cause of type `T`. `source` skips the error that an I/O error wraps, so that one is searched as well.
 fn find<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
     if let Some(found) = error.downcast_ref() {
         return Some(found);
@@ -316,9 +321,9 @@ fn chain_end(error: &dyn std::error::Error) -> String {
 pub(super) struct HttpCapability {
     pub(super) client: HttpClient,
     pub(super) budget: Option<Arc<Budget>>,
-    /// Requests the budget was charged for before the call.
+    /// Requests that were charged to the budget before the call.
     pub(super) prepaid: u32,
-    /// Hears of waits for the budget.
+    /// Called for each wait for the budget.
     pub(super) waiting: WaitListener,
     /// Requests the call asked for.
     pub(super) asked: u32,
@@ -350,7 +355,7 @@ impl http::Host for CallCapabilities {
                     budget.slow_down();
                 }
             }
-            // The message may name what the guest asked for.
+            // The message may repeat a part of the guest's request.
             Err(error) => {
                 let message = plain(&self.redactor.text(&error.message));
                 tracing::debug!(kind = ?error.kind, "{message}");
@@ -367,7 +372,7 @@ mod tests {
     use super::*;
     use crate::manifest::{HostRule, Manifest};
 
-    /// A client that may reach `localhost`, itself or where `connect_to` says.
+    /// A client that may reach `localhost`, directly or at `connect_to`.
     fn client(connect_to: Option<&str>) -> HttpClient {
         let manifest =
             Manifest { hosts: vec![HostRule::Name("localhost".to_owned())], ..Manifest::default() };
@@ -431,6 +436,10 @@ mod tests {
     async fn headers_that_belong_to_the_host_are_refused() {
         let client = client(None);
         for name in [
+            "X-Method",
+            "x-request-method",
+            "X-Original-Method",
+            "X-Real-IP",
             "Host",
             "content-length",
             "Transfer-Encoding",

@@ -1,19 +1,19 @@
-//! The import `logging`: a guest's words, bounded, without secrets, in the operator's log.
+//! The import `logging`: writes a guest's messages to the operator's log, bounded and without secrets.
 
 use super::CallCapabilities;
 use crate::contract::logging::{self, Level};
 use crate::limits::{Limit, LimitReached};
 use crate::text::plain;
 
-/// What a message counts for beside its text, in bytes: the line it is written on.
+/// The bytes that count for each message in addition to its text: the rest of its line in the log.
 pub(crate) const LINE: usize = 100;
 
-/// Whose words these are.
+/// The integration and the stream that log, and how much they logged.
 #[derive(Debug)]
 pub(super) struct Context {
     integration: String,
     stream: String,
-    /// In bytes.
+    /// Bytes logged in this call.
     logged: usize,
 }
 
@@ -49,7 +49,7 @@ impl logging::Host for CallCapabilities {
 }
 
 impl CallCapabilities {
-    /// Logs what the guest printed, a line a message. The whole is redacted before it is cut into lines.
+    /// Logs what the guest printed, one message per line. The text is redacted as a whole before it is split.
     pub(crate) fn log_printed(&self, printed: &str) {
         let (integration, stream) = (self.log.integration.as_str(), self.log.stream.as_str());
         for line in self.redactor.text(printed).lines().filter(|line| !line.trim().is_empty()) {

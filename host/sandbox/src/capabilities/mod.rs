@@ -1,8 +1,8 @@
 //! Everything a connector can reach: a call gets these capabilities and nothing else.
 //!
-//! `egress` decides where a request may go (no I/O), `http` sends it, `budget` keeps to the vendor's rate
-//! limit, `clock` counts the time of a call, `secrets` and `logging` serve the imports of the same names, `redact` is the one exit through which
-//! a guest's words leave.
+//! `egress` decides where a request may go (no I/O), `http` sends it, `budget` keeps to the vendor's rate limit, `clock`
+//! counts the time of a call, `secrets` and `logging` serve the imports of the same names, and `redact` removes secrets
+//! from all text of a guest.
 
 mod budget;
 mod clock;
@@ -33,7 +33,7 @@ pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
 pub use redact::Redactor;
 pub use secrets::Secrets;
 
-/// Hears of each wait for the vendor's rate limit, and how long it is.
+/// Called with the length of each wait for the vendor's rate limit.
 pub type WaitListener = Arc<dyn Fn(Duration) + Send + Sync>;
 
 /// Ignores the waits of a call.
@@ -42,7 +42,7 @@ pub fn ignore_waits() -> WaitListener {
     Arc::new(|_| {})
 }
 
-/// What an integration may use; makes the capabilities of each call.
+/// What an integration may use. It makes the capabilities of each call.
 pub struct Capabilities {
     /// Names the integration in logs.
     pub integration: String,
@@ -52,15 +52,15 @@ pub struct Capabilities {
     pub secrets: Arc<Secrets>,
     /// The vendor's rate limits, by name.
     pub budgets: BTreeMap<String, Arc<Budget>>,
-    /// The time guests see; `None` is the machine's.
+    /// The time that guests see; `None` for the machine's time.
     pub clock: Option<SystemTime>,
 }
 
 /// How the requests of an integration travel.
 #[derive(Clone, Debug, Default)]
 pub struct Network {
-    /// Where connections for a host go instead, by host: `https://HOST:PORT`, or `http://HOST:PORT` for a simulator. Without
-    /// an entry they go to the host itself, on port 443, and only to a public address.
+    /// Redirected connections, by host: `https://HOST:PORT`, or `http://HOST:PORT` for a simulator. Without an entry they
+    /// go to the host itself, on port 443, and only to a public address.
     pub connect_to: BTreeMap<String, String>,
     /// Certificates in PEM form that are trusted beside the system's authorities.
     pub ca_pem: Option<Vec<u8>>,
@@ -68,10 +68,10 @@ pub struct Network {
     pub limits: HttpLimits,
 }
 
-/// Capabilities that can't be given.
+/// Why capabilities can't be given.
 #[derive(Debug, thiserror::Error)]
 pub enum CapabilitiesError {
-    /// A host is not one, or `connect_to` makes no sense.
+    /// A host name or `connect_to` is not valid.
     #[error(transparent)]
     Egress(#[from] EgressError),
     /// The HTTP client can't be set up.
@@ -81,7 +81,7 @@ pub enum CapabilitiesError {
 
 impl Capabilities {
     /// What a connector with this `manifest` may use with these `settings` and `secrets`: requests to the manifest's hosts,
-    /// and the secrets that it declares, whatever else is in `secrets`. The vendor's rate limits are not kept until
+    /// and the secrets that it declares; others in `secrets` are ignored. The vendor's rate limits are not kept until
     /// `budgets` is filled. `integration` names it in logs.
     ///
     /// # Errors
@@ -111,11 +111,11 @@ impl Capabilities {
         })
     }
 
-    /// Lends everything for one call. `stream` names the work in logs, `budget` is what its requests count
-    /// against, `requests` counts them.
+    /// The capabilities of one call. `stream` names the work in logs, `budget` is the budget of its requests, `requests`
+    /// counts them.
     ///
-    /// Waits until the first request is within the budget, and tells `waiting` for how long, then and for each later
-    /// request: that time is not the call's.
+    /// Waits until the first request is within the budget. `waiting` is called for this wait and for that of each later
+    /// request; none of them counts towards the time of the call.
     pub async fn for_call(
         &self,
         stream: &str,
@@ -154,14 +154,14 @@ pub struct CallCapabilities {
     redactor: Redactor,
     clock: Option<SystemTime>,
     log: logging::Context,
-    /// Whether it asked for a secret that its manifest does not declare.
+    /// Whether it asked for a secret that its manifest does not declare, or that is not set.
     asked_for_more: bool,
     limits: Limits,
     time: CallClock,
 }
 
 impl CallCapabilities {
-    /// Nothing at all: for reading a manifest.
+    /// No capabilities: for reading a manifest.
     #[must_use]
     pub fn none() -> Self {
         Self {
@@ -176,13 +176,13 @@ impl CallCapabilities {
         }
     }
 
-    /// Blanks out the secrets of the integration.
+    /// The redactor of the integration's secrets.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         self.redactor.clone()
     }
 
-    /// The call begins, under `limits`. Returns the time it has.
+    /// Starts the call, under `limits`. Returns its clock.
     pub(crate) fn start(&mut self, limits: &Limits) -> CallClock {
         self.limits = *limits;
         self.time.start(limits.call);

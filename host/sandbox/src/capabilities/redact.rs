@@ -1,4 +1,4 @@
-//! The one exit: whatever a guest says passes here before it is logged, shown or stored.
+//! Removes secrets: all text of a guest passes through here before it is logged, shown or stored.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -10,14 +10,14 @@ use zeroize::Zeroize as _;
 use crate::contract::api::{Access, Error, ErrorKind, Page, Progress, Report};
 use crate::contract::types::{AttributeValue, EntityRef, NormalForm, Resource};
 
-/// What stands where a secret was.
+/// The text that replaces a secret.
 const BLANK: &str = "[redacted]";
 
 /// Secrets shorter than this are not searched for: removing every `a` would make all output useless.
 const SHORTEST: usize = 4;
 
-/// Blanks out secrets, as they are and as base64, hexadecimal, URLs and JSON write them, in upper and lower case, also
-/// with line breaks, white space or invisible characters in between.
+/// Blanks out secrets, in plain text and in base64, hexadecimal, URL and JSON encoding, in upper and lower case, also with
+/// line breaks, white space or invisible characters in between.
 #[derive(Clone, Default)]
 pub struct Redactor {
     patterns: Option<Arc<AhoCorasick>>,
@@ -43,7 +43,7 @@ impl Redactor {
         patterns.dedup();
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            // A host's name is lower case, whatever was written into it.
+            // A secret in the name of a host appears in lower case.
             .ascii_case_insensitive(true)
             .build(&patterns);
         patterns.zeroize();
@@ -161,7 +161,7 @@ impl Redactor {
         }
     }
 
-    /// Takes each case apart whole, so that a field the contract gains can't be forgotten here.
+    /// Names all fields of each case, so that a new field of the contract does not compile until it is handled here.
     fn normal(&self, normal: &mut NormalForm) {
         use crate::contract::types::{
             Account, Application, Authenticator, BypassCode, Connection, Identity, Policy,
@@ -226,7 +226,7 @@ impl Redactor {
     }
 }
 
-/// Where secrets stand in `text` when its white space and control characters are left out.
+/// The places of secrets in `text`, found without its white space, control characters and invisible characters.
 fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
     let is_gap = |char: char| {
         let invisible =
@@ -236,7 +236,7 @@ fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
     if text.len() < SHORTEST || !text.contains(is_gap) {
         return Vec::new();
     }
-    // The gaps alone are remembered: for each, how long the squeezed text was, and how much was left out until then.
+    // For each gap: the length of the squeezed text before it, and how many bytes were left out up to its end.
     let (mut squeezed, mut gaps) = (Vec::new(), vec![(0_u32, 0_u32)]);
     let mut left_out = 0_u32;
     let length = |bytes: &Vec<u8>| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -263,8 +263,8 @@ fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
     patterns.find_iter(&squeezed).map(range).collect()
 }
 
-/// What of `bytes` shows in base64, wherever they stand in what is encoded (`user:secret`, say): at each of the
-/// three alignments, the digits that nothing before or after decides.
+/// The base64 digits of `bytes` at any place in an encoded text, such as `user:secret`: for each of the three
+/// alignments, the digits that do not depend on the bytes before or after.
 fn base64_of(bytes: &[u8]) -> Vec<String> {
     use base64::Engine as _;
     use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};

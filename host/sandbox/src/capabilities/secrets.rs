@@ -1,4 +1,4 @@
-//! The import `secrets`: what the manifest declares and the operator set, and nothing else.
+//! The import `secrets`: only the secrets that the manifest declares and the operator set.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::contract::secrets::{self, SecretError};
 pub struct Secrets {
     declared: BTreeSet<String>,
     values: BTreeMap<String, SecretString>,
-    /// Made once: it costs as much as a fresh instance.
+    /// Built once: building it costs as much as a fresh instance.
     redactor: Redactor,
 }
 
@@ -37,7 +37,7 @@ impl Secrets {
         Self::default()
     }
 
-    /// Blanks out these secrets.
+    /// The redactor of these secrets.
     #[must_use]
     pub fn redactor(&self) -> Redactor {
         self.redactor.clone()
@@ -54,8 +54,9 @@ impl Secrets {
 impl secrets::Host for CallCapabilities {
     async fn get(&mut self, name: String) -> wasmtime::Result<Result<String, SecretError>> {
         let secret = self.secrets.get(&name);
-        // Once a call: a guest can ask without end.
-        if secret.is_err() && !std::mem::replace(&mut self.asked_for_more, true) {
+        // Logged once per call: a guest can ask any number of times.
+        let undeclared = matches!(secret, Err(SecretError::NotGranted));
+        if undeclared && !std::mem::replace(&mut self.asked_for_more, true) {
             tracing::warn!(
                 integration = self.log.integration(),
                 "the connector asked for a secret that its manifest does not declare"
@@ -75,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn only_declared_secrets_are_lent() {
+    fn only_declared_secrets_are_given() {
         let secrets = secrets();
         assert_eq!(secrets.get("secret-key").unwrap().expose_secret(), "correct horse");
         assert_eq!(secrets.get("proxy-password").unwrap_err(), SecretError::NotSet);

@@ -63,7 +63,7 @@ impl Modify for Token {
     }
 }
 
-/// The API. The caller checks who sends the requests.
+/// The routes of the API. The caller authenticates the requests.
 pub(crate) fn router() -> Router<Arc<Supervisor>> {
     Router::new()
         .route("/openapi.json", get(|| async { Json(Document::openapi()) }))

@@ -15,13 +15,13 @@ pub struct Run {
     pub integration: String,
     /// When it began.
     pub started_at: DateTime<Utc>,
-    /// When it ended; null while it runs and where it was interrupted.
+    /// When it ended; null while it runs, and if it was interrupted.
     pub finished_at: Option<DateTime<Utc>>,
-    /// `complete` or `partial`; null while it runs and where it was interrupted.
+    /// `complete` or `partial`; null while it runs, and if it was interrupted.
     pub outcome: Option<&'static str>,
-    /// The account at the vendor, as `check` named it.
+    /// The account at the vendor, as `check` reported it.
     pub account: Option<String>,
-    /// Version of the connector at its begin.
+    /// Version of the connector with which it began.
     pub connector_version: String,
     /// SHA-256 of that connector.
     pub connector_digest: String,
@@ -29,7 +29,7 @@ pub struct Run {
     pub requests: u64,
     /// Calls that were repeated.
     pub retries: u64,
-    /// Seconds of waiting, for the vendor's rate limit or before a retry.
+    /// Seconds of waits for the vendor's rate limit and before retries.
     pub waited_seconds: f64,
     /// Objects and fields that the connector could not interpret.
     pub problems: u64,
@@ -48,7 +48,7 @@ pub struct RunStream {
     pub state: &'static str,
     /// Why it is incomplete or skipped.
     pub reason: Option<String>,
-    /// The missing permission, where that is the reason.
+    /// The missing permission, if that is the reason.
     pub permission: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
@@ -62,7 +62,7 @@ pub struct RunStream {
     pub total: Option<u64>,
     /// Calls that were repeated.
     pub retries: u64,
-    /// Seconds of waiting.
+    /// Seconds of waits.
     pub waited_seconds: f64,
 }
 
@@ -136,9 +136,9 @@ pub struct Change {
 pub struct FieldChange {
     /// The field of the normal form, or `attributes.NAME`.
     pub field: String,
-    /// Its value before; null where it had none.
+    /// Its former value; null if it had none.
     pub from: Value,
-    /// Its value now; null where it has none.
+    /// Its new value; null if it has none.
     pub to: Value,
 }
 

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 pub struct Findings {
     /// The time that the rules compare with.
     pub now: DateTime<Utc>,
-    /// The last run of each integration, on whose data the findings are based.
+    /// The last run of each integration. The findings are based on the data of these runs.
     pub sources: Vec<Source>,
     /// Summaries of the data.
     pub charts: Vec<Chart>,
@@ -24,11 +24,11 @@ pub struct Findings {
 pub struct Source {
     /// Name of the integration.
     pub integration: String,
-    /// The account at the vendor, as `check` named it.
+    /// The account at the vendor, as `check` reported it.
     pub account: Option<String>,
     /// When the run began.
     pub read_at: DateTime<Utc>,
-    /// The incomplete streams, whose objects the findings lack.
+    /// The incomplete streams. Their objects are missing from the findings.
     pub incomplete: Vec<UnreadStream>,
 }
 
@@ -41,7 +41,7 @@ pub struct UnreadStream {
     pub state: &'static str,
     /// Why it is incomplete.
     pub reason: String,
-    /// The missing permission, where that is the reason.
+    /// The missing permission, if that is the reason.
     pub permission: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
@@ -60,7 +60,7 @@ pub struct Finding {
     pub severity: &'static str,
     /// The titles of `cells`.
     pub columns: Vec<&'static str>,
-    /// The number of objects; null where the streams that it needs were not read.
+    /// The number of objects; null if the streams that the rule needs were not read.
     pub count: Option<u64>,
     /// The first objects.
     pub rows: Vec<FoundObject>,

@@ -31,20 +31,20 @@ pub struct NewIntegration {
     /// Whether scheduled runs are disabled.
     #[serde(default)]
     pub paused: bool,
-    /// The values of settings that are not secret; a setting that is left out has its default.
+    /// The values of settings that are not secret; an omitted setting has its default.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// The values of secrets, by the name of the setting. They are encrypted, and never sent back.
     #[serde(default)]
     #[schema(value_type = BTreeMap<String, String>)]
     pub secrets: BTreeMap<String, Zeroizing<String>>,
-    /// The streams to read; all of them where none is named.
+    /// The streams to read; all of them if none is named.
     #[serde(default)]
     pub streams: Vec<String>,
     /// The time between two runs: `6h`.
     #[serde(default)]
     pub interval: String,
-    /// The times of runs, as cron writes them. Excludes `interval`.
+    /// The times of runs, in cron syntax. Excludes `interval`.
     #[serde(default)]
     pub cron: String,
 }
@@ -63,7 +63,7 @@ pub struct ReviewOptions {
 }
 
 impl NewIntegration {
-    /// The draft without its secrets, and the secrets, to be encrypted into it.
+    /// The draft without its secrets, and the secrets, which the caller encrypts into it.
     #[must_use]
     pub fn into_draft(self) -> (Draft, BTreeMap<String, Zeroizing<String>>) {
         let draft = Draft {

@@ -1,7 +1,7 @@
 //! The types of the JSON API: what `/api/v1` and the control socket take and return, described by the OpenAPI document.
 //!
-//! This module has the status, the connectors and the errors; `data` has runs, changes and objects, `findings` the results of
-//! the rules, `integration` a new integration and its check.
+//! This module has the status, the connectors and the errors; `data` has runs, changes and objects; `findings` has the
+//! results of the rules; `integration` has a new integration and its check.
 
 mod data;
 mod findings;
@@ -18,7 +18,7 @@ pub use data::{Change, Entity, EntityKey, EntityPage, FieldChange, Run, RunStrea
 pub use findings::{Chart, Finding, Findings, FoundObject, Slice, Source, UnreadStream};
 pub use integration::{CheckResult, CheckedStream, NewIntegration};
 
-/// The status of everything.
+/// The status of all integrations and connectors.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct Status {
     /// Version of the host.
@@ -36,7 +36,7 @@ pub struct Status {
 /// One integration.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct IntegrationStatus {
-    /// Its name; the name of its file where that can't be read.
+    /// Its name; if its file can't be used, the name of the file.
     pub name: String,
     /// Its activity.
     pub state: IntegrationState,
@@ -44,7 +44,7 @@ pub struct IntegrationStatus {
     pub status: Health,
     /// The health in words: `Data available`, or the problem.
     pub status_message: String,
-    /// The title of its connector; blank where it has none.
+    /// The title of its connector; blank if it has none.
     pub title: String,
     /// Who is responsible for it.
     pub owner: String,
@@ -115,7 +115,7 @@ impl Health {
         }
     }
 
-    /// The message where there is no problem.
+    /// The message if there is no problem.
     #[must_use]
     pub fn message(self, state: IntegrationState) -> &'static str {
         match (self, state) {
@@ -227,7 +227,7 @@ impl From<DraftProblem> for FieldProblem {
     }
 }
 
-/// The result of a swap.
+/// The connector that took over in a swap.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Swapped {
     /// Its name.

@@ -20,7 +20,7 @@ pub(super) async fn with_body(request: Request, next: Next) -> Response {
     let (head, body) = request.into_parts();
     let too_large =
         || PageError::new(StatusCode::PAYLOAD_TOO_LARGE, "the form or document is too large, or incomplete");
-    // A client that declares the size need not send it.
+    // A body with a declared size that is too large is refused before it is sent.
     if body.size_hint().lower() > LARGEST_BODY as u64 {
         return too_large().into_response();
     }
@@ -52,7 +52,7 @@ mod tests {
         address
     }
 
-    /// The answer to a request that declares so many bytes and sends so many.
+    /// The answer to a request that declares `declared` bytes and sends `sent` bytes.
     async fn answer(address: SocketAddr, declared: usize, sent: usize) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let head =

@@ -68,7 +68,7 @@ struct ObjectPage {
     object: EntityRow,
     title: String,
     fields: Vec<(String, Cell)>,
-    /// The title of the connector, to name what is specific to its vendor.
+    /// The title of the connector, for the heading of the attributes that are specific to its vendor.
     vendor: String,
     attributes: Vec<(String, Cell)>,
     has: Vec<Group>,
@@ -130,7 +130,7 @@ pub(super) fn title_of(manifest: Option<&Manifest>, source_type: &str) -> String
     }
 }
 
-/// Leads to the type that a reviewer looks at first: the identities, and of these the largest type.
+/// Shows the type that a reviewer needs first: the largest type of identities; without identities, the largest type.
 async fn first(
     state: State<Arc<Web>>,
     session: Signed,
@@ -142,7 +142,7 @@ async fn first(
     let largest = types.iter().max_by_key(|one| (one.entity_type == ENTITY_TYPES[0], one.count));
     let source_type = match largest {
         Some(largest) => largest.source_type.clone(),
-        // Without data, as the manifest declares.
+        // Without data, it is the first type of the manifest.
         None => {
             manifest(&state, &name).await.and_then(|manifest| first_declared(&manifest)).unwrap_or_default()
         }
@@ -210,7 +210,7 @@ async fn list(
     }))
 }
 
-/// What the page of an object shows beside the object.
+/// What the page of an object shows in addition to the object.
 #[derive(Default)]
 struct ObjectDetails {
     has: (Vec<Linked>, u64),
@@ -310,7 +310,7 @@ fn cells(object: &str) -> Vec<(String, Cell)> {
     shown.map(|(name, value)| (render::words(name), cell(name, value))).collect()
 }
 
-/// A value of the field `name` as the pages show it.
+/// The value of the field `name`, as the pages show it.
 pub(super) fn cell(name: &str, value: &Value) -> Cell {
     let text = match value {
         Value::Null => String::new(),

@@ -1,4 +1,4 @@
-//! The state of the wizard: what was typed so far, for an hour, for the session that typed it.
+//! The drafts of the wizard: what was typed so far. A draft belongs to one session, and is kept for an hour.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use connector_sync::configuration::Draft;
 
 /// How long a draft is kept after its last step.
 const WAITS: Duration = Duration::from_secs(60 * 60);
-/// Drafts at a time.
+/// The most drafts at a time.
 const MOST_DRAFTS: usize = 200;
 
 /// The drafts, each by a random identifier.
@@ -36,12 +36,12 @@ pub(super) struct DraftSession {
     pub(super) options: Options,
     /// The result of the last `check`.
     pub(super) checked: Option<Checked>,
-    /// The session that it belongs to.
+    /// The identifier of the session that it belongs to.
     pub(super) by: [u8; 32],
     pub(super) touched: Instant,
 }
 
-/// Options that a draft can't hold while they are not valid.
+/// Options as they were typed: a draft can't contain them while they are not valid.
 #[derive(Clone, Default)]
 pub(super) struct Options {
     /// The names of the selected streams.

@@ -23,7 +23,7 @@ const ROWS: u32 = 100;
 #[template(path = "insights.html")]
 struct InsightsPage {
     frame: Frame,
-    /// The report on each integration; `None` where it has no data.
+    /// The report on each integration; `None` if it has no data.
     reports: Vec<(String, Option<Report>)>,
 }
 

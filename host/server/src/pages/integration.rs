@@ -19,13 +19,13 @@ use crate::recent_log::LogLine;
 use connector_sandbox::manifest::Manifest;
 use connector_store::{ChangeRow, RunId, RunRow, StoredProblem, StreamState, TypeCount};
 
-/// Runs that are shown.
+/// Runs on the page of an integration.
 const RUNS: u32 = 20;
 /// Changes and problems on the page of a run.
 const SHOWN: u32 = 100;
 /// Changes on the page of an integration.
 const CHANGES: u32 = 10;
-/// Lines of the log that are shown.
+/// Lines of the log on the page of an integration.
 const LINES: usize = 50;
 
 #[derive(Template)]
@@ -36,7 +36,7 @@ struct IntegrationPage {
     streams: Vec<StreamAccess>,
     types: Vec<(TypeCount, String)>,
     runs: Vec<RunRow>,
-    /// The last run that ended.
+    /// The last run that ended, to which `changes` belong.
     changed: Option<RunRow>,
     changes: Vec<ChangeRow>,
     problems: Vec<StoredProblem>,
@@ -51,7 +51,7 @@ struct IntegrationPage {
 struct IntegrationLive<'a> {
     csrf: &'a str,
     integration: &'a IntegrationStatus,
-    /// The page that a button leads back to.
+    /// The page that is shown after a button's action.
     here: &'a str,
 }
 
@@ -88,7 +88,7 @@ pub(super) fn router() -> Router<Arc<Web>> {
 }
 
 impl IntegrationPage {
-    /// The part that follows the status, as it is now.
+    /// The part that follows the status, in its current state.
     fn live(&self) -> IntegrationLive<'_> {
         IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration, here: ONE }
     }

@@ -1,4 +1,4 @@
-//! The list of integrations, and what its buttons do.
+//! The list of integrations, and the actions of its buttons.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ struct ListPage {
 struct ListLive<'a> {
     csrf: &'a str,
     status: &'a Status,
-    /// The page that a button leads back to.
+    /// The page that is shown after a button's action.
     here: &'a str,
 }
 
@@ -53,7 +53,7 @@ pub(super) fn router() -> Router<Arc<Web>> {
 }
 
 impl ListPage {
-    /// The part that follows the status, as it is now.
+    /// The part that follows the status, in its current state.
     fn live(&self) -> ListLive<'_> {
         ListLive { csrf: &self.frame.csrf, status: &self.status, here: "" }
     }
@@ -74,7 +74,7 @@ async fn events(State(web): State<Arc<Web>>, Extension(session): Signed) -> Resp
     })
 }
 
-/// Leads back to the page of the button.
+/// Redirects to the page of the button.
 fn back(posted: &Posted, name: &str) -> Response {
     let to = if posted.field("back") == ONE {
         format!("/integrations/{name}")

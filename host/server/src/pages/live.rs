@@ -16,13 +16,13 @@ use tokio_util::sync::CancellationToken;
 use super::Web;
 use crate::authentication::Session;
 
-/// The shortest time between two renderings: a run keeps many pages in a second.
+/// The shortest time between two renderings: a run stores many pages in a second.
 const PACE: Duration = Duration::from_millis(250);
-/// How long one request is answered. The browser then sends another one, for which a proxy decides again.
+/// How long the answer to one request lasts. The browser then sends another request, which a proxy authenticates again.
 const LASTS: Duration = Duration::from_secs(15 * 60);
-/// When a browser asks again after the last event of an answer.
+/// How long a browser waits after the last event before it asks again.
 const LATER: Duration = Duration::from_secs(60);
-/// Pages that follow the status at a time.
+/// The most pages that follow the status at a time.
 pub(super) const MOST: usize = 64;
 
 const SIGNED_OUT: &str = "<div class=\"note warn\" role=\"alert\"><p>You are signed out. This page is no longer updated. \
@@ -33,7 +33,7 @@ const TOO_MANY: &str = "<div class=\"note warn\" role=\"alert\"><p>Too many page
 /// A part of a page.
 pub(super) struct Part {
     pub(super) html: String,
-    /// When it changes by itself, if it does.
+    /// When it changes without a change of the status, if it does.
     pub(super) until: Option<DateTime<Utc>>,
 }
 
@@ -43,10 +43,10 @@ struct Follower<O, P> {
     part: P,
     changes: watch::Receiver<()>,
     stop: CancellationToken,
-    /// What the browser shows.
+    /// The HTML that the browser shows.
     shown: String,
     rendered_at: Option<Instant>,
-    /// When the part changes by itself.
+    /// When the part changes without a change of the status.
     until: Option<DateTime<Utc>>,
     /// When the answer ends.
     end: Instant,
@@ -60,7 +60,7 @@ impl<O: Fn() -> bool, P: Fn() -> Part> Follower<O, P> {
         Self { is_open, part, changes, stop, shown, rendered_at, until, end, over }
     }
 
-    /// The next event: the first at once, each later one after a change. Between changes nothing happens.
+    /// The next event: the first at once, each later one after a change. Nothing is rendered between changes.
     async fn next(&mut self) -> Option<Event> {
         if self.over {
             return None;
@@ -78,13 +78,13 @@ impl<O: Fn() -> bool, P: Fn() -> Part> Follower<O, P> {
             if let Some(rendered_at) = self.rendered_at {
                 let by_itself = self.until.and_then(|until| (until - Utc::now()).to_std().ok());
                 tokio::select! {
-                    // Without a sender, the program ends.
+                    // Without a sender, the program is ending.
                     changed = self.changes.changed() => changed.ok()?,
                     () = sleep(by_itself.unwrap_or(LASTS)) => {}
                 }
                 sleep_until(rendered_at + PACE).await;
             }
-            // Before the status is read, so that a change during the rendering wakes it again.
+            // It is marked before the status is read, so that a change during the rendering wakes it again.
             self.changes.mark_unchanged();
             if !(self.is_open)() {
                 self.over = true;
@@ -115,7 +115,7 @@ pub(super) fn follow(web: &Arc<Web>, session: Session, part: impl Fn() -> Part +
     Sse::new(stream::unfold((follower, place), next)).keep_alive(KeepAlive::default()).into_response()
 }
 
-/// Whether a request is sent to follow a page.
+/// Whether a request asks for the events of a page.
 pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     let accepts = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     accepts.into_iter().any(|kinds| kinds.contains("text/event-stream"))
@@ -140,7 +140,7 @@ mod tests {
     use crate::changes::Changes;
     use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-    /// What a follower did, and whether its session ended.
+    /// How often a follower rendered, and whether its session ended.
     #[derive(Default)]
     struct Seen {
         rendered: AtomicUsize,
@@ -152,7 +152,7 @@ mod tests {
             self.rendered.load(Ordering::Relaxed)
         }
 
-        /// Starts a follower whose HTML differs each time, or never. Its task returns the number of events.
+        /// Starts a follower with HTML that differs each time, or never. Its task returns the number of events.
         fn follow(
             self: &Arc<Self>,
             changes: &Changes,

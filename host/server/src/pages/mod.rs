@@ -1,8 +1,8 @@
 //! The Integrations page, and the server that it shares with the API and the metrics.
 //!
-//! `page` has what all pages use, `body` reads requests, `sign_in` opens sessions. `integrations`, `integration`, `wizard` (with
-//! its state in `drafts`), `data` and `insights` are the pages; `live` keeps them up to date. The pages work without scripts;
-//! with scripts, they follow the status.
+//! `page` has the parts that all pages use, `body` reads requests, `sign_in` opens sessions. `integrations`, `integration`,
+//! `wizard` (with its state in `drafts`), `data` and `insights` are the pages; `live` keeps them up to date. The pages work
+//! without scripts; with scripts, they follow the status.
 
 mod body;
 mod data;
@@ -39,18 +39,18 @@ use crate::{connections, metrics};
 use drafts::Drafts;
 use page::PageError;
 
-/// Scripts, styles and pictures come from this server only, and no other page frames these.
+/// Pages load scripts, styles and pictures from this server only, and no page may frame them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
-/// Where the pages are served, and who signs people in.
+/// Where the pages are served, and how people sign in.
 #[derive(Debug)]
 pub struct PagesOptions {
-    /// Where to listen.
+    /// The address to listen at.
     pub listen: SocketAddr,
-    /// The address that people use, where it is behind a proxy.
+    /// The address that people use, if the server is behind a proxy.
     pub public_url: Option<Url>,
-    /// The proxy that signs people in, if not this program.
+    /// The proxy that signs people in; `None` if this program does.
     pub proxy: Option<Proxy>,
 }
 
@@ -119,7 +119,7 @@ pub(crate) async fn listen(
     if let Some(token) = token
         && !gate.is_behind_proxy()
     {
-        // For a person, once. The log of a service manager is not private, but there is no other way.
+        // It is shown once, to a person. The log of a service manager is not private, but there is no other way to show it.
         announce(&format!(
             "\n  Sign in at {url} with this token. It is shown only now; `connector-host token` makes another.\n\n  \
              {token}\n\n"
@@ -211,7 +211,7 @@ async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> R
     answer
 }
 
-/// Pages are for people who signed in.
+/// Shows pages only to people who are signed in.
 async fn signed_in(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Response {
     match web.gate.session(request.headers()) {
         Some(session) => {
@@ -227,7 +227,7 @@ async fn signed_in(State(web): State<Arc<Web>>, mut request: Request, next: Next
     }
 }
 
-/// Programs send the token. A browser with a session may read what they read.
+/// Programs send the token. A browser with a session may send requests that only read.
 async fn bears_token(
     State(web): State<Arc<Web>>,
     ConnectInfo(from): ConnectInfo<SocketAddr>,
@@ -255,7 +255,7 @@ async fn bears_token(
 /// The session of a request.
 type Signed = Extension<Session>;
 
-/// The address a request comes from.
+/// The address of a request's sender.
 type ClientAddress = ConnectInfo<SocketAddr>;
 
 fn address(from: &ClientAddress) -> IpAddr {

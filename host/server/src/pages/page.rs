@@ -1,4 +1,4 @@
-//! What all pages use: the frame, forms, error pages, and the files of `assets/`.
+//! The parts that all pages use: the frame, forms, error pages, and the files of `assets/`.
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ use connector_store::StoreError;
 pub(super) struct Frame {
     /// The CSRF token of the forms.
     pub(super) csrf: String,
-    /// The person who is signed in, where a proxy names them.
+    /// The person who is signed in, if a proxy names them.
     pub(super) person: Option<String>,
 }
 
@@ -101,7 +101,7 @@ impl IntoResponse for PageError {
     }
 }
 
-/// The fields of a form whose CSRF token is that of the session.
+/// The fields of a form that contains the CSRF token of the session.
 pub(super) struct Posted(Vec<(String, String)>);
 
 impl FromRequest<Arc<Web>> for Posted {
@@ -124,7 +124,7 @@ impl FromRequest<Arc<Web>> for Posted {
 }
 
 impl Posted {
-    /// The value of a field, without white space around it; blank where it is missing.
+    /// The value of a field, without white space around it; blank if it is missing.
     pub(super) fn field(&self, name: &str) -> &str {
         self.raw(name).trim()
     }
@@ -171,7 +171,7 @@ const ASSETS: &[Asset] = &[
     Asset { path: "/assets/icon.svg", kind: "image/svg+xml", text: include_str!("../../assets/icon.svg") },
 ];
 
-/// The files that pages refer to. They are public: the page to sign in needs them.
+/// The files that pages refer to. They are public, because the sign-in page needs them.
 pub(super) fn assets() -> Router<Arc<Web>> {
     let mut router = Router::new();
     for asset in ASSETS {

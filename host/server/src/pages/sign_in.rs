@@ -26,12 +26,12 @@ struct SignIn {
     token: String,
 }
 
-/// For everyone.
+/// The routes for people who are not signed in.
 pub(super) fn entering() -> Router<Arc<Web>> {
     Router::new().route("/sign-in", get(ask).post(sign_in))
 }
 
-/// For people who are signed in.
+/// The routes for people who are signed in.
 pub(super) fn leaving() -> Router<Arc<Web>> {
     Router::new().route("/sign-out", post(sign_out))
 }
@@ -52,7 +52,7 @@ async fn sign_in(State(web): State<Arc<Web>>, from: ClientAddress, Form(form): F
     match web.gate.sign_in(&form.token, address(&from)) {
         Ok(cookie) => with_cookie(Redirect::to("/integrations").into_response(), &cookie),
         Err(TokenError::Wrong) => {
-            tracing::warn!("a wrong token to sign in came from {}", address(&from));
+            tracing::warn!("a wrong sign-in token was sent from {}", address(&from));
             let error = Some("Wrong token. `connector-host token` makes a new one.");
             page::show_as(StatusCode::FORBIDDEN, &SignInPage { error })
         }

@@ -1,6 +1,7 @@
 //! The wizard that creates or edits an integration: its steps and fields come from the connector's manifest alone.
 //!
-//! What was typed is kept in `drafts`, and not in the browser. A secret is encrypted as soon as it arrives, and never sent back.
+//! What was typed is kept in `drafts`, not in the browser. A secret is encrypted as soon as it arrives, and never sent
+//! back.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -122,7 +123,7 @@ struct Field {
     choices: Vec<String>,
     value: String,
     default: String,
-    /// It has a secret, or a value from a variable or a file, which a blank field keeps.
+    /// Whether it has a secret, or a value from a variable or a file. A blank field keeps that value.
     is_set: bool,
 }
 
@@ -251,7 +252,7 @@ async fn show(
     let step = Step::find(&step).ok_or_else(|| PageError::missing("there is no such step"))?;
     let entry = web.drafts.find(&id, &session)?;
     let view = WizardView::new(&id, step, &entry);
-    // Without an answer of the vendor there is nothing to show: the step *Connection* asks it.
+    // Without an answer from the vendor there is nothing to show: the step *Connection* asks for it.
     if step == Step::Permissions && entry.checked.is_none() {
         return Ok(to(&id, Step::Connection));
     }
@@ -299,7 +300,7 @@ async fn fill_about(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Res
     let draft = &mut entry.draft;
     if entry.original.is_none() && draft.name != posted.field("name") {
         posted.field("name").clone_into(&mut draft.name);
-        // They were encrypted for the former name.
+        // The secrets were encrypted for the former name.
         draft.sealed.clear();
         entry.checked = None;
     }
@@ -333,7 +334,7 @@ async fn fill_settings(
     let elsewhere = leave_secrets(entry);
     let mut problems = Vec::new();
     for spec in specs().filter(|spec| spec.kind == SettingKind::Secret) {
-        // As it was typed: white space around it is an error that is shown. Blank keeps the secret that is set.
+        // It is not trimmed: white space around a secret is reported as an error. A blank field keeps the present secret.
         let secret = posted.raw(&field_of(spec));
         if !secret.is_empty()
             && let Err(refused) = web.supervisor.seal(&mut entry.draft, &manifest, &spec.name, secret).await
@@ -345,7 +346,7 @@ async fn fill_settings(
         }
     }
     let part = if required { Part::Connection } else { Part::Options };
-    // The reason why a secret is not valid says more than that it is missing.
+    // For a secret that is not valid, that reason is shown, and not that the secret is missing.
     let known: Vec<_> = problems.iter().map(|problem: &FieldProblem| problem.field.clone()).collect();
     let others = entry.draft.problems(&manifest, Some(part));
     problems.extend(others.into_iter().filter(|problem| !known.contains(&problem.field)));
@@ -364,14 +365,14 @@ fn field_of(spec: &SettingSpec) -> String {
     format!("settings.{}", spec.name)
 }
 
-/// Takes the value of a setting that is no secret.
+/// Takes the value of a setting that is not secret from a form.
 fn fill_setting(draft: &mut Draft, spec: &SettingSpec, posted: &Posted) {
     let field = field_of(spec);
     if !posted.has(&field) {
         return;
     }
     let value = posted.field(&field);
-    // A value from a variable or a file is kept, unless another one is typed.
+    // A value from a variable or a file is kept, unless a new one is typed.
     if draft.kept.contains(&spec.name) && value.is_empty() {
         return;
     }
@@ -385,8 +386,8 @@ fn fill_setting(draft: &mut Draft, spec: &SettingSpec, posted: &Posted) {
     }
 }
 
-/// A person who may edit an integration must not learn its secrets: those of the file are kept only while the connector
-/// connects to the same hosts as before. Returns those that are dropped.
+/// Keeps the secrets of the file only while the connector connects to the same hosts as before: a person who may edit an
+/// integration must not learn its secrets. Returns the settings of the dropped secrets.
 fn leave_secrets(entry: &mut DraftSession) -> Vec<SettingSpec> {
     let Some(original) = &entry.original else { return Vec::new() };
     let draft = &mut entry.draft;
@@ -458,7 +459,7 @@ fn fields(entry: &DraftSession, required: bool) -> Vec<Field> {
         let draft = &entry.draft;
         let is_set = draft.kept.contains(&spec.name) || draft.sealed.contains_key(&spec.name);
         let default = spec.default.clone().unwrap_or_default();
-        // Never a secret.
+        // A secret is never shown.
         let value = draft.settings.get(&spec.name).filter(|_| spec.kind != SettingKind::Secret).cloned();
         Field {
             name: field_of(spec),
@@ -523,7 +524,7 @@ fn access_tone(stream: &CheckedStream) -> &'static str {
     }
 }
 
-/// Whether this is the reviewer at a place.
+/// Whether `reviewer` is the one at `place` of the precedence.
 fn is_reviewer(draft: &Draft, place: &usize, reviewer: &Reviewer) -> bool {
     draft.about.review.precedence.get(*place) == Some(reviewer)
 }

@@ -14,12 +14,12 @@ use connector_sync::probation::{PROBATION, Probation};
 use connector_sync::{Integration, SetupError};
 
 impl Registry {
-    /// Attaches an integration to the active connector of the name that its configuration has. An integration that does not
-    /// trust that one is detached, until there is one that it trusts.
+    /// Attaches an integration to the active connector that its configuration names. An integration that does not trust that
+    /// connector is detached, until there is one that it trusts.
     ///
     /// # Errors
     ///
-    /// When there is none of that name, or it does not fit the configuration.
+    /// When there is no connector of that name, or it does not fit the configuration.
     pub async fn attach(
         self: &Arc<Self>,
         configuration: &Configuration,
@@ -48,12 +48,12 @@ impl Registry {
         if connector.manifest().name != name {
             return Err(AttachError::AnotherName { name, found: connector.manifest().name.clone() });
         }
-        // Requests that it sent with its former configuration count against the vendor's limit, too.
+        // Requests that it sent with its former configuration count against the vendor's limit as well.
         let former = self.connectors.lock().get(&name).and_then(|active| {
             let attachment = active.attachments.get(&configuration.name)?;
             Some(attachment.active.current())
         });
-        // A connector that was rolled back before a restart may have read a part of a run that is resumed now.
+        // A connector that was rolled back before a restart may have read a part of the run that is resumed now.
         let refused = self.state(&name).await?.all_refused().collect();
         let bound = {
             let configuration = configuration.clone();
@@ -77,14 +77,14 @@ impl Registry {
         }
     }
 
-    /// The integrations that are attached to no connector, and that name this one.
+    /// The integrations that name this connector and are attached to none.
     pub(super) fn unattached_for(&self, name: &str) -> Vec<Configuration> {
         let reference = ConnectorReference::Name(name.to_owned());
         let names_it = |one: &&Configuration| one.connector == reference;
         self.unattached.lock().values().filter(names_it).cloned().collect()
     }
 
-    /// The active connector called `name`; after a start, the one that becomes active. `None` where there is none.
+    /// The active connector called `name`; after a start, the one that becomes active. `None` if there is none.
     ///
     /// # Errors
     ///
@@ -97,13 +97,13 @@ impl Registry {
         Ok(self.active(name, trusted).await?.map(|(connector, _)| connector))
     }
 
-    /// As [`Registry::connector`], with the one to roll back to.
+    /// As [`Registry::connector`], with the connector to roll back to.
     pub(super) async fn active(
         self: &Arc<Self>,
         name: &str,
         trusted: &Provenance,
     ) -> Result<Option<(Connector, Option<Predecessor>)>, AttachError> {
-        // The name may come from a form: it is not a path to a file.
+        // The name may come from a form, and must not become a path to another file.
         if !is_name(name) {
             return Ok(None);
         }
@@ -125,14 +125,15 @@ impl Registry {
         if connector.manifest().name == name {
             let (connector, predecessor) = (connector.clone(), predecessor.clone());
             let active = ActiveConnector { connector, predecessor, attachments: BTreeMap::new() };
-            // Two that ask at once load the same one.
+            // Two concurrent callers load the same connector; the first one is kept.
             self.connectors.lock().entry(name.to_owned()).or_insert(active);
         }
         Ok(Some((connector, predecessor)))
     }
 
-    /// The connector called `name` that becomes active after a start: the one that was activated last, else the file in the
-    /// folder, else the bundled one. Without its state there is none: a refused one could become active.
+    /// The connector called `name` that becomes active after a start: the one that was activated last; without it, the file
+    /// in the folder; without that, the bundled one. If its state can't be read, there is none: a refused connector could
+    /// become active.
     fn find(&self, name: &str) -> Result<Option<Artifact>, InstalledError> {
         let state = self.installed.state(name)?;
         if let Some(active) = &state.active {
@@ -152,7 +153,7 @@ impl Registry {
         }))
     }
 
-    /// After a start: the connector to roll back to from `active`, where that is still on probation.
+    /// The connector to roll back to after a start, if `active` is still on probation.
     async fn predecessor(
         self: &Arc<Self>,
         name: &str,
@@ -171,8 +172,8 @@ impl Registry {
     }
 }
 
-/// Binds a connector to a configuration, and behind it the one to roll back to, where that fits as well. `former` is the
-/// integration with its former configuration, `refused` what must not become active by itself.
+/// Binds a connector to a configuration, with the connector to roll back to, if that fits as well. `former` is the
+/// integration with its former configuration; `refused` are the connectors that must not become active automatically.
 fn bind(
     connector: &Connector,
     predecessor: Option<&Predecessor>,
@@ -202,13 +203,13 @@ fn bind(
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
     /// Its configuration names a path.
-    #[error("`connector` is `{0}`, and this program takes connectors by name")]
+    #[error("`connector` is `{0}`, but `serve` takes connectors by name only")]
     NotAName(String),
-    /// There is none of that name.
+    /// There is no connector of that name.
     #[error("there is no connector `{0}`")]
     Unknown(String),
     /// The manifest in its file has another name.
-    #[error("the connector `{name}` calls itself `{found}`")]
+    #[error("the manifest of the connector `{name}` has the name `{found}`")]
     AnotherName {
         /// The name of its file.
         name: String,
@@ -218,7 +219,7 @@ pub enum AttachError {
     /// It can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Which connector is active is not known.
+    /// The record of the active connector can't be read or written.
     #[error(transparent)]
     Installed(#[from] InstalledError),
     /// It does not fit the configuration.
@@ -242,7 +243,7 @@ impl Hint for AttachError {
                  connector"
                     .to_owned(),
             ),
-            Self::AnotherName { found, .. } => Some(format!("call its file `{found}.wasm`")),
+            Self::AnotherName { found, .. } => Some(format!("rename its file to `{found}.wasm`")),
             Self::Load(error) => error.hint(),
             Self::Installed(error) => error.hint(),
             Self::Setup(error) => error.hint(),

@@ -1,4 +1,4 @@
-//! A candidate is tried beside the active connector.
+//! Tries a candidate while the active connector stays active.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::task;
 /// Why a candidate does not become active.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// It is not a name.
+    /// It can't be the name of a connector.
     #[error("`{0}` is not a name of a connector")]
     NotAName(String),
     /// It is active already.
@@ -48,7 +48,7 @@ pub enum Refusal {
     /// It can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// It is another connector.
+    /// Its manifest has the name of another connector.
     #[error("its manifest has the name `{found}`, and it would replace `{expected}`")]
     Name {
         /// The name in its manifest.
@@ -67,7 +67,7 @@ pub enum Refusal {
         /// What does not fit.
         error: Box<SetupError>,
     },
-    /// Its `check` failed, and that of the active connector does not.
+    /// Its `check` failed, and the active connector's `check` does not fail in the same way.
     #[error("its `check` for `{integration}` failed: {error}")]
     Check {
         /// The integration.
@@ -83,10 +83,10 @@ pub enum Refusal {
         /// The limit.
         seconds: u64,
     },
-    /// No connector has that digest.
+    /// No connector has this digest.
     #[error("no installed connector has a digest that begins with `{0}`")]
     Unknown(String),
-    /// Several have it.
+    /// Several connectors have this digest.
     #[error("several installed connectors have a digest that begins with `{0}`")]
     Ambiguous(String),
     /// There is no previous connector.
@@ -126,7 +126,7 @@ impl Hint for Refusal {
 }
 
 impl Refusal {
-    /// Whether the candidate is the reason, so that it is not tried again by itself.
+    /// Whether the candidate is the reason, so that it is not tried again automatically.
     pub(super) fn is_the_candidates(&self) -> bool {
         match self {
             Self::Load(_) | Self::Name { .. } | Self::NewAccess(_) => true,
@@ -138,16 +138,16 @@ impl Refusal {
     }
 }
 
-/// What a candidate is tried against.
+/// The trial of a candidate, and what it is compared with.
 pub(super) struct Trial<'a> {
     pub(super) engine: &'a Engine,
     /// The name of the connector that it would become.
     pub(super) name: &'a str,
     /// The connector that it would replace.
     pub(super) active: Option<&'a Connector>,
-    /// The integrations that are attached to that one.
+    /// The integrations that are attached to the active connector.
     pub(super) attachments: BTreeMap<String, Attachment>,
-    /// The integrations that name it and are attached to none.
+    /// The integrations that name the connector and are attached to none.
     pub(super) unattached: Vec<Configuration>,
     pub(super) consent: Consent,
     /// How long one `check` may take.
@@ -155,12 +155,12 @@ pub(super) struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    /// Tries `artifact` for all integrations, and returns it bound to those that are attached.
+    /// Tries `artifact` for all integrations. Returns its connector, bound to the attached integrations.
     pub(super) async fn of(
         &self,
         artifact: Artifact,
     ) -> Result<(Connector, Vec<(String, Integration)>), Refusal> {
-        // Before it is compiled.
+        // It is verified before it is compiled.
         verify(&artifact, &self.attachments)?;
         let connector = Connector::load(self.engine, artifact, &Provenance::default()).await?;
         let manifest = connector.manifest();
@@ -179,7 +179,7 @@ impl Trial<'_> {
         };
         for (integration, bound) in &integrations {
             if let Err(error) = self.check(bound).await? {
-                // Where the active connector fails in the same way, the reason is the vendor or the settings.
+                // If the active connector fails in the same way, the reason is the vendor or the settings.
                 let attachment = self.attachments.get(integration);
                 let same = match (&error, attachment.map(|attachment| attachment.active.current())) {
                     (CallError::Connector(error), Some(active)) => {
@@ -199,8 +199,8 @@ impl Trial<'_> {
         Ok((connector, integrations))
     }
 
-    /// For an integration that is attached to none, the candidate must fit wherever the active connector fits. Other problems
-    /// of that integration are no reason to refuse the candidate.
+    /// Tries the candidate for an integration that is attached to none. It is refused if only the active connector fits the
+    /// integration, or if it faults; other problems of the integration do not count.
     async fn try_for_unattached(
         &self,
         connector: &Connector,
@@ -236,7 +236,7 @@ impl Trial<'_> {
         }
     }
 
-    /// Asks a connector what it may read, with few attempts: a person waits for the answer.
+    /// Asks a connector what it may read, with few attempts, because a person waits for the answer.
     async fn check(&self, integration: &Integration) -> Result<Result<(), CallError>, Refusal> {
         let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
         let requests = Arc::new(AtomicU64::new(0));
@@ -259,7 +259,7 @@ pub(super) fn verify(artifact: &Artifact, attachments: &BTreeMap<String, Attachm
     })
 }
 
-/// Binds `connector` to the settings of all `attachments`. Waits for the file system.
+/// Binds `connector` to the settings of all `attachments`. Blocks on the file system.
 pub(super) fn bind(
     connector: &Connector,
     attachments: &BTreeMap<String, Attachment>,
@@ -276,7 +276,7 @@ pub(super) fn bind(
 /// The access that `candidate` requests and `active` lacks, in words.
 fn new_access(active: &Manifest, candidate: &Manifest) -> Vec<String> {
     let mut new: Vec<_> = access(candidate).difference(&access(active)).cloned().collect();
-    // A secret that becomes a plain setting would be handed over, and logged, like any other.
+    // A secret that becomes a plain setting would be passed to the connector, and logged, like any other setting.
     let secrets = active.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
     let in_clear = secrets.filter(|secret| {
         candidate.setting(&secret.name).is_some_and(|setting| setting.kind != SettingKind::Secret)
@@ -290,7 +290,7 @@ fn access(manifest: &Manifest) -> BTreeSet<String> {
     let hosts = manifest.hosts.iter().map(|host| match host {
         HostRule::Name(name) => format!("the host `{name}`"),
         HostRule::Setting(name) => {
-            // The pattern is the rule: a wider one opens more.
+            // The pattern limits the host: a wider pattern is new access.
             let setting = manifest.setting(name);
             let pattern =
                 setting.and_then(|setting| setting.pattern.as_ref()).map_or("", |pattern| pattern.as_str());

@@ -1,6 +1,6 @@
-//! The installed connectors, on disk: each by its digest, and for each name which of them is active.
+//! The installed connectors, on disk: each file by its digest, and for each name the record of the active one.
 //!
-//! Everything here waits for the file system, except what is known in memory.
+//! The functions block on the file system, except those that read only memory.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,18 +20,18 @@ pub(super) struct Installed {
     states: Mutex<BTreeMap<String, State>>,
 }
 
-/// What is recorded of a name.
+/// The recorded state of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// The digest of the active one. `None` until one was installed: then the file in the connectors' folder is active, or
-    /// the bundled one.
+    /// The digest of the active connector. `None` until one is installed: then the file in the connectors' folder is active,
+    /// or the bundled connector.
     pub(super) active: Option<String>,
-    /// The digest of the one to roll back to.
+    /// The digest of the connector to roll back to.
     pub(super) previous: Option<String>,
-    /// When the active one took over; `None` after a rollback.
+    /// When the active connector took over; `None` after a rollback.
     #[serde(default)]
     pub(super) activated_at: Option<DateTime<Utc>>,
-    /// All that were ever active, and those that were refused, by digest.
+    /// All connectors that were active or were refused, by digest.
     #[serde(default)]
     pub(super) versions: BTreeMap<String, Version>,
 }
@@ -39,26 +39,26 @@ pub(super) struct State {
 /// An installed connector.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Version {
-    /// From its manifest; blank where that could not be read.
+    /// From its manifest; blank if that could not be read.
     pub(super) version: String,
     pub(super) installed_at: DateTime<Utc>,
-    /// Why it must not become active by itself again.
+    /// Why it must not become active again automatically.
     pub(super) refused: Option<String>,
 }
 
 impl State {
-    /// Why the one with this digest must not become active by itself.
+    /// Why the connector with this digest must not become active automatically.
     pub(super) fn refused(&self, digest: Digest) -> Option<&str> {
         self.versions.get(&digest.to_string())?.refused.as_deref()
     }
 
-    /// All that must not become active by themselves.
+    /// All connectors that must not become active automatically.
     pub(super) fn all_refused(&self) -> impl Iterator<Item = Digest> {
         let refused = self.versions.iter().filter(|(_, version)| version.refused.is_some());
         refused.filter_map(|(digest, _)| Digest::parse(digest))
     }
 
-    /// The one with this digest must not become active by itself again, and no rollback leads to it.
+    /// Records that the connector with this digest must not become active again automatically, or by a rollback.
     pub(super) fn refuse(&mut self, digest: Digest, reason: &str) {
         let digest = digest.to_string();
         if self.previous.as_ref() == Some(&digest) {
@@ -69,10 +69,10 @@ impl State {
     }
 }
 
-/// The folder of installed connectors can't be used.
+/// Why the folder of installed connectors can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InstalledError {
-    /// The system does not let it be used.
+    /// A file or folder can't be made or written.
     #[error("could not {what} `{path}`: {error}")]
     File {
         /// What was tried.
@@ -87,7 +87,7 @@ pub enum InstalledError {
     State {
         /// The file.
         path: PathBuf,
-        /// What the system answered, or where it is not the JSON that was written.
+        /// What the system answered, or why its JSON can't be parsed.
         error: io::Error,
     },
 }
@@ -106,7 +106,7 @@ impl Hint for InstalledError {
 }
 
 impl Installed {
-    /// In `folder`, which is made where it does not exist.
+    /// Opens `folder`, which is made if it does not exist.
     pub(super) fn open(folder: PathBuf) -> Result<Self, InstalledError> {
         let made = private_file::create_folder(&folder);
         made.map_err(|error| InstalledError::File { what: "make", path: folder.clone(), error })?;
@@ -126,7 +126,7 @@ impl Installed {
         write(&path, &artifact.bytes)
     }
 
-    /// The component with this digest; `None` where its file is missing, or has another digest by now.
+    /// The component with this digest; `None` if its file is missing, or has another digest now.
     pub(super) fn load(&self, digest: &str) -> Option<Artifact> {
         let artifact = Artifact::read(Source::File(self.path(digest))).ok()?;
         (Digest::parse(digest) == Some(artifact.digest)).then_some(artifact)
@@ -136,13 +136,13 @@ impl Installed {
         self.folder.join(format!("{name}.json"))
     }
 
-    /// What memory has of `name`.
+    /// The state of `name` in memory.
     pub(super) fn known(&self, name: &str) -> Option<State> {
         self.states.lock().get(name).cloned()
     }
 
-    /// What is recorded of `name`; blank where nothing was recorded yet. A file that can't be read is an error: taken for a
-    /// blank one, it would be overwritten, and with it which connectors were refused.
+    /// The recorded state of `name`; blank if nothing is recorded yet. A file that can't be read is an error: if it counted
+    /// as blank, it would be overwritten, and the record of refused connectors would be lost.
     pub(super) fn state(&self, name: &str) -> Result<State, InstalledError> {
         if let Some(known) = self.known(name) {
             return Ok(known);
@@ -154,11 +154,11 @@ impl Installed {
             Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),
             Err(error) => return Err(InstalledError::State { path, error }),
         };
-        // One that was saved meanwhile is newer.
+        // A state that was saved meanwhile is newer.
         Ok(self.states.lock().entry(name.to_owned()).or_insert(state).clone())
     }
 
-    /// Records a state that began as [`Self::state`].
+    /// Records a changed state that was read with [`Self::state`].
     pub(super) fn save(&self, name: &str, state: State) -> Result<(), InstalledError> {
         let path = self.state_file(name);
         let text = serde_json::to_vec_pretty(&state).map_err(|error| InstalledError::File {
@@ -223,7 +223,7 @@ mod tests {
         let installed = Installed::open(folder.path().to_owned()).unwrap();
         let broken = folder.path().join("one.json");
         std::fs::write(&broken, "{").unwrap();
-        // A folder in its place can't be read, whoever runs this test.
+        // A folder in place of the file can't be read, even by root.
         std::fs::create_dir(folder.path().join("two.json")).unwrap();
         for name in ["one", "two"] {
             let error = installed.state(name).unwrap_err();

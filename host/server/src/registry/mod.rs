@@ -1,9 +1,9 @@
-//! The active connectors, and how another one takes over while integrations run.
+//! The active connectors, and how a candidate takes over while integrations run.
 //!
 //! A candidate is verified, compiled, described, compared with the connector that it would replace and with the settings of
-//! every integration that it would be attached to, and asked to `check` each. Only then does it take over, at the next page
-//! of every run under way. A candidate that fails on the way never becomes active. `installed` keeps connectors on disk;
-//! `attach` gives an integration its connector.
+//! every integration that it would be attached to, and asked to `check` each. Then it takes over, at the next page of every
+//! run under way. A candidate that fails one of these steps does not become active. `installed` keeps connectors on disk;
+//! `attach` attaches an integration to its connector.
 
 mod attach;
 mod candidate;
@@ -37,10 +37,10 @@ pub use installed::InstalledError;
 /// The folder of installed connectors, in the folder of connectors.
 const INSTALLED: &str = "installed";
 
-/// A file that is the same after so long was written to its end.
+/// A file that does not change in this time counts as completely written.
 const AT_REST: Duration = Duration::from_millis(200);
 
-/// How long the `check` of a candidate may take, waits for the vendor included: no other swap begins meanwhile.
+/// How long the `check` of a candidate may take, waits for the vendor included. No other swap begins meanwhile.
 pub const TRIAL: Duration = Duration::from_secs(60);
 
 /// The active connectors, and the integrations that are attached to them.
@@ -49,12 +49,12 @@ pub struct Registry {
     bundled: &'static [BundledConnector],
     folder: PathBuf,
     installed: Installed,
-    /// Held during a swap, so that there is one at a time: it takes as long as `check` takes.
+    /// Held during a swap, so that there is one at a time. A swap takes as long as its `check`.
     swapping: tokio::sync::Mutex<()>,
-    /// By name. Held for moments.
+    /// By name. Locked only briefly.
     connectors: Mutex<BTreeMap<String, ActiveConnector>>,
-    /// Integrations that are attached to no connector, because there is none that they trust and that fits them. Held for
-    /// moments.
+    /// Integrations that are attached to no connector, because there is none that they trust and that fits them. Locked only
+    /// briefly.
     unattached: Mutex<BTreeMap<String, Configuration>>,
     trial: Duration,
     failed: mpsc::UnboundedSender<RolledBack>,
@@ -64,13 +64,13 @@ pub struct Registry {
 /// An active connector and its integrations.
 struct ActiveConnector {
     connector: Connector,
-    /// The one to roll back to, during a probation.
+    /// The connector to roll back to, during a probation.
     predecessor: Option<Predecessor>,
     /// By the name of the integration.
     attachments: BTreeMap<String, Attachment>,
 }
 
-/// The connector to roll back to, and the probation that decides on it.
+/// The connector to roll back to, and the probation that decides about the rollback.
 #[derive(Clone)]
 struct Predecessor {
     connector: Connector,
@@ -84,18 +84,18 @@ struct Attachment {
     active: Arc<ActiveIntegration>,
 }
 
-/// What the request for a swap agrees to.
+/// What the sender of a swap request accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Consent {
-    /// Exactly these bytes were asked for: that they were refused before does not matter.
+    /// Exactly these bytes were requested, so an earlier refusal of them is ignored.
     pub explicit: bool,
     /// New hosts and new secrets are accepted.
     pub new_access: bool,
 }
 
 impl Registry {
-    /// The registry over `folder` and the connectors inside this program. `trial` is how long a candidate's `check` may take,
-    /// commonly [`TRIAL`]; `failed` receives the connectors that failed their probation.
+    /// The registry of the connectors in `folder` and inside this program. `trial` is how long a candidate's `check` may
+    /// take, usually [`TRIAL`]; `failed` receives the connectors that failed their probation.
     ///
     /// # Errors
     ///
@@ -123,12 +123,12 @@ impl Registry {
         }))
     }
 
-    /// Where swaps and refusals are published. All that changes the status is published there.
+    /// The channel that publishes swaps, refusals, and all other changes of the status.
     pub(crate) fn changes(&self) -> Changes {
         self.changes.clone()
     }
 
-    /// Does `work`, which waits for the file system.
+    /// Does `work`, which blocks on the file system.
     async fn blocking<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Self) -> T + Send + 'static,
@@ -137,7 +137,7 @@ impl Registry {
         task::blocking(move || work(&registry)).await
     }
 
-    /// What is recorded of the connector called `name`.
+    /// The recorded state of the connector called `name`.
     async fn state(self: &Arc<Self>, name: &str) -> Result<State, InstalledError> {
         match self.installed.known(name) {
             Some(state) => Ok(state),
@@ -161,7 +161,7 @@ impl Registry {
         names
     }
 
-    /// Where an operator puts the file of a connector called `name`.
+    /// The path at which an operator puts the file of a connector called `name`.
     fn dropped(&self, name: &str) -> PathBuf {
         self.folder.join(format!("{name}.wasm"))
     }
@@ -192,7 +192,7 @@ impl Registry {
         connectors.get(name).is_some_and(|active| active.connector.digest() == artifact.digest)
     }
 
-    /// The file in the folder, once it no longer grows. `None` while it does: its next change is noticed too.
+    /// The file in the folder, if it is completely written. `None` while it changes: its next change is reported as well.
     async fn read_at_rest(&self, name: &str) -> Option<Artifact> {
         let path = self.dropped(name);
         let read = || {
@@ -209,7 +209,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// [`Refusal`] says what it failed; then the active connector stays.
+    /// [`Refusal`] says why it is refused; then the active connector stays.
     pub async fn swap(
         self: &Arc<Self>,
         name: &str,
@@ -237,7 +237,7 @@ impl Registry {
         let digest = artifact.digest;
         self.finish_rollback_first(name).await;
         let mut state = self.state(name).await?;
-        // Where the active one can't be loaded, there is nothing to compare the candidate with.
+        // If the active connector can't be loaded, there is nothing to compare the candidate with.
         let active = self.active(name, &Provenance::default()).await.ok().flatten();
         let active = active.map(|(connector, _)| connector);
         if active.as_ref().is_some_and(|active| active.digest() == digest) {
@@ -260,7 +260,7 @@ impl Registry {
             Ok(tried) => tried,
             Err(refusal) if refusal.is_the_candidates() => {
                 state.refuse(digest, &plain(&refusal.to_string()));
-                // So that it can be activated in spite of that.
+                // It is kept, so that an operator can activate it anyway.
                 let kept = (!matches!(refusal, Refusal::Load(_))).then_some(artifact);
                 let name = name.to_owned();
                 self.blocking(move |registry| registry.record_refusal(&name, state, kept.as_ref())).await?;
@@ -304,7 +304,7 @@ impl Registry {
             known.refused = None;
         }
         let replaced_digest = replaced.as_ref().map(Connector::digest);
-        // One that is rolled back is nothing to go back to.
+        // A connector that is rolled back does not become the previous one.
         let failed = replaced_digest.filter(|replaced| state.refused(*replaced).is_some());
         state.active = Some(digest.to_string());
         state.activated_at = probation.as_ref().map(|_| Utc::now());
@@ -342,7 +342,7 @@ impl Registry {
         Ok(swapped)
     }
 
-    /// Lets the installed connector whose digest begins with `digest` take over.
+    /// Lets the installed connector with a digest that begins with `digest` take over.
     ///
     /// # Errors
     ///
@@ -361,12 +361,12 @@ impl Registry {
         }
     }
 
-    /// Lets the previous connector take over again, without a trial: it was active before. The one that it replaces is not
-    /// taken from the folder again.
+    /// Lets the previous connector take over again, without a trial, because it was active before. The connector that it
+    /// replaces is not taken from the folder again.
     ///
     /// # Errors
     ///
-    /// When there is none, or it no longer fits the settings.
+    /// When there is no previous connector, or it no longer fits the settings.
     pub async fn roll_back(self: &Arc<Self>, name: &str, reason: &str) -> Result<Swapped, Refusal> {
         if !is_name(name) {
             return Err(Refusal::NotAName(name.to_owned()));
@@ -395,7 +395,7 @@ impl Registry {
         let name = name.to_owned();
         self.blocking(move |registry| {
             let integrations = candidate::bind(&connector, &attachments)?;
-            // Without a probation: it proved itself, and there is nothing better to go back to.
+            // Without a probation: it was active before, and there is no other connector to roll back to.
             let takeover =
                 Takeover { name, connector, replaced: Some(active), integrations, probation: None };
             registry.publish(takeover, state)
@@ -403,8 +403,8 @@ impl Registry {
         .await
     }
 
-    /// Rolls the active connector back where it failed and its [`RolledBack`] was not handled yet: a candidate replaces the
-    /// one before.
+    /// Rolls the active connector back if it failed and its [`RolledBack`] was not handled yet, so that a candidate replaces
+    /// the previous connector.
     async fn finish_rollback_first(self: &Arc<Self>, name: &str) {
         let failure = self.connectors.lock().get(name).and_then(|active| {
             let predecessor = active.predecessor.as_ref()?;
@@ -417,8 +417,8 @@ impl Registry {
         }
     }
 
-    /// A connector failed its probation. Its integrations went back to the previous one already; this makes that one active
-    /// for all, and records it. `None` where another one took over meanwhile.
+    /// Finishes the rollback of a connector that failed its probation. Its integrations went back to the previous connector
+    /// already; this makes that connector active for all, and records it. `None` if another one took over meanwhile.
     ///
     /// # Errors
     ///
@@ -447,7 +447,7 @@ impl Registry {
             Some((active, false)) if active == failed.digest => return Ok(None),
             _ => {}
         }
-        // It must not become active by itself again, either.
+        // It must not become active again automatically.
         let mut state = self.state(&failed.connector).await?;
         state.refuse(failed.digest, &plain(&failed.reason));
         let name = failed.connector.clone();
@@ -455,7 +455,7 @@ impl Registry {
         Ok(None)
     }
 
-    /// All connectors, by name, from memory.
+    /// All versions of all connectors, sorted by name, from memory.
     #[must_use]
     pub fn list(&self) -> Vec<ConnectorStatus> {
         let mut rows = Vec::new();
@@ -511,7 +511,7 @@ fn names_in(folder: &Path) -> Vec<String> {
     names.collect()
 }
 
-/// Whether it can be the name of a connector, and of its file.
+/// Whether `name` can be the name of a connector, and of its file.
 fn is_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|char| char.is_ascii_alphanumeric() || char == '-')
 }

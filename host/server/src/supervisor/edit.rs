@@ -1,5 +1,5 @@
-//! Changes of integrations by the pages and the API: they are created, edited, paused and removed. Each change is a change of
-//! the files in `integrations/`, the same that are written by hand.
+//! Changes of integrations by the pages and the API: they are created, edited, paused and removed. Each change edits a file
+//! in `integrations/`, which can be edited by hand as well.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,23 +22,23 @@ use super::worker::Worker;
 use crate::api_types::ErrorBody;
 use crate::task;
 
-/// How long the data of a removed integration waits for its run to end.
+/// How long the removal of data waits for the last run of the integration to end.
 const ENDING: Duration = Duration::from_secs(60);
 
-/// An integration that is being edited, before the edit.
+/// An integration as it was before it is edited.
 #[derive(Clone)]
 pub(crate) struct Original {
     pub(crate) name: String,
-    /// What its file has.
+    /// The content of its file.
     pub(crate) draft: Draft,
-    /// The digest of its file: another change made meanwhile is not overwritten.
+    /// The digest of its file, so that another change made meanwhile is not overwritten.
     text: Digest,
 }
 
 /// Why an action is refused.
 #[derive(Debug)]
 pub(crate) enum ActionError {
-    /// Its object does not exist.
+    /// The integration or connector does not exist.
     Missing(ErrorBody),
     /// The state, or a rule, forbids it.
     Conflict(ErrorBody),
@@ -64,7 +64,7 @@ fn conflict_of(error: &(impl ToString + Hint)) -> ActionError {
 }
 
 impl Supervisor {
-    /// The manifests of all connectors, by title. Connectors that can't be loaded are left out.
+    /// The manifests of all connectors, sorted by title. Connectors that can't be loaded are left out.
     pub(crate) async fn manifests(&self) -> Vec<Manifest> {
         let mut manifests = Vec::new();
         for name in self.registry.names().await {
@@ -130,7 +130,7 @@ impl Supervisor {
         Ok((path, text))
     }
 
-    /// An integration as it can be edited.
+    /// Reads an integration to edit it.
     pub(crate) async fn original(&self, name: &str) -> Result<Original, ActionError> {
         let (path, text) = self.read_file(name).await?;
         let by_hand = || Some(format!("edit `{}` by hand", path.display()));
@@ -157,13 +157,14 @@ impl Supervisor {
         let file = self.folders.integrations().join(KEY_FILE);
         let key = task::blocking(move || SealingKey::load_or_make(&file)).await;
         let sealed = key.and_then(|key| key.seal(&draft.name, setting, secret));
-        let sealed = sealed.map_err(|error| conflict(format!("the secret can't be kept: {error}"), None))?;
+        let sealed =
+            sealed.map_err(|error| conflict(format!("the secret could not be encrypted: {error}"), None))?;
         draft.kept.remove(setting);
         draft.sealed.insert(setting.to_owned(), sealed);
         Ok(())
     }
 
-    /// The file of a draft, its text, and the configuration that it means.
+    /// The file of a draft, its new text, and the configuration in that text.
     async fn meant(
         &self,
         draft: &Draft,
@@ -191,7 +192,7 @@ impl Supervisor {
         Ok((path, text, configuration))
     }
 
-    /// A draft, bound to its connector.
+    /// Binds a draft to its connector.
     async fn bind(
         &self,
         draft: &Draft,
@@ -202,7 +203,7 @@ impl Supervisor {
         let connector = connector
             .map_err(|error| conflict_of(&error))?
             .ok_or_else(|| conflict(format!("there is no connector `{}`", draft.connector), None))?;
-        // Its requests count with those of the integration that runs.
+        // It shares the request budgets of the running integration.
         let original = original.and_then(|original| self.worker(&original.name).ok());
         let running = original.map(|worker| worker.active().current());
         let configuration = configuration.clone();
@@ -220,7 +221,7 @@ impl Supervisor {
         let (_, _, configuration) = self.meant(draft, original).await?;
         let integration = self.bind(draft, &configuration, original).await?;
         let requests = Arc::new(AtomicU64::new(0));
-        // A person waits for the answer.
+        // Few attempts, because a person waits for the answer.
         let policy = RetryPolicy { attempts: integration.retry.attempts.min(2), ..integration.retry };
         let report = check(&integration, policy, &NullObserver, &requests).await;
         let report = report.map_err(|error| conflict_of(&error))?;
@@ -275,7 +276,7 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Removes an integration, and `with_data` its store. A request that is given up does not end it.
+    /// Removes an integration, and `with_data` its store. It continues if the client gives up the request.
     pub(crate) async fn remove(self: &Arc<Self>, name: &str, with_data: bool) -> Result<(), ActionError> {
         let (supervisor, name) = (Arc::clone(self), name.to_owned());
         task::detached(async move { supervisor.remove_now(&name, with_data).await }).await
@@ -315,7 +316,7 @@ async fn replace(path: &Path, text: String) -> Result<(), ActionError> {
     on_file("write", path.to_owned(), move |path| private_file::replace(path, text.as_bytes())).await
 }
 
-/// Does `work` on a file, off the runtime. An error says which verb failed on which file.
+/// Does `work` on a file, outside the runtime. An error names the verb and the file.
 async fn on_file<T: Send + 'static>(
     verb: &str,
     path: PathBuf,

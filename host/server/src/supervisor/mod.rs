@@ -1,4 +1,4 @@
-//! The integrations: each with its schedule and runs, and what people change of them.
+//! The integrations: their schedules and runs, and changes of their configurations.
 //!
 //! `worker` runs one integration, `outcome` describes how a run ended, `edit` changes the files that configure integrations.
 
@@ -32,10 +32,10 @@ pub(crate) use edit::{ActionError, Original};
 /// The integrations of a folder, with their schedules and runs.
 pub(crate) struct Supervisor {
     folders: Folders,
-    /// Where connections for a host go instead, for integrations that do not configure it themselves.
+    /// Redirected connections, by host, for integrations that do not configure the host themselves.
     connect_to: BTreeMap<String, String>,
     pub(crate) recent_log: RecentLog,
-    /// Where the Integrations page is.
+    /// The address of the Integrations page.
     page: OnceLock<String>,
     pub(crate) registry: Arc<Registry>,
     workers: Mutex<BTreeMap<String, Arc<Worker>>>,
@@ -52,8 +52,8 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
-    /// The integrations of `folders`, none of which is read yet. Once `stop` is cancelled, they end when their pages in flight
-    /// are kept.
+    /// The integrations of `folders`, none of which is read yet. After `stop` is cancelled, they end when their pages in
+    /// flight are kept.
     pub(crate) fn new(
         folders: Folders,
         registry: Arc<Registry>,
@@ -78,25 +78,25 @@ impl Supervisor {
         })
     }
 
-    /// The Integrations page is at `url`.
+    /// Sets the address of the Integrations page.
     pub(crate) fn page_is_at(&self, url: String) {
         // It is set once, before anything reads it.
         let _ = self.page.set(url);
     }
 
-    /// Where each change of [`Self::status`] is published.
+    /// The channel that publishes each change of [`Self::status`].
     pub(crate) fn changes(&self) -> &Changes {
         &self.changes
     }
 
-    /// Waits until no integration runs any more.
+    /// Waits until no integration is running.
     pub(crate) async fn ended(&self) {
         let mut tasks = std::mem::take(&mut *self.tasks.lock());
         while tasks.join_next().await.is_some() {}
     }
 
-    /// Reads the configurations, and tries the connectors in their folder. With `all`, integrations whose configuration did not
-    /// change are set up again as well: a secret may have changed.
+    /// Reads the configurations, and tries the connectors in their folder. With `all`, integrations with an unchanged
+    /// configuration are set up again as well: a secret may have changed.
     pub(crate) async fn reload(self: &Arc<Self>, all: bool) {
         self.read_integrations(all).await;
         for tried in self.registry.try_dropped().await {
@@ -107,14 +107,14 @@ impl Supervisor {
         }
     }
 
-    /// A connector took over: integrations that had none begin.
+    /// Called after a connector took over: starts integrations that had no connector.
     pub(crate) async fn swapped(self: &Arc<Self>) {
         self.tell(None);
         self.read_integrations(false).await;
     }
 
-    /// Reads the configurations: new integrations begin, changed ones are set up again, removed ones end. With `all`, unchanged
-    /// ones are set up again as well.
+    /// Reads the configurations: new integrations start, changed ones are set up again, removed ones end. With `all`,
+    /// unchanged ones are set up again as well.
     pub(crate) async fn read_integrations(self: &Arc<Self>, all: bool) {
         let _one_at_a_time = self.reloading.lock().await;
         let mut unusable = BTreeMap::new();
@@ -147,7 +147,7 @@ impl Supervisor {
                 unusable.insert(path, problem);
             }
         }
-        // An integration whose file can't be read keeps its former configuration; one whose file was removed ends.
+        // With an unreadable file, an integration keeps its former configuration; without a file, it ends.
         self.workers.lock().retain(|name, worker| {
             let keep = seen.contains_key(name) || unusable.contains_key(&worker.file());
             if !keep {
@@ -170,7 +170,7 @@ impl Supervisor {
         self.changes.publish();
     }
 
-    /// Begins an integration, or changes it.
+    /// Starts an integration, or applies its new configuration.
     async fn apply(
         self: &Arc<Self>,
         configuration: Configuration,
@@ -189,7 +189,7 @@ impl Supervisor {
             Ok(active) => active,
             Err(error) => {
                 let problem = ErrorBody::of(&error);
-                // A connector that is no longer trusted reads nothing more.
+                // A connector that is no longer trusted must not read any more.
                 if error.is_distrust()
                     && let Some(worker) = known
                 {
@@ -214,14 +214,14 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Adds the redirected connections that hold for all integrations.
+    /// Adds the redirected connections of all integrations to a configuration, which takes precedence.
     fn route(&self, configuration: &mut Configuration) {
         for (host, url) in &self.connect_to {
             configuration.connect_to.entry(host.clone()).or_insert_with(|| url.clone());
         }
     }
 
-    /// A connector failed its probation.
+    /// Finishes the rollback of a connector that failed its probation.
     pub(crate) async fn finish_rollback(self: &Arc<Self>, rolled_back: &RolledBack) {
         let RolledBack { connector, digest, reason } = rolled_back;
         let message = match self.registry.finish_rollback(rolled_back).await {
@@ -240,7 +240,7 @@ impl Supervisor {
         self.tell(Some(&format!("a connector was refused: {refusal}")));
     }
 
-    /// Shows what went wrong with a connector.
+    /// Shows the problem of a connector; `None` clears it.
     fn tell(&self, message: Option<&str>) {
         let message = message.map(plain);
         if let Some(message) = &message {
@@ -250,7 +250,7 @@ impl Supervisor {
         self.changes.publish();
     }
 
-    /// Reads from the store of an integration. One that was never run has an empty one.
+    /// Reads from the store of an integration. An integration that never ran has no store, and returns the default.
     pub(crate) async fn read<T: Default + Send + 'static>(
         &self,
         name: &str,
@@ -265,7 +265,7 @@ impl Supervisor {
         Ok(read.await?)
     }
 
-    /// The status of everything, from memory.
+    /// The status of all integrations and connectors, from memory.
     pub(crate) fn status(&self) -> Status {
         let mut integrations: Vec<_> = self.workers.lock().values().map(|worker| worker.status()).collect();
         for (path, problem) in self.unusable.lock().iter() {
@@ -306,7 +306,7 @@ impl Supervisor {
 /// A configuration and the digest of its text, or why the file can't be used.
 type Loaded = Result<(Configuration, Digest), ErrorBody>;
 
-/// The configurations in a folder, in the order of the names of their files.
+/// The configurations in a folder, by file name.
 fn configurations(folder: &Path) -> std::io::Result<Vec<(PathBuf, Loaded)>> {
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -317,7 +317,7 @@ fn configurations(folder: &Path) -> std::io::Result<Vec<(PathBuf, Loaded)>> {
     }
     paths.sort();
     let load = |path: PathBuf| {
-        // Read once: the digest is of the text that is applied.
+        // The file is read once, so that the digest is that of the applied text.
         let loaded = Configuration::read(&path).and_then(|text| {
             let configuration = Configuration::parse(&text, &path, folder)?;
             Ok((configuration, Digest::of(text.as_bytes())))

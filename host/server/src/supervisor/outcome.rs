@@ -38,7 +38,7 @@ pub(super) fn describe_outcome(
 }
 
 impl Ending {
-    /// The ending of a run of an earlier process. `manifest` says which streams are optional.
+    /// The ending of a run, from the store. `manifest` declares which streams are optional.
     pub(super) fn stored(run: &RunRow, manifest: &Manifest) -> Self {
         let outcome = match (&run.finished_at, run.outcome) {
             (Some(_), Some(connector_store::RunOutcome::Complete)) => RunOutcome::Complete,
@@ -52,8 +52,11 @@ impl Ending {
             requests: run.requests,
         });
         let optional = |name: &str| manifest.stream(name).is_some_and(|stream| stream.optional);
+        // The streams that a complete run skipped are optional, or the vendor does not have them.
+        let is_complete = run.outcome == Some(connector_store::RunOutcome::Complete);
         let mut incomplete: Vec<_> = run
             .incomplete_streams()
+            .filter(|_| !is_complete)
             .filter(|stream| match stream.state {
                 StreamState::Skipped => !optional(&stream.stream),
                 StreamState::Incomplete => true,
@@ -67,7 +70,7 @@ impl Ending {
     }
 }
 
-/// The problems in words. Streams that lack the same permission share a sentence, as they share the remedy.
+/// The problems in words. Streams that lack the same permission share a sentence, because they have the same remedy.
 fn in_words(first: Option<String>, incomplete: &[IncompleteStream]) -> (Option<String>, Option<String>) {
     let mut messages: Vec<String> = first.into_iter().collect();
     let mut named: Vec<&str> = Vec::new();

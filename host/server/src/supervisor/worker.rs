@@ -23,7 +23,7 @@ use crate::api_types::{
 use crate::changes::Changes;
 use crate::task;
 
-/// A failed run is repeated after this time, if none is due before.
+/// A failed run is repeated after this time, unless a run is due earlier.
 const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
 
 /// Runs one integration.
@@ -31,11 +31,11 @@ pub(super) struct Worker {
     name: String,
     store: PathBuf,
     state: Mutex<State>,
-    /// It is to run now, or is due at another time.
+    /// Notified when it must run now, or its due time may have changed.
     wake: Notify,
     changes: Changes,
     stop: CancellationToken,
-    /// Cancelled once nothing writes to its store any more.
+    /// Cancelled when nothing writes to its store any more.
     ended: CancellationToken,
 }
 
@@ -45,7 +45,7 @@ struct State {
     running: Option<Running>,
     /// Why it does not run until it is configured again.
     halted: Option<ErrorBody>,
-    /// When the last run began, from which the interval counts.
+    /// When the last run began; the interval counts from then.
     last_begun: Option<DateTime<Utc>>,
     last_run: Option<LastRun>,
     next_run: Option<DateTime<Utc>>,
@@ -53,7 +53,7 @@ struct State {
     objects: u64,
     message: Option<String>,
     hint: Option<String>,
-    /// What is wrong with its file; it runs with the configuration that was read before.
+    /// The problem of its file; meanwhile it runs with its former configuration.
     complaint: Option<ErrorBody>,
 }
 
@@ -87,7 +87,7 @@ pub(super) struct Bound {
     pub(super) text: Digest,
 }
 
-/// What the store has of an integration.
+/// The data of an integration in its store.
 #[derive(Default)]
 pub(super) struct Stored {
     last_run: Option<RunRow>,
@@ -95,7 +95,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// Reads it; a store that can't be read counts as empty.
+    /// Reads the store; one that can't be read counts as empty.
     pub(super) async fn read(store: &Path, integration: &str) -> Self {
         let (store, integration) = (store.to_owned(), integration.to_owned());
         let read = move || {
@@ -109,7 +109,7 @@ impl Stored {
 }
 
 impl Worker {
-    /// For an integration with this in its store; an interrupted run is resumed at once.
+    /// The worker of an integration with this data in its store. It resumes an interrupted run at once.
     pub(super) fn new(
         bound: Bound,
         store: PathBuf,
@@ -137,8 +137,8 @@ impl Worker {
         Self { name, store, state: Mutex::new(state), wake: Notify::new(), changes, stop, ended }
     }
 
-    /// Whether it runs with the configuration of this text. If so, `file` is where that lies now, and nothing is wrong with
-    /// it.
+    /// Whether it runs with the configuration of this text. If so, `file` becomes the path of its configuration, and the
+    /// complaint is cleared.
     pub(super) fn has(&self, text: Digest, file: &Path) -> bool {
         let mut state = self.state.lock();
         let same = state.bound.text == text && state.halted.is_none();
@@ -154,7 +154,7 @@ impl Worker {
         self.state.lock().bound.file.clone()
     }
 
-    /// Runs with this configuration from now on: a run under way keeps its pages in flight and ends, and the next one resumes
+    /// Uses this configuration from now on: a run under way keeps its pages in flight and ends, and the next run resumes
     /// it.
     pub(super) fn reconfigure(&self, bound: Bound) {
         let mut state = self.state.lock();
@@ -167,7 +167,7 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// No more runs until it is configured again; a run under way ends.
+    /// Prevents runs until it is configured again; a run under way ends.
     pub(super) fn halt(&self, problem: ErrorBody) {
         let mut state = self.state.lock();
         if let Some(running) = &state.running {
@@ -179,12 +179,12 @@ impl Worker {
         self.wake.notify_one();
     }
 
-    /// Its file can't be used: it keeps the configuration that was read before.
+    /// Records that its file can't be used; it keeps its former configuration.
     pub(super) fn complain(&self, complaint: ErrorBody) {
         self.state.lock().complaint = Some(complaint);
     }
 
-    /// Runs now, or once more after the run under way. An error says why it can't.
+    /// Starts a run now, or once more after the run under way. The error says why it can't run.
     pub(super) fn run_now(&self) -> Result<(), ErrorBody> {
         let mut state = self.state.lock();
         if let Some(problem) = &state.halted {
@@ -199,7 +199,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Ends the run under way, whose pages in flight are kept; the next one resumes it.
+    /// Ends the run under way and keeps its pages in flight; the next run resumes it.
     pub(super) fn stop_run(&self) {
         let mut state = self.state.lock();
         state.run_now = false;
@@ -208,12 +208,12 @@ impl Worker {
         }
     }
 
-    /// Returns once nothing writes to its store any more.
+    /// Returns when nothing writes to its store any more.
     pub(super) async fn ended(&self) {
         self.ended.cancelled().await;
     }
 
-    /// The integration that runs.
+    /// The active integration.
     pub(super) fn active(&self) -> Arc<ActiveIntegration> {
         Arc::clone(&self.state.lock().bound.active)
     }
@@ -223,7 +223,7 @@ impl Worker {
         &self.store
     }
 
-    /// No more runs; a run under way keeps its pages in flight and ends.
+    /// Ends the worker; a run under way keeps its pages in flight and ends.
     pub(super) fn stop(&self) {
         self.stop.cancel();
     }
@@ -249,7 +249,7 @@ impl Worker {
             IntegrationState::Unusable => Health::NotUsable,
             IntegrationState::Paused => Health::Paused,
             IntegrationState::Idle | IntegrationState::Running if failed => Health::Failed,
-            // During a first run, from its first objects on.
+            // A first run counts as connected from its first objects on.
             IntegrationState::Idle | IntegrationState::Running if state.has_data() => Health::Connected,
             IntegrationState::Idle | IntegrationState::Running => Health::Waiting,
         };
@@ -305,7 +305,7 @@ impl Worker {
         self.ended.cancel();
     }
 
-    /// When the next run is due, which the status shows.
+    /// When the next run is due. The status shows that time.
     fn due(&self) -> DateTime<Utc> {
         let mut state = self.state.lock();
         let now = Utc::now();
@@ -313,7 +313,7 @@ impl Worker {
             return now;
         }
         let mut due = match state.next_run {
-            // It is due; the time after it is counted from this run.
+            // It is due now; the time of the next run is counted from this run.
             Some(due) if due <= now => due,
             _ => state.bound.configuration.schedule.next(state.last_begun, now),
         };
@@ -391,7 +391,7 @@ impl Counter {
     }
 }
 
-/// Counts pages, and logs what an operator wants to see.
+/// Counts pages and objects, and logs resumed runs and waits.
 struct LogObserver {
     name: String,
     counter: Arc<Counter>,
