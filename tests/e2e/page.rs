@@ -38,6 +38,21 @@ impl<'a> Page<'a> {
         browser.wait_for("Sign out").await;
     }
 
+    /// Waits until the list of integrations follows the status. A browser that lost its first connection is loaded again.
+    async fn followed(&self, browser: &Browser) {
+        let is_connected = "return Boolean(document.querySelector('#integrations')?._htmx?.sse)";
+        for attempt in 1..200 {
+            if browser.ask(is_connected).await == true {
+                return;
+            }
+            if attempt % 50 == 0 {
+                browser.goto(&self.url).await;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the page does not follow the status");
+    }
+
     /// What the server sets after a sign-in.
     async fn set_cookie(&self) -> String {
         let sign_in = client().post(format!("{}/sign-in", self.url));
@@ -276,6 +291,7 @@ async fn a_sync_is_followed_without_loading_the_page_again() {
     let page = Page::serve(&setup);
     let browser = Browser::start().await;
     page.sign_in(&browser).await;
+    page.followed(&browser).await;
     setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 1000);
     page.begin(&setup).await;
     browser.wait_for("Reading:").await;
