@@ -1,4 +1,5 @@
-//! Tries the settings: one cheap request for each group of endpoints that one permission opens, and a row for each stream.
+//! Checks the settings with one cheap request for each group of endpoints that one permission opens. The report has
+//! a row for each stream.
 
 use chrono::TimeDelta;
 
@@ -9,21 +10,22 @@ use crate::settings::API_HOSTNAME;
 use crate::streams::STREAMS;
 use crate::streams::account::INFORMATION;
 
-/// What a group answered.
+/// The result for a group.
 struct Probed {
     group: &'static PermissionGroup,
     access: Access,
     account: Option<String>,
 }
 
-/// A check that took longer asks nothing more: what does not answer takes a minute each time, and a call has two.
+/// After a temporary failure, a check that has taken longer sends no further requests: a request without an answer
+/// takes a minute, and a call may take two.
 const PATIENCE: TimeDelta = TimeDelta::seconds(20);
 
 /// See `check` in `wit/connector.wit`.
 pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
     let begun = client.now();
     let mut probed: Vec<Probed> = Vec::new();
-    // Whoever does not answer now may answer when it is read, and is no reason to read nothing else.
+    // The first temporary failure. The stream may be readable later, and other streams now, so the check continues.
     let mut passing: Option<Error> = None;
     for stream in STREAMS {
         if find(&probed, stream.permission_group).is_none() {
@@ -41,13 +43,13 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
             probed.push(answer);
         }
     }
-    // What is not Duo can't accept credentials: a report needs at least one answer that is Duo's.
+    // A report needs at least one answer that is certainly Duo's: no other server can accept the credentials.
     if !probed.iter().any(|probed| duo_answered(&probed.access)) {
         let refusals = probed.into_iter().filter_map(|probed| match probed.access {
             Access::Refused(error) => Some(error),
             Access::Readable => None,
         });
-        // Asking again helps, if anything does.
+        // A temporary failure comes first: a retry may succeed.
         return match passing.or_else(|| refusals.into_iter().next()) {
             // A server that has none of the endpoints is not Duo.
             Some(error) if error.kind == ErrorKind::NotInEdition => {
@@ -65,8 +67,8 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
     Ok(Report { account: account(client, probed), streams })
 }
 
-/// The account's id, or what stands for it for good; `None` where the id could only not be asked for now. Another name in
-/// between would be another account.
+/// The account's id, or the API hostname if the id is permanently unavailable. `None` after a temporary failure: the
+/// hostname would look like another account once the id is available.
 fn account(client: &Client<'_>, probed: Vec<Probed>) -> Option<String> {
     let information = probed.into_iter().find(|probed| std::ptr::eq(probed.group, &INFORMATION))?;
     match information.access {
@@ -83,12 +85,12 @@ fn refused(group: &'static PermissionGroup, error: Error) -> Probed {
     Probed { group, access: Access::Refused(error), account: None }
 }
 
-/// Whether the vendor may answer another time.
+/// Whether the failure is temporary.
 fn is_passing(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_))
 }
 
-/// What `group` says; an error where nothing can be read of any.
+/// The result for `group`. An error means that no group can be read.
 fn probe(client: &Client<'_>, group: &'static PermissionGroup, others: &[Probed]) -> Result<Probed, Error> {
     let mut error = match (group.probe)(client) {
         Ok(account) => return Ok(Probed { group, access: Access::Readable, account }),
@@ -101,7 +103,7 @@ fn probe(client: &Client<'_>, group: &'static PermissionGroup, others: &[Probed]
             if same_permission.is_some_and(|other| other.access == Access::Readable) {
                 error.kind = ErrorKind::NotInEdition;
                 error.remedy = Some(format!(
-                    "nothing to grant: {} opens the rest; the account's edition does not have this",
+                    "nothing to grant: {} is granted, but the account's edition does not have this endpoint",
                     group.permissions.join(" or ")
                 ));
             }
@@ -129,7 +131,7 @@ mod tests {
     const EMPTY: (u16, &str) = (200, r#"{"stat":"OK","response":[]}"#);
     const FORBIDDEN: (u16, &str) = (403, r#"{"code":40301,"message":"Access forbidden","stat":"FAIL"}"#);
 
-    /// The report where each path is answered by `answer`, and the paths asked for.
+    /// The report if `answer` answers each path, and the requested paths.
     fn check(answer: fn(&str) -> (u16, &'static str)) -> (Result<Report, Error>, Vec<String>) {
         let host = TestHost::with(move |request| {
             let (status, body) = answer(&request.url);
@@ -280,7 +282,7 @@ mod tests {
                 let refused: Vec<&str> = refused.map(|row| row.stream.as_str()).collect();
                 assert_eq!(refused.join(" "), streams, "{part}");
                 assert!(refused.iter().all(|stream| kind_of(&report, stream) == Some(kind.clone())));
-                // Not by its hostname: the id would be another account.
+                // Not the hostname: the id would later look like another account.
                 let account = (part != "/info/summary").then(|| HOSTNAME.to_owned());
                 assert_eq!(report.account, account, "{part}");
             }

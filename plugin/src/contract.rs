@@ -1,5 +1,5 @@
-//! The contract of `wit/` as Rust types. The generated types are the normal form throughout this crate, natively
-//! too: they are plain records.
+//! The contract of `wit/` as Rust types. The generated types are plain records. The whole crate uses them as the
+//! normal form, in native builds too.
 
 #[expect(missing_docs, reason = "generated; the documentation is in `wit/`")]
 pub mod bindings {
@@ -7,7 +7,7 @@ pub mod bindings {
         path: "../wit",
         world: "connector-component",
         generate_all,
-        // Puts the list of exports into the macro, so that a guest which links this crate need not have them.
+        // Moves the exports into a macro, so that a guest that links this crate does not have to export them.
         pub_export_macro: true,
         additional_derives: [PartialEq],
     });
@@ -28,19 +28,19 @@ impl Error {
         Self { kind, code: None, message: message.into(), remedy: None, detail: None }
     }
 
-    /// With the vendor's own code.
+    /// Sets the vendor's own code.
     pub(crate) fn code(mut self, code: Option<String>) -> Self {
         self.code = code;
         self
     }
 
-    /// With what to change, and where.
+    /// Sets the remedy: what to change, and where.
     pub(crate) fn remedy(mut self, remedy: impl Into<String>) -> Self {
         self.remedy = Some(remedy.into());
         self
     }
 
-    /// With a note for the log.
+    /// Adds a note for the log.
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self

@@ -1,13 +1,13 @@
-//! What a host offers: the imports of the contract and the clock, behind a trait, so that the connector runs
-//! natively over an in-memory tenant as it runs in the sandbox.
+//! The host interface: the imports of the contract and the clock, as a trait. With it, the connector runs
+//! natively over an in-memory tenant in the same way as in the sandbox.
 
 use chrono::{DateTime, Utc};
 
 use crate::contract::{HttpError, Level, Request, Response, SecretError};
 
-/// The powers a connector has.
+/// The functions that a host gives a connector.
 pub trait Host {
-    /// Sends a GET and waits for the whole answer, whatever its status.
+    /// Sends a GET and waits for the complete answer, of any status.
     ///
     /// # Errors
     ///
@@ -21,9 +21,9 @@ pub trait Host {
     /// When the manifest declares no such secret, or the operator set none.
     fn secret(&self, name: &str) -> Result<String, SecretError>;
 
-    /// A line for the operator's log; never holds a secret.
+    /// Writes a line to the operator's log. The line never contains a secret.
     fn log(&self, level: Level, message: &str);
 
-    /// The time now, which goes into a signature.
+    /// The current time, which each signature includes.
     fn now(&self) -> DateTime<Utc>;
 }

@@ -1,7 +1,7 @@
-//! Values as Duo serves them: absent, null, blank, of another type than last year, of an unknown type.
+//! Values as Duo serves them: absent, null, blank, or of a type that has changed or is unknown.
 //!
-//! Deserializing a [`Field`] never fails on sound JSON. What can't be understood is remembered as
-//! [`Field::Malformed`], so that the mapping can name it as a problem instead of losing its neighbours.
+//! A value of an unexpected type does not make deserialization fail. It becomes [`Field::Malformed`], so that the
+//! mapping reports it as a problem and keeps the other fields.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -10,20 +10,20 @@ use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// A field that may hold anything.
+/// A field that may hold any JSON value.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) enum Field<T> {
-    /// Absent, null or blank: the vendor did not say.
+    /// Absent, null or blank: the vendor gives no value.
     #[default]
     Missing,
-    /// Understood.
+    /// A value that could be converted.
     Value(T),
-    /// Something else; says what it is.
+    /// Any other value; the text says what it is.
     Malformed(&'static str),
 }
 
 impl<T> Field<T> {
-    /// The value, where it was understood.
+    /// The value, if it could be converted.
     pub(crate) fn ok(self) -> Option<T> {
         match self {
             Self::Value(value) => Some(value),
@@ -35,9 +35,10 @@ impl<T> Field<T> {
 /// A list of objects.
 pub(crate) type List<T> = Field<Vec<Field<Record<T>>>>;
 
-/// A type that takes from each shape of JSON what it can make sense of. By default it can't.
+/// A type that converts each kind of JSON value that it understands. By default, a value is malformed, and a blank
+/// text is missing.
 pub(crate) trait Shape<'de>: Sized {
-    /// What the field should hold, for a person.
+    /// What the field should hold, for messages.
     const EXPECTED: &'static str;
 
     fn text(text: &str) -> Field<Self> {
@@ -187,7 +188,7 @@ impl Shape<'_> for i64 {
     }
 }
 
-/// Words: a list of them, or a text that joins them by commas.
+/// Words: a list, or a text that separates them by commas.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Words(pub(crate) Vec<String>);
 
@@ -209,10 +210,10 @@ impl<'de> Shape<'de> for Words {
     }
 }
 
-/// A number without its fraction, where `f64` still tells whole numbers apart.
+/// A number without its fraction; `None` outside the range in which `f64` represents every whole number.
 pub(crate) fn whole(value: f64) -> Option<i64> {
     const LARGEST: f64 = 9_007_199_254_740_992.0; // 2^53
-    #[expect(clippy::cast_possible_truncation, reason = "the fraction goes, and the range is checked")]
+    #[expect(clippy::cast_possible_truncation, reason = "the fraction is cut, and the range is checked")]
     (value.abs() <= LARGEST).then(|| value.trunc() as i64)
 }
 
@@ -240,7 +241,7 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for Vec<T> {
     }
 }
 
-/// The members of an object whose names are not known beforehand, in the order received.
+/// The members of an object, if their names are not known beforehand, in the order received.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Members(pub(crate) Vec<(String, Field<String>)>);
 
@@ -265,7 +266,7 @@ impl<'de> Shape<'de> for Members {
     }
 }
 
-/// All scalars within a value of any shape, each with the path of names that leads to it, joined by dots.
+/// All scalars in a value of any shape, each with its path: the names of the members that contain it, joined by dots.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Leaves(pub(crate) Vec<(String, String)>);
 

@@ -1,7 +1,7 @@
 //! Reads a Cisco Duo tenant through the Admin API, and translates it into the normal form of `wit/`.
 //!
-//! Compiled for `wasm32-wasip2` this crate is a component of the world `connector-component`; compiled natively
-//! the same functions, [`describe`], [`check`] and [`read`], run over any [`Host`].
+//! Compiled for `wasm32-wasip2`, this crate is a component of the world `connector-component`. Compiled natively,
+//! the same functions [`describe`], [`check`] and [`read`] run over any [`Host`].
 //!
 //! # Layout
 //!
@@ -9,27 +9,27 @@
 //! |---|---|
 //! | [`contract`] | the types of `wit/` |
 //! | [`host`] | what a host offers: HTTP, secrets, a log, the time |
-//! | `component` | the contract's imports and exports, in a component only |
+//! | `component` | the contract's imports and exports; only compiled into a component |
 //! | [`signing`] | the canonical request and its HMAC |
 //! | `settings` | the settings, parsed once |
 //! | `api` | one call: sign, send, envelope, errors with their remedies |
 //! | `paging` | the walks through a list and through a log, and their cursors |
-//! | `moment` | times, and whether they can be right |
-//! | `lenient` | values that are not what they were documented to be |
-//! | `permission_group` | endpoints that one permission opens, and the request that tells whether it is granted |
-//! | `streams` | one file a stream: its endpoint, Duo's types, their mapping |
-//! | `manifest` | the manifest, drawn from the streams |
+//! | `moment` | times, and whether they are plausible |
+//! | `lenient` | values that differ from their documentation |
+//! | `permission_group` | endpoints that one permission opens, and the request that shows whether it is granted |
+//! | `streams` | one file per stream: its endpoint, Duo's types, their mapping |
+//! | `manifest` | the manifest, built from the streams |
 //! | `check` | which streams can be read |
 //!
-//! Data flows one way: host, `api`, `paging`, `streams`, page. Nothing is kept between two calls.
+//! Data flows one way: host, `api`, `paging`, `streams`, page. No state is kept between two calls.
 //!
 //! # Features
 //!
-//! `component` (default) exports the world. A guest that links this crate for its parts switches it off.
+//! `component` (default) exports the world. A guest that links this crate as a library disables it.
 
 #![cfg_attr(
     target_pointer_width = "64",
-    expect(clippy::result_large_err, reason = "the contract's error; it is made once a call at most")
+    expect(clippy::result_large_err, reason = "the contract's error; a call creates at most a few")
 )]
 
 mod api;
@@ -55,24 +55,25 @@ use crate::api::Client;
 use crate::settings::Settings;
 use crate::streams::STREAMS;
 
-/// Describes the connector: settings, streams, permissions, budgets. Always the same.
+/// Describes the connector: settings, streams, permissions, budgets. The result is constant.
 pub fn describe() -> Manifest {
     manifest::manifest()
 }
 
-/// Tries `settings` with one cheap request for each permission that streams need, and one for the account's id.
+/// Tries `settings` with a cheap request for each group of endpoints that one permission opens. One of these
+/// requests also reads the account's id.
 ///
 /// # Errors
 ///
-/// `invalid-setting`, `unauthenticated`; `rate-limited`, `unavailable` or `unexpected` where nothing that answers
-/// is Duo. A stream that may not be read is a row of the report.
+/// `invalid-setting` or `unauthenticated`; `rate-limited`, `unavailable` or `unexpected` if no answer is certainly
+/// Duo's. A stream that can't be read is not an error, but a row of the report.
 pub fn check(host: &dyn Host, settings: &[Setting]) -> Result<Report, Error> {
     let settings = Settings::parse(host, settings)?;
     check::check(&Client::new(host, &settings, None))
 }
 
-/// Reads the page of `stream` that begins at `position`, mostly with a single request. `account` is what [`check`]
-/// said it is connected to.
+/// Reads the page of `stream` that begins at `position`, usually with a single request. `account` is the account
+/// that [`check`] reported.
 ///
 /// # Errors
 ///

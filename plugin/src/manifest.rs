@@ -1,4 +1,4 @@
-//! The manifest: all there is to know of this connector without a tenant, drawn from the table of streams.
+//! The manifest: all information about this connector that needs no tenant, built from the table of streams.
 
 use crate::contract::{
     EntitySpec, FieldSpec, Manifest, RelationSpec, RequestBudget, SettingKind, SettingSpec, StreamSpec,
@@ -12,11 +12,11 @@ use crate::settings::{
 use crate::signing::Scheme;
 use crate::streams::{EntityRow, RelationRow, STREAMS, Stream};
 
-/// The budget of reading lists: 200 pages a minute and account, said a Duo employee in 2019
+/// The budget for reading lists: 200 pages per minute and account, according to a Duo employee in 2019
 /// (`duo_client_python`, issue 101). The documentation gives no number.
 const OBJECTS: &str = "objects";
-/// The budget of reading the authentication log: 2 requests a minute and account, from the same source. Everybody
-/// who reads the account's logs shares it.
+/// The budget for reading the authentication log: 2 requests per minute and account, from the same source. All
+/// readers of the account's logs share it.
 const AUTHENTICATION_LOG: &str = "authentication-log";
 
 /// See `describe` in `wit/connector.wit`.
@@ -40,7 +40,7 @@ pub(crate) fn manifest() -> Manifest {
             "Optional: enable *Grant read information* for the account's id and edition, and *Grant read log* for the \
              last use of applications.",
             "Enable nothing else: no permission to write is needed, and none is used. (Some accounts are reported to \
-             list applications only with *Grant applications*, which permits changes too: `check` tells whether yours \
+             list applications only with *Grant applications*, which permits changes too: `check` shows whether yours \
              does.)",
             "If you fill in *Networks for API Access*, include the address this machine reaches the internet from.",
             "Click *Save Changes*.",
@@ -96,8 +96,8 @@ fn settings() -> Vec<SettingSpec> {
         SettingSpec {
             name: SIGNATURE.to_owned(),
             title: "Signature".to_owned(),
-            help: "How requests are signed. Leave it at `v5`, which Duo takes everywhere, unless Duo's support asks \
-                   for another."
+            help: "How requests are signed. Leave it at `v5`, which Duo accepts everywhere, unless Duo's support \
+                   asks for another."
                 .to_owned(),
             kind: SettingKind::Choice,
             required: false,
@@ -110,7 +110,7 @@ fn settings() -> Vec<SettingSpec> {
             name: LOG_DAYS.to_owned(),
             title: "Log window".to_owned(),
             help: "How many days back the first run reads the authentication log, 1 to 180. Later runs continue from \
-                   there. A page has 1,000 events, and Duo is asked for two pages a minute."
+                   there. A page has 1,000 events, and the connector requests at most two pages a minute."
                 .to_owned(),
             kind: SettingKind::Integer,
             required: false,
@@ -122,7 +122,8 @@ fn settings() -> Vec<SettingSpec> {
         SettingSpec {
             name: MASK_PHONE_NUMBERS.to_owned(),
             title: "Mask phone numbers".to_owned(),
-            help: "Keeps only the last four digits of phone numbers. The others never leave the connector.".to_owned(),
+            help: "Keeps only the last four digits of phone numbers. The other digits never leave the connector."
+                .to_owned(),
             kind: SettingKind::Boolean,
             required: false,
             pattern: None,
@@ -133,8 +134,8 @@ fn settings() -> Vec<SettingSpec> {
         SettingSpec {
             name: ACCOUNT_ID.to_owned(),
             title: "Child account".to_owned(),
-            help: "For managed service providers: the id of a child account, where the keys are those of an Accounts \
-                   API application of the parent. *API hostname* is then the child's."
+            help: "For managed service providers: the id of a child account, if the keys belong to an Accounts API \
+                   application of the parent. *API hostname* is then that of the child."
                 .to_owned(),
             kind: SettingKind::Text,
             required: false,

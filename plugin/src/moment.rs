@@ -1,6 +1,6 @@
-//! Times as Duo serves them, and whether they can be right.
+//! Times as Duo serves them, and whether they are plausible.
 //!
-//! Most are seconds since 1970, some are ISO 8601, and some answers have milliseconds where seconds are documented.
+//! Most are seconds since 1970, some are ISO 8601, and some are milliseconds although seconds are documented.
 
 use std::fmt;
 
@@ -8,42 +8,43 @@ use chrono::{DateTime, Days, NaiveDateTime, Utc};
 
 use crate::lenient::{Field, Shape, whole};
 
-/// What a time of the past that is refused is not.
-pub(crate) const NOT_PAST: &str = "no time between 2000 and two days from now";
-/// What an expiry that is refused is not.
-pub(crate) const NOT_EXPIRY: &str = "no time between 2000 and 9999";
+/// Why a time in the past is refused, for messages: "which is ...".
+pub(crate) const NOT_PAST: &str = "not between 2000 and two days from now";
+/// Why an expiry is refused, for messages: "which is ...".
+pub(crate) const NOT_EXPIRY: &str = "not between 2000 and 9999";
 
-/// 2000-01-01T00:00:00Z: before there was a Duo.
+/// 2000-01-01T00:00:00Z: before Duo existed.
 const EARLIEST: i64 = 946_684_800;
 /// 9999-12-31T23:59:59Z: the last second that RFC 3339 can write.
 const LATEST: i64 = 253_402_300_799;
-/// As seconds, the year 5138; as milliseconds, 1973. No time of Duo is in either, so what is larger is milliseconds.
+/// In seconds this is the year 5138, in milliseconds 1973. Duo has no times in either year, so a number of this size
+/// or larger is in milliseconds.
 const MILLISECONDS: u64 = 100_000_000_000;
 
-/// Seconds since 1970, as the vendor says them: not judged yet.
+/// Seconds since 1970, as the vendor gives them. Not yet checked for plausibility.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Moment(i64);
 
 impl Moment {
-    /// Whether it stands for something that never happened: 0 and -1 do.
+    /// Whether the value means "never": 0 and -1 do.
     pub(crate) fn is_never(self) -> bool {
         matches!(self.0, 0 | -1)
     }
 
-    /// In seconds since 1970, where something can have happened then. Clocks differ by up to two days.
+    /// In seconds since 1970; `None` before 2000 and in the future. Clocks may differ by up to two days.
     pub(crate) fn past(self, now: DateTime<Utc>) -> Option<i64> {
         let latest = now.checked_add_days(Days::new(2)).unwrap_or(now).timestamp();
         (EARLIEST..=latest).contains(&self.0).then_some(self.0)
     }
 
-    /// In seconds since 1970, where something can end then.
+    /// In seconds since 1970; `None` before 2000 and after 9999.
     pub(crate) fn expiry(self) -> Option<i64> {
         (EARLIEST..=LATEST).contains(&self.0).then_some(self.0)
     }
 }
 
 impl fmt::Display for Moment {
-    /// A year of four digits, or the number.
+    /// The number, followed by the date if its year has at most four digits.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match DateTime::from_timestamp(self.0, 0).filter(|_| self.0.abs() <= LATEST) {
             Some(time) => write!(formatter, "{} ({})", self.0, time.format("%Y-%m-%dT%H:%M:%SZ")),
@@ -55,7 +56,7 @@ impl fmt::Display for Moment {
 impl Shape<'_> for Moment {
     const EXPECTED: &'static str = "a time";
 
-    /// A date and time without a zone is UTC.
+    /// A date and time without a zone is read as UTC.
     fn text(text: &str) -> Field<Self> {
         let text = text.trim();
         let zoned = DateTime::parse_from_rfc3339(text).map(|time| time.timestamp());

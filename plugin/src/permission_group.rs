@@ -1,7 +1,8 @@
-//! Endpoints that one permission opens: one cheap request tells whether it is granted.
+//! Endpoints that one permission opens: one cheap request shows whether it is granted.
 //!
-//! Duo refuses a missing permission, an edition without the feature and more with the same 403. `edition_of` tells them
-//! apart: where the permission opens that group and not this one, the edition lacks the feature.
+//! Duo answers with the same 403 if a permission is missing, if the edition lacks the feature, and in other cases.
+//! `edition_of` separates the first two: if the permission opens that group but not this one, the edition lacks
+//! the feature.
 
 use serde::de::IgnoredAny;
 
@@ -10,38 +11,35 @@ use crate::contract::{Error, ErrorKind};
 use crate::settings::SIGNATURE;
 use crate::signing::Scheme;
 
-/// Endpoints that open together.
+/// Endpoints that the same permission opens.
 pub(crate) struct PermissionGroup {
-    /// What opens them, in the words of the Duo Admin Panel. Several where the sources differ.
+    /// The permissions that open them, as the Duo Admin Panel names them. Several if the sources differ.
     pub(crate) permissions: &'static [&'static str],
-    /// The group that the same permission opens in every edition of Duo, where this one is not in every edition.
+    /// If not every edition of Duo has this group: a group that the same permission opens in every edition.
     pub(crate) edition_of: Option<&'static Self>,
-    /// Asks the cheapest endpoint. Yields the account's id where it learns it.
+    /// Requests the cheapest endpoint. Returns the account's id if the answer has it.
     pub(crate) probe: fn(&Client<'_>) -> Result<Option<String>, Error>,
 }
 
-/// *Grant resource - Read*
 pub(crate) const GRANT_RESOURCE_READ: &[&str] = &["Grant resource - Read"];
-/// The reference says the former, guides of other products ask for the latter too.
+/// Duo's reference names the first permission; guides of other products also require the second.
 pub(crate) const GRANT_RESOURCE_READ_OR_APPLICATIONS: &[&str] =
     &["Grant resource - Read", "Grant applications"];
-/// *Grant administrators - Read*
 pub(crate) const GRANT_ADMINISTRATORS_READ: &[&str] = &["Grant administrators - Read"];
-/// *Grant read log*
 pub(crate) const GRANT_READ_LOG: &[&str] = &["Grant read log"];
-/// *Grant read information*
 pub(crate) const GRANT_READ_INFORMATION: &[&str] = &["Grant read information"];
 
-/// Asks for one object of a list.
+/// Requests one object of a list.
 pub(crate) fn first_of(client: &Client<'_>, endpoint: &Endpoint<'_>) -> Result<Option<String>, Error> {
     client.get::<IgnoredAny>(endpoint, &[("limit", "1"), ("offset", "0")]).map(|_| None)
 }
 
-/// Refuses what `endpoint` would refuse: how Duo answers an old signature differs, and may look like a wrong key.
+/// Fails without a request if `endpoint` would refuse the signature. Duo's answers to an old signature vary, and may
+/// look like a wrong key.
 ///
 /// # Errors
 ///
-/// `unexpected` where the endpoint takes only signatures of version 5, and the settings ask for another.
+/// `unexpected` if the endpoint takes only signatures of version 5, and the settings select another version.
 pub(crate) fn require_v5(client: &Client<'_>, endpoint: &Endpoint<'_>) -> Result<(), Error> {
     if !endpoint.v5_only || client.settings().scheme == Scheme::V5 {
         return Ok(());

@@ -1,4 +1,4 @@
-//! The settings, parsed once into types. Any host may call the connector, so that nothing is taken for validated.
+//! The settings, parsed once into types. Any host may call the connector, so it validates every setting itself.
 
 use std::fmt;
 
@@ -6,51 +6,51 @@ use crate::contract::{Error, ErrorKind, SecretError, Setting};
 use crate::host::Host;
 use crate::signing::Scheme;
 
-/// Name of the setting that says which Duo deployment to ask.
+/// Name of the setting with the API hostname of the Duo deployment.
 pub(crate) const API_HOSTNAME: &str = "api-hostname";
-/// Name of the setting that says who asks.
+/// Name of the setting with the integration key of the Admin API application.
 pub(crate) const INTEGRATION_KEY: &str = "integration-key";
-/// Name of the secret setting that requests are signed with.
+/// Name of the secret setting with the key that signs requests.
 pub(crate) const SECRET_KEY: &str = "secret-key";
-/// Name of the setting that says how requests are signed: the name of a [`Scheme`].
+/// Name of the setting that selects how requests are signed. Its value is the name of a [`Scheme`].
 pub(crate) const SIGNATURE: &str = "signature";
 /// Name of the setting that names a child account.
 pub(crate) const ACCOUNT_ID: &str = "account-id";
-/// Name of the setting that says how far back the first run reads the authentication log, in days.
+/// Name of the setting for how far back the first run reads the authentication log, in days.
 pub(crate) const LOG_DAYS: &str = "log-days";
 /// Name of the setting that hides all but the last digits of phone numbers.
 pub(crate) const MASK_PHONE_NUMBERS: &str = "mask-phone-numbers";
 
-/// How far back Duo lets a query look, in days.
+/// How far back a query of the authentication log can look, in days.
 pub(crate) const MOST_DAYS: i64 = 180;
 
-/// The form of an API hostname: Duo's commercial and federal hosts. Source: the rule other products apply.
+/// The form of an API hostname: Duo's commercial and federal hosts. Source: the rule that other products apply.
 pub(crate) const API_HOSTNAME_PATTERN: &str = r"^api-[a-zA-Z0-9]+\.(duosecurity|duofederal)\.com$";
-/// The form of an integration key. Its length and alphabet are Duo's to choose; only what would break the
-/// `Authorization` header is kept out.
+/// The form of an integration key. Duo may choose any length and alphabet; the pattern excludes only characters that
+/// would break the `Authorization` header.
 pub(crate) const INTEGRATION_KEY_PATTERN: &str = r"^[^\s:]+$";
 
-/// The form of an account id. Its length and alphabet are Duo's to choose.
+/// The form of an account id: ASCII letters and digits, of any length.
 pub(crate) const ACCOUNT_ID_PATTERN: &str = r"^[A-Za-z0-9]+$";
 /// The form of a number of days, 1 to 180.
 pub(crate) const LOG_DAYS_PATTERN: &str = r"^([1-9]|[1-9][0-9]|1[0-7][0-9]|180)$";
 
-/// Where to copy the three values from.
+/// The remedy for each of the three values that Duo shows there.
 const WHERE_TO_COPY: &str =
     "copy it again from *Details* of the Admin API application in the Duo Admin Panel";
 
-/// What all requests have in common.
+/// The parsed settings.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// The API hostname, in lower case.
     pub(crate) api_hostname: String,
     /// The integration key of the Admin API application.
     pub(crate) integration_key: String,
-    /// Its secret key.
+    /// The secret key of the same application.
     pub(crate) secret_key: SecretKey,
     /// How requests are signed.
     pub(crate) scheme: Scheme,
-    /// The child account to read, where the keys are those of its parent. Sent and signed with every request.
+    /// The child account to read, if the keys belong to its parent. Every request sends it, signed.
     pub(crate) account_id: Option<String>,
     /// How far back the first run reads the authentication log, in days.
     pub(crate) log_days: i64,
@@ -62,7 +62,7 @@ pub(crate) struct Settings {
 pub(crate) struct SecretKey(String);
 
 impl SecretKey {
-    /// The key itself, to sign with.
+    /// The key itself, for signing.
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -75,13 +75,13 @@ impl fmt::Debug for SecretKey {
 }
 
 impl Settings {
-    /// Parses `settings`, and borrows the secret key from `host`. Settings it does not know are left alone: they
-    /// may be another version's.
+    /// Parses `settings`, and gets the secret key from `host`. Ignores unknown settings: they may belong to another
+    /// version.
     ///
     /// # Errors
     ///
-    /// `invalid-setting` with the name of the first one that can't be right. No message repeats a value: an
-    /// operator may have pasted the secret key into the wrong field.
+    /// `invalid-setting` with the name of the first invalid setting; `unexpected` if the host does not give the
+    /// secret key. No message repeats a value: an operator may have pasted the secret key into the wrong field.
     pub(crate) fn parse(host: &dyn Host, settings: &[Setting]) -> Result<Self, Error> {
         Ok(Self {
             api_hostname: api_hostname(required(settings, API_HOSTNAME)?)?,
@@ -121,7 +121,7 @@ fn api_hostname(value: &str) -> Result<String, Error> {
             .remedy("give the name only, without `https://` and without a path")),
         _ if value.starts_with("admin") => Err(invalid(API_HOSTNAME, "is the name of the Duo Admin Panel")
             .remedy(WHERE_TO_COPY)
-            .detail("expected `api-` at its beginning")),
+            .detail("expected a name that begins with `api-`")),
         _ => Err(invalid(
             API_HOSTNAME,
             "is not of the form `api-XXXXXXXX.duosecurity.com` or `api-XXXXXXXX.duofederal.com`",
@@ -135,7 +135,7 @@ fn integration_key(value: &str) -> Result<String, Error> {
         return Err(invalid(INTEGRATION_KEY, fault).remedy("remove it"));
     }
     if value.contains(':') {
-        return Err(invalid(INTEGRATION_KEY, "contains a colon, which no key has").remedy(WHERE_TO_COPY));
+        return Err(invalid(INTEGRATION_KEY, "contains a colon, which no key contains").remedy(WHERE_TO_COPY));
     }
     Ok(value.to_owned())
 }
@@ -144,7 +144,7 @@ fn scheme(value: Option<&str>) -> Result<Scheme, Error> {
     let Some(name) = value else { return Ok(Scheme::default()) };
     Scheme::named(name).ok_or_else(|| {
         let choices: Vec<String> = Scheme::ALL.iter().map(|scheme| format!("`{}`", scheme.name())).collect();
-        invalid(SIGNATURE, "is no known signature").remedy(format!("choose one of {}", choices.join(", ")))
+        invalid(SIGNATURE, "is not a known signature").remedy(format!("choose one of {}", choices.join(", ")))
     })
 }
 
@@ -154,8 +154,9 @@ fn account_id(value: Option<&str>) -> Result<Option<String>, Error> {
         Some(value) if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             Ok(Some(value.to_owned()))
         }
-        Some(_) => Err(invalid(ACCOUNT_ID, "is not of the form `DAXXXXXXXXXXXXXXXXXX`")
-            .remedy("copy the child account's id, or leave it out where the keys are the account's own")),
+        Some(_) => Err(invalid(ACCOUNT_ID, "is not of the form `DAXXXXXXXXXXXXXXXXXX`").remedy(
+            "copy the child account's id, or remove the setting if the keys belong to the account itself",
+        )),
     }
 }
 
@@ -187,7 +188,7 @@ fn secret_key(host: &dyn Host) -> Result<SecretKey, Error> {
     if value.trim().is_empty() {
         return Err(invalid(SECRET_KEY, "has no value").remedy(WHERE_TO_COPY));
     }
-    // A line feed copied along is a known cause of error 40103, which would say less.
+    // A copied line feed is a known cause of Duo's error 40103, which is less specific than this error.
     match white_space(&value) {
         Some(fault) => Err(invalid(SECRET_KEY, fault).remedy("remove it: a secret key has no white space")),
         None => Ok(SecretKey(value)),

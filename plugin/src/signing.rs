@@ -12,7 +12,7 @@
 //! | 6 | SHA-512 of the body: see [`body_hash`] | | x |
 //! | 7 | SHA-512 of the `x-duo-` headers: see [`x_duo_hash`] | | x |
 //!
-//! Source: the official clients (`duo_client` 5.7.0 `client.py`, `duoapi.go`, `duo_hmac`), whose published test
+//! Source: the official clients (`duo_client` 5.7.0 `client.py`, `duoapi.go`, `duo_hmac`). Their published test
 //! vectors are in `tests/signing-vectors.json`.
 
 use std::borrow::Cow;
@@ -31,11 +31,11 @@ const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b
 /// How a request is signed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Scheme {
-    /// Version 2 with HMAC-SHA1: the documented example of old, refused by newer endpoints.
+    /// Version 2 with HMAC-SHA1: the older documented example. Newer endpoints refuse it.
     V2Sha1,
     /// Version 2 with HMAC-SHA512.
     V2Sha512,
-    /// Version 5, HMAC-SHA512: accepted everywhere, and the only one for some endpoints.
+    /// Version 5, HMAC-SHA512: all endpoints accept it, and some accept nothing else.
     #[default]
     V5,
 }
@@ -44,7 +44,7 @@ impl Scheme {
     /// All schemes, the default one first.
     pub const ALL: [Self; 3] = [Self::V5, Self::V2Sha512, Self::V2Sha1];
 
-    /// Its name, as a setting.
+    /// The name of the scheme, as a setting.
     pub fn name(self) -> &'static str {
         match self {
             Self::V2Sha1 => "v2-sha1",
@@ -53,16 +53,16 @@ impl Scheme {
         }
     }
 
-    /// The scheme of this [name](Self::name).
+    /// The scheme with this [name](Self::name).
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scheme| scheme.name() == name)
     }
 }
 
-/// What is signed.
+/// A request before it is signed.
 #[derive(Clone, Copy, Debug)]
 pub struct Unsigned<'a> {
-    /// RFC 2822, in UTC. The very same text must be sent as the `Date` header.
+    /// RFC 2822, in UTC. Exactly the same text must be sent as the `Date` header.
     pub date: &'a str,
     /// In any case.
     pub method: &'a str,
@@ -70,17 +70,17 @@ pub struct Unsigned<'a> {
     pub host: &'a str,
     /// From the first `/`, without the query.
     pub path: &'a str,
-    /// See [`canonical_params`], which makes it. Its source is the query, and in v2 a form body too.
+    /// The result of [`canonical_params`] for the query, and in version 2 for a form body too.
     pub params: &'a str,
     /// The exact bytes of the body; empty for a GET. Version 2 does not sign it.
     pub body: &'a [u8],
-    /// Headers; those that do not begin with `x-duo-` are not signed. Version 2 signs none.
+    /// Headers. Only headers that begin with `x-duo-` are signed; version 2 signs none.
     pub headers: &'a [(&'a str, &'a str)],
 }
 
 /// The value of the `Authorization` header.
 ///
-/// The secret key is used as it is, as UTF-8 bytes; it is neither hexadecimal nor base64.
+/// The HMAC key is the UTF-8 bytes of the secret key, which is not decoded from hexadecimal or base64.
 pub fn authorization(
     scheme: Scheme,
     integration_key: &str,
@@ -95,7 +95,7 @@ pub fn authorization(
     format!("Basic {}", STANDARD.encode(format!("{integration_key}:{signature}")))
 }
 
-/// The text that is signed; the table of this module says what it holds.
+/// The text that is signed; the table of this module describes its lines.
 pub fn canonical_request(scheme: Scheme, request: &Unsigned<'_>) -> String {
     let Unsigned { date, method, host, path, params, body, headers } = *request;
     let method = method.to_ascii_uppercase();
@@ -110,8 +110,8 @@ pub fn canonical_request(scheme: Scheme, request: &Unsigned<'_>) -> String {
     text
 }
 
-/// Parameters as they are signed, and sent as the query: percent-encoded, sorted by encoded key and then by
-/// encoded value, joined by `&`. A repeated key stays repeated; no parameters make an empty text.
+/// Parameters as they are signed and sent as the query: percent-encoded, sorted by encoded key and then by
+/// encoded value, joined by `&`. A repeated key stays repeated. Without parameters, the text is empty.
 pub fn canonical_params<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> String {
     let mut pairs: Vec<(Cow<'_, str>, Cow<'_, str>)> = params
         .iter()
@@ -130,8 +130,8 @@ pub fn canonical_params<K: AsRef<str>, V: AsRef<str>>(params: &[(K, V)]) -> Stri
     text
 }
 
-/// The UTF-8 bytes of `text`, all but RFC 3986's unreserved ones as `%XX` in upper case: as in OAuth 1.0
-/// (RFC 5849, section 3.6), so that a space is `%20`, and `~` stays.
+/// Encodes the UTF-8 bytes of `text` as `%XX` in upper case, except the unreserved characters of RFC 3986, as in
+/// OAuth 1.0 (RFC 5849, section 3.6): a space becomes `%20`, and `~` stays.
 pub fn percent_encode(text: &str) -> Cow<'_, str> {
     utf8_percent_encode(text, RESERVED).into()
 }
@@ -141,8 +141,8 @@ pub fn body_hash(body: &[u8]) -> String {
     hexadecimal(&Sha512::digest(body))
 }
 
-/// SHA-512 of the headers that begin with `x-duo-`, in lower-case hexadecimal: names in lower case, sorted by
-/// name, names and values joined by NUL. Values keep their case.
+/// SHA-512 of the headers that begin with `x-duo-`, in lower-case hexadecimal. The names are in lower case, the
+/// headers sorted by name, and all names and values joined by NUL. Values keep their case.
 pub fn x_duo_hash(headers: &[(&str, &str)]) -> String {
     let mut signed: Vec<(String, &str)> = headers
         .iter()
@@ -155,7 +155,7 @@ pub fn x_duo_hash(headers: &[(&str, &str)]) -> String {
 }
 
 fn mac<M: Mac + KeyInit>(key: &str, text: &str) -> String {
-    // HMAC takes keys of every length: RFC 2104, section 2.
+    // HMAC accepts keys of any length: RFC 2104, section 2.
     let Ok(mut mac) = <M as KeyInit>::new_from_slice(key.as_bytes()) else { return String::new() };
     mac.update(text.as_bytes());
     hexadecimal(&mac.finalize().into_bytes())

@@ -8,7 +8,7 @@ use crate::contract::{HttpError, Level, Request, Response, SecretError, Setting}
 use crate::host::Host;
 use crate::settings::{API_HOSTNAME, INTEGRATION_KEY};
 
-/// The secret key of all tests: no message, log or page may hold it.
+/// The secret key of all tests: no message, log or page may contain it.
 pub(crate) const SECRET: &str = "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep";
 
 /// The API hostname of all tests.
@@ -16,16 +16,16 @@ pub(crate) const HOSTNAME: &str = "api-12345678.duosecurity.com";
 
 type Tenant = Box<dyn Fn(&Request) -> Result<Response, HttpError>>;
 
-/// A host whose network is a function.
+/// A host that answers each request with a function.
 pub(crate) struct TestHost {
     pub(crate) secret: Result<String, SecretError>,
     pub(crate) now: DateTime<Utc>,
     /// How long each answer takes.
     pub(crate) takes: TimeDelta,
     pub(crate) tenant: Tenant,
-    /// What was sent.
+    /// The requests that were sent.
     pub(crate) requests: RefCell<Vec<Request>>,
-    /// What was logged.
+    /// The lines that were logged.
     pub(crate) log: RefCell<Vec<String>>,
 }
 
@@ -43,12 +43,12 @@ impl Default for TestHost {
 }
 
 impl TestHost {
-    /// A host on whose network `tenant` answers.
+    /// A host that answers each request with `tenant`.
     pub(crate) fn with(tenant: impl Fn(&Request) -> Result<Response, HttpError> + 'static) -> Self {
         Self { tenant: Box::new(tenant), ..Self::default() }
     }
 
-    /// The same, where each answer takes so long.
+    /// The same, but each answer takes the time `takes`.
     pub(crate) fn slow(
         takes: TimeDelta,
         tenant: impl Fn(&Request) -> Result<Response, HttpError> + 'static,
@@ -56,20 +56,19 @@ impl TestHost {
         Self { takes, ..Self::with(tenant) }
     }
 
-    /// A host on whose network everything is answered alike.
+    /// A host that gives the same answer to each request.
     pub(crate) fn answering(status: u16, headers: &[(&str, &str)], body: &str) -> Self {
         let response = response(status, headers, body);
         Self::with(move |_| Ok(response.clone()))
     }
 }
 
-/// An answer.
 pub(crate) fn response(status: u16, headers: &[(&str, &str)], body: &str) -> Response {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Response { status, headers, body: body.as_bytes().to_vec() }
 }
 
-/// The settings that are needed.
+/// The required settings.
 pub(crate) fn settings() -> Vec<Setting> {
     [(API_HOSTNAME, HOSTNAME), (INTEGRATION_KEY, "DIWJ8X6AEYOR5OMC6TQ1")]
         .map(|(name, value)| Setting { name: name.to_owned(), value: value.to_owned() })

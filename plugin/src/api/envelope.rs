@@ -1,8 +1,8 @@
 //! The envelope of every answer: `{"stat": "OK", "response": ..., "metadata": {...}}`, or
 //! `{"stat": "FAIL", "code": ..., "message": ..., "message_detail": ...}`.
 //!
-//! The whole answer is parsed in one pass, straight into the types of the stream. Only where that fails, the
-//! elements of `response` are parsed one by one, so that a single bad object does not take the page with it.
+//! The whole answer is parsed in one pass, directly into the types of the stream. Only if that fails, the elements of
+//! `response` are parsed one by one, so that a single bad object does not cost the whole page.
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
@@ -23,9 +23,9 @@ pub(crate) struct Metadata {
 /// Where the next page begins.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum NextOffset {
-    /// A number, or digits: how many objects come before.
+    /// A number, or a text of digits: how many objects come before the page.
     Number(i64),
-    /// The opaque cursor of a log: a text, or several to be joined by commas.
+    /// The opaque cursor of a log: a text, or a list of texts, joined by commas.
     Opaque(String),
 }
 
@@ -33,7 +33,8 @@ impl<'de> Shape<'de> for NextOffset {
     const EXPECTED: &'static str = "a whole number";
 
     fn text(text: &str) -> Field<Self> {
-        // Unlike elsewhere, blank is not absent: a walk must not end by mistake, or the rest would seem deleted.
+        // Unlike in other fields, blank does not mean absent: if the walk ended by mistake, the unread objects would
+        // seem deleted.
         if text.trim().is_empty() {
             return Field::Malformed("a blank text");
         }
@@ -52,12 +53,12 @@ impl<'de> Shape<'de> for NextOffset {
         let parts: Option<Vec<String>> = parts.into_iter().collect();
         Ok(match parts {
             Some(parts) if !parts.is_empty() => Field::Value(Self::Opaque(parts.join(","))),
-            _ => Field::Malformed("a list of other things than texts"),
+            _ => Field::Malformed("a list that does not consist of texts"),
         })
     }
 }
 
-/// A number, or `{"relation": "eq", "value": n}` as the newer endpoints have it.
+/// A number, or `{"relation": "eq", "value": n}` as in newer endpoints.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Total(pub(crate) i64);
 
@@ -88,8 +89,8 @@ impl<'de> Shape<'de> for Total {
     }
 }
 
-/// The member `response` of a list: its elements; or an object that holds them in its only list, beside a
-/// `metadata` of its own, as the newer endpoints have it.
+/// The member `response` of a list: its elements. In newer endpoints, an object that has the elements in its only list,
+/// and its own `metadata` beside them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Listing<T> {
     pub(crate) elements: Vec<Field<Record<T>>>,
@@ -125,20 +126,20 @@ impl<'de, T: Deserialize<'de>> Shape<'de> for Listing<T> {
     }
 }
 
-/// What `response` is parsed into.
+/// A type that `response` is parsed into.
 pub(crate) trait Payload: for<'de> Deserialize<'de> + Default {
-    /// The `metadata` within it.
+    /// The `metadata` inside it.
     fn metadata(&mut self) -> Option<Metadata> {
         None
     }
 
-    /// Parses it element by element, where it could not be parsed as a whole.
+    /// Parses it element by element, after it could not be parsed as a whole.
     fn salvage(_: &RawValue) -> Option<Self> {
         None
     }
 }
 
-/// An answer that matters only as far as there is one.
+/// For calls that need a successful answer, but not its content.
 impl Payload for IgnoredAny {}
 
 impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Record<T>> {}
@@ -159,18 +160,18 @@ impl<T: for<'de> Deserialize<'de> + Default> Payload for Field<Listing<T>> {
             .into_iter()
             .map(|element| {
                 serde_json::from_str(element.get())
-                    .unwrap_or(Field::Malformed("JSON with a broken text or a doubled field"))
+                    .unwrap_or(Field::Malformed("JSON with a broken text or a duplicate field"))
             })
             .collect();
         Some(Self::Value(Listing { elements, metadata: Field::Missing }))
     }
 }
 
-/// What the vendor says of its answer.
+/// What the vendor says about the success of the call.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Verdict {
     pub(crate) stat: Option<String>,
-    /// Five digits: HTTP status times 100 plus a number. Text, because it may be blank or anything else.
+    /// Five digits: HTTP status times 100 plus a number. A text, because it may be blank or have another form.
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
     pub(crate) message_detail: Option<String>,
@@ -182,29 +183,29 @@ impl Verdict {
     }
 }
 
-/// An answer, taken apart.
+/// The parts of an answer.
 #[derive(Debug)]
 pub(crate) struct Envelope<R> {
     pub(crate) verdict: Verdict,
     pub(crate) response: R,
-    /// The one beside `response`, else the one within it.
+    /// The `metadata` beside `response`, otherwise the one inside it.
     pub(crate) metadata: Metadata,
-    /// Why it was parsed element by element, where it was.
+    /// Why `response` was parsed element by element; `None` if it was parsed as a whole.
     pub(crate) salvaged: Option<String>,
 }
 
-/// Why an answer is no envelope.
+/// Why an answer is not an envelope.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Unreadable {
     /// There is no body.
     Empty,
-    /// It ends before its end.
+    /// The JSON ends too early.
     Truncated,
-    /// A page for people, with its title.
+    /// An HTML page, with its title.
     Html(Option<String>),
-    /// JSON, but this instead of an object.
+    /// JSON, but not an object; the text says what it is.
     NoObject(&'static str),
-    /// Something else; says what the parser says.
+    /// Anything else, with the message of the parser.
     NoJson(String),
 }
 
@@ -223,9 +224,9 @@ struct Wire<R> {
 ///
 /// # Errors
 ///
-/// When it is no JSON object.
+/// When the body is not a JSON object.
 pub(crate) fn parse<R: Payload>(body: &[u8]) -> Result<Envelope<R>, Unreadable> {
-    // RFC 8259 lets a reader ignore a byte order mark.
+    // RFC 8259 allows a parser to ignore a byte order mark.
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
     let start = body.trim_ascii_start();
     match start.first() {
@@ -233,7 +234,7 @@ pub(crate) fn parse<R: Payload>(body: &[u8]) -> Result<Envelope<R>, Unreadable> 
         Some(b'<') => return Err(Unreadable::Html(title(&String::from_utf8_lossy(start)))),
         Some(_) => {}
     }
-    // One kind of reader for whole and salvaged answers: each more is compiled for every type of every stream.
+    // Whole and salvaged answers use one kind of reader: each further kind is compiled for every type of every stream.
     let text = String::from_utf8_lossy(body);
     match serde_json::from_str::<Field<Record<Wire<R>>>>(&text) {
         Ok(Field::Value(Record(wire))) => Ok(Envelope::new(wire, None)),
@@ -322,8 +323,8 @@ mod tests {
             (r#","metadata":{"next_offset":""}"#, wrong("a blank text")),
             (r#","metadata":{"next_offset":"1,b"}"#, opaque("1,b")),
             (r#","metadata":{"next_offset":["1","b"]}"#, opaque("1,b")),
-            (r#","metadata":{"next_offset":[]}"#, wrong("a list of other things than texts")),
-            (r#","metadata":{"next_offset":["1",{}]}"#, wrong("a list of other things than texts")),
+            (r#","metadata":{"next_offset":[]}"#, wrong("a list that does not consist of texts")),
+            (r#","metadata":{"next_offset":["1",{}]}"#, wrong("a list that does not consist of texts")),
             (r#","metadata":{"next_offset":1.5}"#, wrong("a number")),
             (r#","metadata":"odd""#, wrong("a text")),
         ] {

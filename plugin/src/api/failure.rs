@@ -1,19 +1,20 @@
-//! What went wrong, and who can mend it.
+//! The errors of failed calls, with their remedies.
 //!
 //! | answer | kind |
 //! |---|---|
 //! | 40101 to 40105, other 401 | `unauthenticated` |
-//! | 40301, other 403 | `missing-permission`; `invalid-setting` where the key is of another type of application |
+//! | 40301, other 403 | `missing-permission`; `invalid-setting` if the key belongs to another type of application |
 //! | 42901, other 429 | `rate-limited` |
-//! | 404, 405, whatever the body | `not-in-edition`: this deployment does not have the endpoint |
-//! | 500 and above, whatever the body | `unavailable` |
+//! | 404, 405, with any body | `not-in-edition`: this deployment does not have the endpoint |
+//! | 500 and above, with any body | `unavailable` |
 //! | other 4xx, 3xx, anything that is not Duo's envelope | `unexpected` |
-//! | a 2xx without a body, or whose JSON ends too early | `unavailable`: a cut connection, and asking again costs one request |
-//! | a 2xx with HTML | `unavailable`: maintenance, or whatever stands before Duo, and both may pass |
+//! | a 2xx without a body, or with truncated JSON | `unavailable`: the connection was cut, and a retry costs one request |
+//! | a 2xx with HTML | `unavailable`: maintenance, or a page of a proxy; both may be temporary |
 //! | no answer: `unreachable`, `timeout`, `protocol` | `unavailable` |
-//! | no answer: `tls`, `denied`, `too-large`, `invalid-request` | `unexpected`: asking again changes nothing |
+//! | no answer: `tls`, `denied`, `too-large`, `invalid-request` | `unexpected`: a retry does not help |
 //!
-//! A body is never repeated. Of what the vendor says, `message` and `message_detail` are, cut to a sentence.
+//! An error never repeats a body, except for `code`, `message`, `message_detail` and the title of an HTML page, each
+//! shortened to one line.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::de::IgnoredAny;
@@ -37,12 +38,12 @@ pub(super) fn unanswered(call: &Call<'_>, error: &HttpError) -> Error {
         ),
         HttpErrorKind::Timeout | HttpErrorKind::Protocol => (
             ErrorKind::Unavailable(None),
-            format!("if it lasts, check what stands between this machine and `{host}`"),
+            format!("if it continues, check the network between this machine and `{host}`"),
         ),
         HttpErrorKind::Tls => (
             ErrorKind::Unexpected,
             format!(
-                "check `{API_HOSTNAME}`; where a proxy inspects TLS, add its certificate authority to those that \
+                "check `{API_HOSTNAME}`; if a proxy inspects TLS, add its certificate authority to those that \
                  this machine trusts"
             ),
         ),
@@ -51,11 +52,11 @@ pub(super) fn unanswered(call: &Call<'_>, error: &HttpError) -> Error {
             format!("allow `{host}` in the egress rules of the host that runs this connector"),
         ),
         HttpErrorKind::TooLarge => {
-            (ErrorKind::Unexpected, "raise the size of answers that the host allows".to_owned())
+            (ErrorKind::Unexpected, "raise the host's limit for the size of an answer".to_owned())
         }
         HttpErrorKind::InvalidRequest => (
             ErrorKind::Unexpected,
-            "report it: the connector and the host disagree on what a request is".to_owned(),
+            "report it: the host considers the connector's request invalid".to_owned(),
         ),
     };
     Error::new(kind, format!("{}: no answer: {}", call.attempt(), excerpt(&error.message))).remedy(remedy)
@@ -68,7 +69,7 @@ pub(super) fn refused(call: &Call<'_>, response: &Response) -> Error {
     }
     match envelope::parse::<IgnoredAny>(&response.body) {
         Ok(envelope) => failed(call, response, &envelope.verdict),
-        // The status says enough, and a body in HTML is usual.
+        // The status is sufficient, and an HTML body is usual.
         Err(_) if matches!(response.status, 404 | 405 | 429 | 500..) => {
             failed(call, response, &Verdict::default())
         }
@@ -80,7 +81,7 @@ pub(super) fn refused(call: &Call<'_>, response: &Response) -> Error {
 pub(super) fn failed(call: &Call<'_>, response: &Response, verdict: &Verdict) -> Error {
     let code: Option<u32> = verdict.code.as_deref().and_then(|code| code.trim().parse().ok());
     let status = u32::from(response.status);
-    // A FAIL may come with status 200; its code then tells the class.
+    // A FAIL may have the status 200; its code then gives the class.
     let class = match code {
         Some(code @ 40_000..=59_999) if status < 400 => code / 100,
         _ => status,
@@ -92,7 +93,7 @@ pub(super) fn failed(call: &Call<'_>, response: &Response, verdict: &Verdict) ->
         429 => Error::new(ErrorKind::RateLimited(retry_after(call, response)), said),
         500.. => Error::new(ErrorKind::Unavailable(retry_after(call, response)), said),
         404 | 405 => Error::new(ErrorKind::NotInEdition, said).remedy(format!(
-            "nothing to grant: this Duo deployment has no `{}`; if every stream says so, check `{API_HOSTNAME}`",
+            "nothing to grant: this Duo deployment has no `{}`; if all streams fail like this, check `{API_HOSTNAME}`",
             call.endpoint.path
         )),
         _ => Error::new(ErrorKind::Unexpected, said),
@@ -100,7 +101,7 @@ pub(super) fn failed(call: &Call<'_>, response: &Response, verdict: &Verdict) ->
     error.code(verdict.code.as_deref().map(excerpt))
 }
 
-/// The answer is no envelope at all.
+/// The answer is not an envelope.
 pub(super) fn unreadable(call: &Call<'_>, response: &Response, fault: &Unreadable) -> Error {
     let came = match fault {
         Unreadable::Empty => "an empty body".to_owned(),
@@ -134,8 +135,8 @@ fn redirected(call: &Call<'_>, response: &Response) -> Error {
     Error::new(ErrorKind::Unexpected, message).remedy(not_duo())
 }
 
-/// The host that a redirect leads to, where it is another one than `own`. Nothing else of it goes into a message:
-/// path and query may contain a token.
+/// The host of a redirect, if it differs from `own`. Messages contain nothing else of the redirect: its path and query
+/// may contain a token.
 fn host_of(own: &str, location: &str) -> Option<String> {
     let target = Url::parse(&format!("https://{own}/")).ok()?.join(location).ok()?;
     target.host_str().filter(|host| *host != own).map(str::to_owned)
@@ -155,7 +156,7 @@ fn unauthenticated(call: &Call<'_>, response: &Response, code: Option<u32>, said
     };
     let remedy = match code {
         Some(40_101) => {
-            "find out what removes the `Authorization` or `Date` header between this machine and Duo: a proxy, perhaps"
+            "find out what removes the `Authorization` or `Date` header between this machine and Duo, such as a proxy"
                 .to_owned()
         }
         Some(40_102) => format!(
@@ -175,9 +176,9 @@ fn unauthenticated(call: &Call<'_>, response: &Response, code: Option<u32>, said
     Error::new(ErrorKind::Unauthenticated, said).remedy(remedy)
 }
 
-/// Compares the clocks: Duo's is in the `Date` header of each of its answers.
+/// Compares the clocks: Duo's time is in the `Date` header of its answers.
 fn skewed(call: &Call<'_>, response: &Response, said: String) -> Error {
-    // How much Duo allows is not documented; five minutes are reported. Less than this is never the cause.
+    // Duo does not document the allowed difference; five minutes are reported. Less than this is never the cause.
     const HARMLESS: u64 = 30;
     const SET_THE_CLOCK: &str = "set the clock of this machine, and keep it set with NTP";
     let Some(theirs) = date(response) else {
@@ -188,11 +189,10 @@ fn skewed(call: &Call<'_>, response: &Response, said: String) -> Error {
     let times = format!("signed at {}, answered at {}", instant(call.signed_at), instant(theirs));
     if seconds.unsigned_abs() < HARMLESS {
         let message = format!(
-            "{said}; yet the clock of this machine differs from Duo's by {difference} only ({times})"
+            "{said}; but the clock of this machine differs from Duo's by {difference} only ({times})"
         );
-        return Error::new(ErrorKind::Unauthenticated, message).remedy(
-            "find out what changes the `Date` header between this machine and Duo: a proxy, perhaps",
-        );
+        return Error::new(ErrorKind::Unauthenticated, message)
+            .remedy("find out what changes the `Date` header between this machine and Duo, such as a proxy");
     }
     let direction = if seconds > 0 { "ahead of" } else { "behind" };
     let message = format!("{said}; the clock of this machine is {difference} {direction} Duo's ({times})");
@@ -203,7 +203,7 @@ fn forbidden(call: &Call<'_>, verdict: &Verdict, said: String) -> Error {
     let detail = verdict.message_detail.as_deref().unwrap_or_default().to_ascii_lowercase();
     if detail.contains("integration type") {
         return Error::new(ErrorKind::InvalidSetting(INTEGRATION_KEY.to_owned()), said).remedy(format!(
-            "the keys are those of an application of another type: add one of type *Admin API*, and copy all three \
+            "the keys belong to an application of another type: add one of type *Admin API*, and copy all three \
              values from {DETAILS}"
         ));
     }
@@ -231,7 +231,7 @@ impl Call<'_> {
     }
 }
 
-/// What was attempted and what the vendor says to it.
+/// What was attempted, and the vendor's answer.
 fn said(call: &Call<'_>, status: u32, verdict: &Verdict) -> String {
     let code = verdict.code.as_deref().map(|code| format!(", code {}", excerpt(code))).unwrap_or_default();
     let without = if verdict.stat.is_none() && status < 300 { " without `stat`" } else { "" };
@@ -240,7 +240,7 @@ fn said(call: &Call<'_>, status: u32, verdict: &Verdict) -> String {
     format!("{}: answered {status}{code}{without}{words}", call.attempt())
 }
 
-/// How long the vendor asks to wait, in seconds. Duo sends no `Retry-After` of its own; what stands before it may.
+/// How long the vendor asks to wait, in seconds. Duo itself sends no `Retry-After`, but a proxy in front of it may.
 fn retry_after(call: &Call<'_>, response: &Response) -> Option<u32> {
     let value = header(response, "retry-after")?.trim();
     if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() {
@@ -276,7 +276,7 @@ fn duration(seconds: u64) -> String {
     }
 }
 
-/// Text of a vendor or host, as part of a sentence: on one line, cut, without its full stop.
+/// A text from the vendor or the host, as part of a sentence: on one line, shortened, without its full stop.
 fn excerpt(text: &str) -> String {
     const LONGEST: usize = 160;
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();

@@ -1,5 +1,5 @@
-//! One call of the Admin API: sign, send, understand the envelope, or say what went wrong and who can mend it.
-//! Knows nothing of streams.
+//! One call of the Admin API: sign, send and parse the envelope, or return an error with its remedy. Does not depend
+//! on the streams.
 
 mod envelope;
 mod failure;
@@ -22,18 +22,18 @@ const USER_AGENT: &str = concat!("duo-connector/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Endpoint<'a> {
     /// From `/admin/`, without the query.
     pub(crate) path: &'a str,
-    /// Which permissions of the Admin API application open it, in Duo's words. Several where the sources differ.
+    /// The permissions of the Admin API application that open it, as Duo names them. Several if the sources differ.
     pub(crate) permissions: &'static [&'static str],
     /// Whether it refuses signatures of version 2.
     pub(crate) v5_only: bool,
 }
 
-/// What a successful call yields.
+/// The result of a successful call.
 #[derive(Debug)]
 pub(crate) struct Reply<R> {
     /// The member `response`.
     pub(crate) response: R,
-    /// The member `metadata`, wherever it was.
+    /// The member `metadata`, from beside or inside `response`.
     pub(crate) metadata: Metadata,
 }
 
@@ -45,7 +45,7 @@ pub(crate) struct Client<'a> {
     account: Option<&'a str>,
 }
 
-/// A request that was made, as far as an error may tell of it.
+/// A request that was made, for error messages.
 struct Call<'a> {
     endpoint: &'a Endpoint<'a>,
     settings: &'a Settings,
@@ -53,17 +53,17 @@ struct Call<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// `account` is what `check` found it is connected to.
+    /// `account` is the account that `check` found.
     pub(crate) fn new(host: &'a dyn Host, settings: &'a Settings, account: Option<&'a str>) -> Self {
         Self { host, settings, account }
     }
 
-    /// The settings, as far as they concern what is read.
+    /// The settings of all its calls.
     pub(crate) fn settings(&self) -> &'a Settings {
         self.settings
     }
 
-    /// The same, connected to `account`.
+    /// The same client, connected to `account`.
     pub(crate) fn connected_to<'b>(&self, account: &'b str) -> Client<'b>
     where
         'a: 'b,
@@ -71,27 +71,27 @@ impl<'a> Client<'a> {
         Client { account: Some(account), ..*self }
     }
 
-    /// What `check` found it is connected to, where it could ask.
+    /// The account that `check` found, if it found one.
     pub(crate) fn known_account(&self) -> Option<&'a str> {
         self.account
     }
 
-    /// The key of the account: its id where that may be read, else the API hostname.
+    /// The key of the account: its id if that may be read, otherwise the API hostname.
     pub(crate) fn account(&self) -> &'a str {
         self.account.unwrap_or(&self.settings.api_hostname)
     }
 
-    /// The time now.
+    /// The current time.
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.host.now()
     }
 
-    /// A line for the operator's log.
+    /// Writes a line to the operator's log.
     pub(crate) fn log(&self, level: Level, message: &str) {
         self.host.log(level, message);
     }
 
-    /// Whom it calls.
+    /// The API hostname that it calls.
     pub(crate) fn api_hostname(&self) -> &str {
         &self.settings.api_hostname
     }
@@ -111,7 +111,7 @@ impl<'a> Client<'a> {
         let envelope = envelope::parse::<R>(&response.body)
             .map_err(|fault| failure::unreadable(&call, &response, &fault))?;
         if let Some(fault) = &envelope.salvaged {
-            let line = format!("GET {}: read object by object, because of: {fault}", endpoint.path);
+            let line = format!("GET {}: parsed object by object, because of: {fault}", endpoint.path);
             self.host.log(Level::Warn, &line);
         }
         if envelope.verdict.is_ok() {
@@ -121,12 +121,12 @@ impl<'a> Client<'a> {
         }
     }
 
-    /// Signs and sends; an answer whose status is not 2xx is an error. Apart from `get`, because that is
-    /// compiled for each kind of object.
+    /// Signs and sends the request; a status other than 2xx is an error. Separate from `get`, which is compiled for
+    /// each type of object.
     fn send(&self, call: &Call<'_>, params: &[(&str, &str)]) -> Result<Response, Error> {
         let Settings { api_hostname, integration_key, secret_key, scheme, account_id, .. } = self.settings;
         let path = call.endpoint.path;
-        // As Duo's Python client writes it: two digits of day, and `-0000` for UTC.
+        // The format of Duo's Python client: a day of two digits, and `-0000` for UTC.
         let date = call.signed_at.format("%a, %d %b %Y %H:%M:%S -0000").to_string();
         let child = account_id.iter().map(|account| ("account_id", account.as_str()));
         let params: Vec<(&str, &str)> = params.iter().copied().chain(child).collect();

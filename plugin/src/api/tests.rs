@@ -22,7 +22,7 @@ fn call(host: &TestHost, endpoint: &Endpoint<'_>, scheme: Scheme) -> Result<Repl
 fn error_of(status: u16, headers: &[(&str, &str)], body: &str) -> Error {
     let host = TestHost::answering(status, headers, body);
     let error = call(&host, &USERS, Scheme::V5).unwrap_err();
-    // What holds for each error.
+    // Properties of every error.
     let everything = format!("{error:?} {error} {:?}", host.log);
     for secret in [SECRET, "DIWJ8X6AEYOR5OMC6TQ1", "Basic "] {
         assert!(!everything.contains(secret), "{everything}");
@@ -132,7 +132,7 @@ fn each_failure_of_the_vendor_has_its_kind_its_code_and_its_remedy() {
         (502, "<html><title>Bad Gateway</title>", ErrorKind::Unavailable(None), None, ""),
         (503, "", ErrorKind::Unavailable(None), None, ""),
         (504, "upstream timed out", ErrorKind::Unavailable(None), None, ""),
-        // The code speaks where the status does not.
+        // With a status of success, the code decides.
         (200, r#"{"code":42901,"stat":"FAIL"}"#, ErrorKind::RateLimited(None), Some("42901"), ""),
         (200, r#"{"code":40301,"stat":"FAIL"}"#, missing_permission(), Some("40301"), "*Permissions*"),
         (200, r#"{"code":"50001","stat":"FAIL"}"#, ErrorKind::Unavailable(None), Some("50001"), ""),
@@ -140,11 +140,11 @@ fn each_failure_of_the_vendor_has_its_kind_its_code_and_its_remedy() {
         (200, r#"{"response":{}}"#, ErrorKind::Unexpected, None, ""),
         (200, "[]", ErrorKind::Unexpected, None, "a captive portal"),
         (200, "hello", ErrorKind::Unexpected, None, "a captive portal"),
-        // Maintenance passes; what else it may be is said where it does not.
+        // HTML may be maintenance, which is temporary; the remedy names the other causes.
         (200, "<html><title>Sign in</title>", ErrorKind::Unavailable(None), None, "a captive portal"),
         (403, "<html><title>Blocked</title>", ErrorKind::Unexpected, None, "a proxy"),
         (407, "", ErrorKind::Unexpected, None, "a proxy"),
-        // A cut connection: worth another try.
+        // A cut connection: a retry may help.
         (200, "", ErrorKind::Unavailable(None), None, ""),
         (200, r#"{"stat":"OK","resp"#, ErrorKind::Unavailable(None), None, ""),
     ];
@@ -215,7 +215,7 @@ fn the_time_to_wait_is_read_in_both_its_forms() {
         assert_eq!(error_of(429, &headers, "").kind, ErrorKind::RateLimited(expected), "{value}");
         assert_eq!(error_of(503, &headers, "").kind, ErrorKind::Unavailable(expected), "{value}");
     }
-    // Without the vendor's clock, ours: 17:29:18.
+    // Without the vendor's `Date`, the host's clock counts: 17:29:18.
     let error = error_of(429, &[("retry-after", "Tue, 24 Nov 2026 17:29:28 GMT")], "");
     assert_eq!(error.kind, ErrorKind::RateLimited(Some(10)));
 }

@@ -1,18 +1,19 @@
 //! The walk through a log of version 2: a window of time, oldest events first, by an opaque cursor.
 //!
-//! Duo serves the last 180 days up to two minutes ago. A first run reads as many days as the setting says; a later
-//! one continues where the last one ended, with an overlap, because an event may be filed late. What is seen
-//! twice changes nothing: the latest time wins.
+//! Duo serves events from 180 days ago to two minutes ago. The first run reads as many days as the setting says. A
+//! later run continues where the previous run ended, with an overlap, because an event may be recorded late. An event
+//! that is read twice changes nothing: the latest time wins.
 //!
 //! A cursor is `v2:since=…;from=…;to=…;seen=…;last=…;next=…`, a bookmark `v2:since=…;to=…`, in seconds since 1970.
-//! `since` is where the first run began: together the runs cover `since` to `to`. `seen` and `last` are the number of
-//! events since `from`, and the time of the latest one.
+//! `since` is the beginning of the first run: together, the runs cover `since` to `to`. `seen` is the number of events
+//! since `from`, and `last` the time of the latest event.
 //!
 //! # The end
 //!
-//! The log ends where Duo gives no new cursor and as many events were seen as `total_objects` says. Where fewer were seen, or
-//! Duo does not say how many there are, the walk begins again at the time of the last event, without a cursor. It ends
-//! where that brings nothing new: as complete where Duo said no number, else with an error, so that the bookmark stays.
+//! The log ends when Duo gives no new cursor and the walk has seen as many events as `total_objects` says. If it has
+//! seen fewer, or if Duo gives no total, the walk starts again at the time of the last event, without a cursor. If that
+//! brings no later event, the walk ends: as complete if Duo gave no total, otherwise with an error, so that the bookmark
+//! does not change. A log without events and without a total is an error too.
 
 use std::fmt;
 
@@ -28,22 +29,23 @@ use crate::settings::MOST_DAYS;
 pub(crate) const CURSOR_VERSION: u32 = 2;
 const VERSION: &str = "v2";
 const DAY: i64 = 86_400;
-/// "Intentional two minute delay in availability": what is newer may still be missing.
+/// "Intentional two minute delay in availability": newer events may still be missing.
 const DELAY: i64 = 120;
-/// How far a run looks back before the end of the last one.
+/// How far before the end of the previous run a run begins.
 const OVERLAP: i64 = 900;
-/// The oldest moment is out of reach a moment later: a retry, or the next page, would be refused.
+/// The distance that a window keeps from the oldest time that Duo serves. That time advances, so without the distance,
+/// a retry or the next page would be refused.
 const MARGIN: i64 = 3600;
 
-/// What is left of a walk.
+/// The rest of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Walk {
-    /// Where what all runs together cover begins, in seconds since 1970.
+    /// The beginning of the period that all runs cover together, in seconds since 1970.
     since: i64,
     /// The window of this run, in seconds since 1970.
     from: i64,
     to: i64,
-    /// The events that were read since `from`.
+    /// The number of events read since `from`.
     seen: u64,
     /// The time of the latest event that was read, in seconds since 1970; 0 before the first.
     last: i64,
@@ -60,11 +62,11 @@ impl fmt::Display for Walk {
 }
 
 impl Walk {
-    /// The walk that `position` is in. The first one looks `days` back.
+    /// The walk at `position`. From the beginning, it covers the last `days` days.
     ///
     /// # Errors
     ///
-    /// `invalid-position` for a cursor or bookmark of another version.
+    /// `invalid-position` for a cursor or bookmark that is invalid or of another version.
     pub(crate) fn at(position: &Position, days: i64, now: DateTime<Utc>) -> Result<Self, Error> {
         let now = now.timestamp();
         let oldest = now - MOST_DAYS * DAY + MARGIN;
@@ -75,20 +77,21 @@ impl Walk {
                 Ok(Self::new(from, from, to))
             }
             Position::After(bookmark) => {
-                let (since, until) = bookmark_of(bookmark)
-                    .ok_or_else(|| refused("the bookmark is not one of this version of the connector"))?;
-                // A clock that was set back must not make a window without an end.
+                let (since, until) = bookmark_of(bookmark).ok_or_else(|| {
+                    refused("the bookmark does not belong to this version of the connector")
+                })?;
+                // Keeps `from` before `to` even if the clock was set back.
                 let from = (until - OVERLAP).min(to - OVERLAP);
                 if from < oldest {
-                    // Nobody can know any more what happened in between.
+                    // Duo no longer serves the events in between, so the covered period starts anew.
                     return Ok(Self::new(oldest, oldest, to));
                 }
                 Ok(Self::new(since.min(from), from, to))
             }
             Position::At(cursor) => {
                 let mut walk = Self::parse(cursor)
-                    .ok_or_else(|| refused("the cursor is not one of this version of the connector"))?;
-                // A long walk outlives its oldest days, which it has read.
+                    .ok_or_else(|| refused("the cursor does not belong to this version of the connector"))?;
+                // During a long walk, its oldest days pass out of Duo's reach; they have already been read.
                 walk.from = walk.from.max(oldest).min(walk.to - 1);
                 Ok(walk)
             }
@@ -113,7 +116,7 @@ impl Walk {
             last: last.parse().ok()?,
             next: Some(next.to_owned()).filter(|next| !next.is_empty()),
         };
-        // Only what `Display` writes, and what a window can be.
+        // Accepts only text that `Display` writes, with a possible window.
         (walk.to_string() == text && 0 < walk.since && walk.since <= walk.from && walk.from < walk.to)
             .then_some(walk)
     }
@@ -130,17 +133,18 @@ impl Walk {
         params
     }
 
-    /// What this run and those before it cover.
+    /// The period that this run and the previous runs cover.
     pub(crate) fn window(&self) -> Window {
         Window { from: self.since, to: self.to }
     }
 
-    /// What follows the page that began here, read from `path`, with so many `events`, the latest of them at `last`.
+    /// What follows the page at this position, read from `path`. `events` is the number of its events, and `last` the
+    /// time of the latest one.
     ///
     /// # Errors
     ///
-    /// `unexpected` where the log ends before as many events were seen as Duo says it has, where `next_offset` is no
-    /// cursor, and where the walk would go in circles.
+    /// `unexpected` if the log ends before the walk has seen as many events as Duo says it has, if `next_offset` is no
+    /// cursor, or if there are neither events nor a total.
     pub(crate) fn next(
         &self,
         path: &str,
@@ -165,7 +169,7 @@ impl Walk {
         if total.is_some_and(|total| total <= seen) {
             return Ok(self.done());
         }
-        // At the last event, which is read again: others may be in the same second.
+        // Starts again at the last event, and reads it again: other events may be in the same second.
         if self.from < last && last < self.to {
             return Ok(Progress::More(Self::new(self.since, last, self.to).to_string()));
         }
@@ -224,7 +228,7 @@ mod tests {
         let done = Progress::Done(Some(bookmark));
         assert_eq!(first.next("/p", &total(2), 2, Some(first.from + 1)).unwrap(), done);
         assert_eq!(first.next("/p", &total(0), 0, None).unwrap(), done);
-        // The last page is empty, and repeats its cursor or has none.
+        // The last page is empty, and either repeats its cursor or has none.
         let page = |total| Metadata { total_objects: Field::Value(Total(total)), ..metadata("1,a") };
         let last = more(first.next("/p", &page(3), 3, Some(first.from + 9)).unwrap());
         assert_eq!(last.next("/p", &page(3), 0, None).unwrap(), done);
@@ -235,7 +239,7 @@ mod tests {
     fn a_log_that_ends_early_is_read_on_from_the_time_of_its_last_event() {
         let first = at(&Position::Beginning, 30);
         let at_last = first.from + 500;
-        // No cursor, no metadata, an empty page that repeats its cursor.
+        // An early end: no cursor, no metadata, or an empty page that repeats its cursor.
         let no_cursor = first.next("/p", &total(2500), 1000, Some(at_last)).unwrap();
         let no_metadata = first.next("/p", &Metadata::default(), 1000, Some(at_last)).unwrap();
         let begun = more(first.next("/p", &metadata("1,a"), 1000, Some(at_last)).unwrap());
@@ -245,7 +249,7 @@ mod tests {
             let walk = more(progress);
             assert_eq!((walk.since, walk.from, walk.seen), (first.since, at_last, 0));
             assert_eq!(walk.next, None);
-            // Nothing new: it is the end where Duo says so, or says nothing; else the bookmark stays.
+            // No new event: the log ends if Duo's total agrees or is absent; otherwise the bookmark does not change.
             let again = walk.next("/p", &total(1), 1, Some(at_last)).unwrap();
             assert!(matches!(again, Progress::Done(Some(_))));
             let again = walk.next("/p", &Metadata::default(), 1, Some(at_last)).unwrap();

@@ -1,42 +1,41 @@
-//! The walk through a list by offset. Knows nothing of objects but their keys.
+//! The walk through a list by offset. Of the objects, it knows only the keys.
 //!
-//! The vendor says where the next page begins (`metadata.next_offset`); nothing is computed from the length of
-//! a page, because "the service is free to return a different number" than was asked for. No `next_offset` is
-//! the end of the list.
+//! The vendor says where the next page begins (`metadata.next_offset`). The walk does not compute it from the length of
+//! a page, because "the service is free to return a different number" of objects than requested. A page without
+//! `next_offset` is the last one.
 //!
-//! The list may change while it is walked through: an object deleted before the place where a page ended moves all
-//! others up by one, and the next page would begin after one that was never seen. So each page begins with the last object
-//! of the page before (the overlap). Where that is not there, the walk steps back, a page at a time, until it meets an
-//! object that it saw (the trail): all that follows that one is read again.
+//! The list may change during the walk. If an object before the end of a page is deleted, all later objects move up by
+//! one, and the next page would skip one object. So each page begins with the last object of the previous page (the
+//! overlap). If neither that object nor another one of the recent objects (the trail) is on the page, the walk steps
+//! back, one page at a time, until it finds one. It reads everything after that object again.
 //!
 //! # What holds
 //!
-//! - Objects may come and go anywhere: one that is there from the beginning to the end is seen, as long as those that stay
-//!   keep their order.
-//! - Where the list is ordered by a name, a new name moves an object, perhaps from the part that was not read yet into the
-//!   part that was. A walk that met a change, of the total or of the place of the trail, is followed by another one: whoever
-//!   was missed is seen then, if the order holds so long.
-//! - Where it does not, and the other walk can tell (what was read was moved on by more than was created), a third one
-//!   follows, and then an error. It can't tell a growing list from one with new names: one that grows is not to be
-//!   walked through for ever.
-//! - What can't be detected: new names and other changes between the same two pages that cancel each other out, so that the
-//!   total and the place of the last object that was seen stay as they were.
+//! - Objects may be created and deleted anywhere. An object that exists during the whole walk is seen, as long as the
+//!   objects that stay keep their order.
+//! - If the list is ordered by name, a new name moves an object, possibly from the unread part of the list into the part
+//!   already read. So after a walk that detects a change (of the total, or of the place of the trail), a second walk
+//!   follows. It sees the objects that the first one missed, if the order does not change again.
+//! - If the order does change, and the second walk detects it (the objects already read moved towards the end by more
+//!   than the number of created objects), a third walk follows, and then an error. Growth alone looks like a new name,
+//!   so it causes no third walk: a list that keeps growing would never end.
+//! - Not detected: new names and other changes between the same two pages that cancel each other out, so that neither
+//!   the total nor the place of the last seen object changes.
 //!
 //! # The end
 //!
-//! A list that does not change is walked through once, and is complete where as many objects were seen as `total_objects`
-//! says. Objects are counted, not offsets: a page may be shorter than the way to the next one. Where something is missing, the
-//! end is asked for once more, and then the list is walked through again. `total_objects` is a hint: where both walks saw the
-//! same objects, without a hole between two pages, the list is complete, and a problem tells both numbers. Otherwise, and where
-//! the list never said how many objects it has, the walk ends with an error.
+//! A list that does not change is walked through once. It is complete if the walk saw as many objects as
+//! `total_objects` says. Objects are counted, not offsets: a page may have fewer objects than the distance to the next
+//! page. If objects are missing, the end is requested once more, and then the list is walked through again.
+//! `total_objects` is a hint: if two walks saw the same objects, without a hole between two pages, the list is complete,
+//! and a problem reports both numbers. Otherwise, or if no page gave the total, the walk ends with an error.
 //!
-//! An object without a key may be any known one, so a walk that met one ends with an error, after all that could be read.
+//! An object without a key may be any known object, so a walk that met one ends with an error, after reading the rest.
 //!
 //! # The cursor
 //!
-//! A cursor is `v3:offset=300;trail=1.DU7,2.DU3;total=951;seen=300.9f`: a version, then named values joined by `;`, in the
-//! order of the fields of [`Cursor`], those left out that have their default. A name that this version does not
-//! know is refused like a version that it does not know.
+//! A cursor is `v3:offset=300;trail=1.DU7,2.DU3;total=951;seen=300.9f`: a version, then named values joined by `;`, in a
+//! fixed order. Values equal to their default are left out. An unknown name is refused like an unknown version.
 
 use std::fmt;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
@@ -48,57 +47,58 @@ use crate::lenient::Field;
 /// The version of cursors, raised when they change their meaning.
 pub(crate) const CURSOR_VERSION: u32 = 3;
 const VERSION: &str = "v3";
-/// How far before the next object those of the trail are. Far ones serve where many near ones are deleted at once.
+/// The distances from the objects of the trail to the next object. The far ones help if many near ones are deleted at
+/// once.
 const TRAIL: [i64; 14] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64, 96, 128, 256];
-/// Walks through one list whose order does not hold. One that never does would be walked through for ever.
+/// The most walks through one list while its order changes. A list that always changes must not be read forever.
 const MOST_SWEEPS: u32 = 3;
-/// Steps back in one stream, for the same reason.
+/// The most steps back in one stream, for the same reason.
 const MOST_STEPS: u32 = 1000;
-/// The bytes of keys in a cursor, of the 4096 that it may have.
+/// The most bytes that the keys in [`Cursor::left`] may take. A cursor may have 4096 bytes.
 const LONGEST_LEFT: usize = 2048;
-/// What helps where it changes too fast.
-const QUIETER: &str = "read it when less is changed in Duo";
+/// The remedy if a list changes too fast.
+const QUIETER: &str = "read the stream while fewer changes are made in Duo";
 
-/// Where a page begins.
+/// Where a page begins, and what the walk has seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Cursor {
-    /// How many objects come before the ones that were not seen yet.
+    /// How many objects come before the first one that was not yet seen.
     offset: i64,
-    /// How many of those before are read again.
+    /// How many of these objects are read again.
     overlap: i64,
-    /// Which list, where a stream reads a second one after or instead of its first.
+    /// The name of the list, if the stream reads a second one after or instead of its first.
     pub(crate) list: Option<&'static str>,
-    /// Objects that were seen, the last one first: how far before `offset`, and the key.
+    /// Objects that were seen, the last one first: the distance to `offset`, and the key.
     trail: Vec<(i64, String)>,
-    /// How many objects the list has, as the vendor said last: not each of its pages says it.
+    /// How many objects the list has, as the vendor last said: not every page says it.
     total: Option<u64>,
     /// The objects that this walk through the list saw.
     seen: Sum,
-    /// The objects that the walk before this one saw.
+    /// The objects that the previous walk saw.
     before: Option<Sum>,
-    /// Times that the walk stepped back.
+    /// How often the walk stepped back.
     steps: u32,
-    /// Times that the list was walked through before.
+    /// How often the list was walked through before.
     sweeps: u32,
-    /// Something came, went or moved during this walk through the list.
+    /// An object was created, deleted or moved during this walk through the list.
     changed: bool,
-    /// An object came from the part that was not read yet into the part that was.
+    /// An object moved from the unread part of the list into the part already read.
     moved: bool,
-    /// The next page begins behind the last object of the page before it.
+    /// A page began after the place where the previous page ended.
     hole: bool,
     /// An object had no key.
     keyless: bool,
-    /// Something of the list seems to be missing: the same place is asked for once more.
+    /// Objects seem to be missing: the same place is requested once more.
     doubt: bool,
-    /// What the stream can't read beside this list was told, and is not tried again in this walk.
+    /// The stream can't read a second list. It has reported that, and does not try again in this walk.
     pub(crate) told: bool,
-    /// Keys of objects of the page before that must still be asked for one by one. The list is read on after them.
+    /// Keys of objects of the previous page that must still be requested one by one. The list continues after them.
     pub(crate) left: Vec<String>,
-    /// The list has no page after these.
+    /// The list has no page after the objects in `left`.
     pub(crate) ended: bool,
 }
 
-/// How many objects there are, and which: the sum of the hashes of their keys.
+/// Identifies a set of objects: their number, and the sum of the hashes of their keys.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Sum {
     count: u64,
@@ -128,9 +128,9 @@ impl fmt::Display for Sum {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Step {
     pub(crate) progress: Progress,
-    /// What a person should know of a list that is complete.
+    /// A problem to report although the list is complete.
     pub(crate) remark: Option<String>,
-    /// Which objects of the page were on the page before.
+    /// How many objects at the beginning of the page were on the previous page.
     pub(crate) seen: usize,
 }
 
@@ -181,29 +181,29 @@ impl fmt::Display for Cursor {
     }
 }
 
-/// How far before the next object the nearest one of a trail is.
+/// The distance from the nearest object of a trail to the next object.
 fn nearest(trail: &[(i64, String)]) -> i64 {
     trail.first().map_or(0, |(distance, _)| *distance)
 }
 
 impl Cursor {
-    /// Where `position` is, in a stream whose second list, if any, is called `second`.
+    /// The cursor at `position`. `second` is the name of the stream's second list, if it has one.
     ///
     /// # Errors
     ///
-    /// `invalid-position` for a cursor of another version, and for a bookmark: these lists have none.
+    /// `invalid-position` for a cursor that is invalid or of another version, and for a bookmark: lists have none.
     pub(crate) fn at(position: &Position, second: Option<&'static str>) -> Result<Self, Error> {
         match position {
             Position::Beginning => Ok(Self::default()),
             Position::At(cursor) => Self::parse(cursor, second)
-                .ok_or_else(|| super::refused("the cursor is not one of this version of the connector")),
+                .ok_or_else(|| super::refused("the cursor does not belong to this version of the connector")),
             Position::After(_) => {
-                Err(super::refused("the stream is read whole each time, and has no bookmarks"))
+                Err(super::refused("the stream is read completely each time, and has no bookmarks"))
             }
         }
     }
 
-    /// At the beginning of the list called `list`.
+    /// The beginning of the list called `list`.
     pub(crate) fn of(list: &'static str) -> Self {
         Self { list: Some(list), ..Self::default() }
     }
@@ -247,12 +247,12 @@ impl Cursor {
                 .trail
                 .iter()
                 .all(|(distance, key)| (1..=cursor.offset).contains(distance) && is_key(key));
-        // Only what `Display` writes: no sign, no leading zero, no other order.
+        // Accepts only text that `Display` writes: no sign, no leading zero, no other order.
         (is_sound && cursor.to_string() == text).then_some(cursor)
     }
 
-    /// After objects that must still be asked for one by one, the list goes on with `progress`. `None` where a key can't stand in
-    /// a cursor.
+    /// A cursor for the objects `left`, which must still be requested one by one; the list then continues with
+    /// `progress`. `None` if the keys can't be written into a cursor.
     pub(crate) fn after(left: Vec<String>, progress: &Progress) -> Option<Self> {
         let next = match progress {
             Progress::More(cursor) => Self::parse(cursor, None)?,
@@ -262,13 +262,13 @@ impl Cursor {
         (is_short && left.iter().all(|key| is_key(key))).then_some(Self { left, ..next })
     }
 
-    /// What follows, once there is nothing left.
+    /// What follows after the objects in `left`.
     pub(crate) fn without_left(&self) -> Progress {
         let on = Self { left: Vec::new(), ended: false, ..self.clone() };
         if self.ended { Progress::Done(None) } else { Progress::More(on.to_string()) }
     }
 
-    /// How many objects come before the page.
+    /// How many objects of the list come before the page.
     pub(crate) fn begins(&self) -> i64 {
         self.offset - self.overlap
     }
@@ -278,14 +278,14 @@ impl Cursor {
         [("limit", limit.to_string()), ("offset", self.begins().to_string())]
     }
 
-    /// What follows the page that began here, read from `path`, with objects of these `keys`, of which `limit` were
-    /// asked for.
+    /// What follows the page at this cursor, read from `path`. The page has objects with these `keys`; `limit` objects
+    /// were requested.
     ///
     /// # Errors
     ///
-    /// `unexpected` where the vendor would have the walk go in circles, or gives no number; where the list changes
-    /// faster than it can be read; and where something of it is missing at its end. The last one comes after all
-    /// that could be read: at an end, the host marks as removed what was not seen.
+    /// `unexpected` if `next_offset` is no number or not after this page's offset, if the list changes faster than it
+    /// can be read, or if it may be incomplete at its end. In the last case, all other objects have been read. The error
+    /// replaces the normal end, after which the host would mark the unseen objects as removed.
     pub(crate) fn next(
         &self,
         path: &str,
@@ -306,7 +306,8 @@ impl Cursor {
         let end = begins.saturating_add(i64::try_from(keys.len()).unwrap_or(i64::MAX));
         let offset = next.unwrap_or(end);
         let trail = trail(keys, begins, offset);
-        // An overlap as long as a page would not lead on; nor does one that the vendor does not count as we do.
+        // No overlap if the walk would not advance with it: if it is as long as the page, or if the vendor's
+        // `next_offset` is not after `offset`.
         let leads_on = offset > self.offset || self.has_stepped_back();
         let trail = if leads_on && nearest(&trail) < offset - begins { trail } else { Vec::new() };
         let on = Self {
@@ -325,22 +326,22 @@ impl Cursor {
         if next.is_some() {
             return Ok(Step { seen: found.seen, ..Step::more(&on) });
         }
-        // Where nothing followed when the end was asked for once more, that is how it is. Nor does asking for ever help where
-        // nothing says how much should follow.
+        // The end was requested once more, and no object followed. If there is no total, a further request does not help
+        // either: nothing says how many objects should follow.
         let is_certain = self.doubt && (end <= self.offset || total.is_none());
         let step = on.end(path, end, is_certain)?;
         Ok(Step { seen: found.seen, ..step })
     }
 
-    /// What follows the last page of the list, which ended at the offset `end`.
+    /// What follows the last page of the list, which ends at the offset `end`.
     fn end(self, path: &str, end: i64, is_certain: bool) -> Result<Step, Error> {
-        // Growth looks like new names; a list that always grows must come to an end.
+        // Growth looks like a new name, so growth alone causes one more walk only: a list that always grows must end.
         let again = (self.changed && self.sweeps == 0) || (self.moved && self.sweeps + 1 < MOST_SWEEPS);
         let end = u64::try_from(end).unwrap_or_default();
-        // In a list that changed, objects before this place were added and deleted since they were counted.
+        // In a list that changed, objects before this place were created or deleted after they were counted.
         let found = if self.changed { end } else { end.min(self.seen.count) };
         let is_short = self.total.is_none_or(|total| total > found);
-        // Asking once more keeps what is on this page, and costs a small request.
+        // Requesting the end once more keeps the objects of this page, and costs a small request.
         if (is_short || self.keyless || (self.moved && !again)) && !is_certain {
             return Ok(Step::more(&Self { doubt: true, ..self }));
         }
@@ -367,58 +368,58 @@ impl Cursor {
         if self.moved { Err(out_of_order(path)) } else { Ok(Step::done()) }
     }
 
-    /// At the beginning of the same list, once more.
+    /// The beginning of the same list, for another walk.
     fn again(&self) -> Self {
         let Self { list, steps, sweeps, told, seen, .. } = *self;
         Self { list, steps, sweeps: sweeps + 1, told, before: Some(seen), ..Self::default() }
     }
 
-    /// Whether the list is another one than at the page before: what was seen moved by `shift`, or was not where it was,
-    /// or there are more or fewer objects.
+    /// Whether the list has changed since the previous page: the seen objects moved by `shift`, or were not at their
+    /// place, or the total changed.
     fn has_changed(&self, shift: i64, total: Option<u64>) -> bool {
         let recounted = total.zip(self.total).is_some_and(|(now, before)| now != before);
         shift != 0 || recounted || self.has_stepped_back()
     }
 
-    /// Whether the page begins further back than the nearest object of the trail, which was missed at its place.
+    /// Whether the page begins before the nearest object of the trail, because that object was not at its place.
     fn has_stepped_back(&self) -> bool {
         self.overlap > nearest(&self.trail)
     }
 
-    /// Whether an object came from the part that was not read yet into the part that was: what was seen moved towards the
-    /// end by `shift`, and that is not because there are more objects.
+    /// Whether an object moved from the unread part into the part already read: the seen objects moved towards the end
+    /// by `shift`, and the growth of the list does not explain it.
     fn has_moved(&self, shift: i64, total: Option<u64>) -> bool {
         let count = |total: u64| i64::try_from(total).unwrap_or(i64::MAX);
         let grown = total.zip(self.total).map(|(now, before)| count(now) - count(before));
-        // What was missed at its place should have moved towards the beginning.
+        // An object that was not at its place should have moved towards the beginning.
         let missed = self.has_stepped_back() && shift >= 0 && self.begins() > 0;
         missed || (shift > 0 && grown.is_none_or(|grown| grown < shift))
     }
 
-    /// Where the vendor says that the next page begins.
+    /// Where the next page begins, according to the vendor.
     fn next_offset(&self, path: &str, metadata: &Metadata) -> Result<Option<i64>, Error> {
         let begins = self.begins();
         let fault = match &metadata.next_offset {
             Field::Missing => return Ok(None),
             Field::Value(NextOffset::Number(next)) if *next > begins => return Ok(Some(*next)),
-            Field::Value(NextOffset::Number(next)) => format!("is {next}, which does not lead on"),
+            Field::Value(NextOffset::Number(next)) => format!("is {next}, which does not lead forward"),
             Field::Value(NextOffset::Opaque(_)) => "is a text instead of a number".to_owned(),
             Field::Malformed(what) => format!("is {what} instead of a number"),
         };
         let message =
-            format!("could not read `{path}` on from offset {begins}: the answer's `next_offset` {fault}");
+            format!("could not continue `{path}` from offset {begins}: the answer's `next_offset` {fault}");
         Err(Error::new(ErrorKind::Unexpected, message))
     }
 
-    /// Where on the page the trail is met; `None` where it is not.
+    /// Where the trail is on the page; `None` if it is not there.
     fn locate(&self, keys: &[Option<&str>], next: Option<i64>) -> Option<Found> {
         let at_place = |(distance, key): &(i64, String)| {
             let index = usize::try_from(self.overlap - distance).ok()?;
-            // After a step back, what comes before it may be new.
+            // After a step back, the objects before it may be new.
             let seen = usize::from(index == 0);
             (*keys.get(index)? == Some(key.as_str())).then_some(Found { shift: 0, seen })
         };
-        // A page without objects, and another one after it, tells nothing.
+        // An empty page that is not the last one gives no information.
         if self.trail.is_empty() || (keys.is_empty() && next.is_some()) {
             return Some(Found { shift: 0, seen: 0 });
         }
@@ -430,17 +431,17 @@ impl Cursor {
             let index = i64::try_from(index).ok()?;
             Some(Found { shift: index + distance - self.overlap, seen: 0 })
         });
-        // The beginning of the list is a place that can't move.
+        // The beginning of the list can't move.
         elsewhere.or((self.begins() == 0).then_some(Found { shift: 0, seen: 0 }))
     }
 
-    /// Reads again what comes before the page that began here.
+    /// Moves the beginning of the page back, to read the objects before it again.
     fn step_back(&self, path: &str, limit: u32) -> Result<Step, Error> {
         if self.steps >= MOST_STEPS {
             let message = format!("could not read `{path}`: it changes faster than it can be read");
             return Err(Error::new(ErrorKind::Unexpected, message).remedy(QUIETER));
         }
-        // One more than fits would leave a gap.
+        // One object less than a page: a longer step would leave a gap.
         let overlap = self.overlap.saturating_add(i64::from(limit.max(2)) - 1).min(self.offset);
         let back = Self { overlap, steps: self.steps + 1, ..self.clone() };
         Ok(Step::more(&back))
@@ -457,40 +458,40 @@ impl Step {
     }
 }
 
-/// The list ended after `found` objects, and the vendor says that it has more.
+/// The list ended after `found` objects, but the vendor says that it has more.
 fn too_short(path: &str, found: u64, said: u64) -> Error {
     let message =
         format!("could not read all of `{path}`: it ended after {found} objects, and Duo says it has {said}");
     Error::new(ErrorKind::Unexpected, message).remedy(
-        "read it again; where that does not help, ask Duo Support why the list has fewer objects than its \
+        "read the stream again; if that does not help, ask Duo Support why the list has fewer objects than its \
          `total_objects`",
     )
 }
 
-/// Two walks saw the same objects, and the vendor says that there are more.
+/// Two walks saw the same objects, but the vendor says that there are more.
 fn other_total(path: &str, found: u64, said: u64) -> String {
     format!("`{path}` has {found} objects in two reads, and Duo says it has {said} (`total_objects`)")
 }
 
-/// Nothing says whether the list is complete.
+/// No page gave the total, so the list may be incomplete.
 fn without_total(path: &str) -> Error {
     let message = format!(
         "could not read all of `{path}`: no answer says in `metadata` how many objects it has, so some may be missing"
     );
     Error::new(ErrorKind::Unexpected, message)
-        .remedy("read it again; where that does not help, ask Duo Support")
+        .remedy("read the stream again; if that does not help, ask Duo Support")
 }
 
-/// Some objects can't be told apart from objects that were deleted.
+/// Some objects have no key: each may be any of the known objects.
 fn keyless(path: &str) -> Error {
     let message = format!(
         "could not read all of `{path}`: it has objects without a key, which may be any of the known objects"
     );
     Error::new(ErrorKind::Unexpected, message)
-        .remedy("see the problems of this stream; nothing of it is marked as removed")
+        .remedy("see the problems of this stream; none of its objects is marked as removed")
 }
 
-/// No sweep met the list in one order.
+/// The order of the list changed during each walk.
 fn out_of_order(path: &str) -> Error {
     let message = format!(
         "could not read all of `{path}`: its order changed each of the {MOST_SWEEPS} times that it was read, so an \
@@ -499,15 +500,15 @@ fn out_of_order(path: &str) -> Error {
     Error::new(ErrorKind::Unexpected, message).remedy(QUIETER)
 }
 
-/// The trail, met again.
+/// Where the trail was found.
 struct Found {
-    /// By how much it moved towards the end of the list.
+    /// By how many places it moved towards the end of the list.
     shift: i64,
-    /// How many objects at the beginning of the page were on the page before.
+    /// How many objects at the beginning of the page were on the previous page.
     seen: usize,
 }
 
-/// The trail of a walk that continues at `offset`, of a page that began at `begins`.
+/// The trail of a walk that continues at `offset`, from the objects of a page that began at `begins`.
 fn trail(keys: &[Option<&str>], begins: i64, offset: i64) -> Vec<(i64, String)> {
     let anchor = |distance: i64| {
         let index = usize::try_from(offset - begins - distance).ok()?;
@@ -515,18 +516,18 @@ fn trail(keys: &[Option<&str>], begins: i64, offset: i64) -> Vec<(i64, String)> 
         Some((distance, key.to_owned()))
     };
     let last = i64::try_from(keys.len()).unwrap_or(i64::MAX);
-    // The page may be shorter than the way to the next one.
+    // The page may have fewer objects than the distance to the next page.
     let gap = (offset - begins - last).max(0);
     TRAIL.iter().filter_map(|distance| anchor(gap + distance)).collect()
 }
 
-/// Whether it can stand in a cursor.
+/// Whether a cursor can contain the key.
 fn is_key(key: &str) -> bool {
     (1..=64).contains(&key.len())
         && key.chars().all(|char| char.is_ascii_graphic() && !matches!(char, ';' | ',' | '='))
 }
 
-/// How many objects the list has, where the vendor says.
+/// How many objects the list has, if the vendor says so.
 pub(crate) fn total(metadata: &Metadata) -> Option<u64> {
     metadata.total_objects.clone().ok().and_then(|total| u64::try_from(total.0).ok())
 }

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::*;
 
-/// As in `tests/signing-vectors.json`.
+/// A vector of `tests/signing-vectors.json`.
 #[derive(Deserialize)]
 struct Vector {
     id: String,
@@ -28,7 +28,7 @@ struct Vector {
     expected_authorization: String,
 }
 
-/// A name, pairs, and what they make.
+/// A name, the parameters, and their canonical form.
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
 
 fn vectors() -> Vec<Vector> {
@@ -83,7 +83,7 @@ fn the_vectors_cover_every_scheme() {
     }
 }
 
-/// The tables P1 to P14 that the official clients' suites share; P8 is the parameters of vector V02.
+/// The cases P1 to P14 that the test suites of the official clients share. P8 has the parameters of vector V02.
 #[test]
 fn parameters_are_canonicalized_as_the_official_clients_do() {
     let digits = "0123456789";
@@ -138,7 +138,7 @@ fn parameters_are_canonicalized_as_the_official_clients_do() {
         (
             "P12",
             &[("next_offset", "fjaewoifjew"), ("next_offset", "473891274832917498"), ("foo", "1")],
-            // The C# suite keeps the order given; Python and Go sort the values of a key, and so does this.
+            // The C# client keeps the given order. Python and Go sort the values of a key, as this crate does.
             "foo=1&next_offset=473891274832917498&next_offset=fjaewoifjew",
         ),
         (

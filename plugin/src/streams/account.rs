@@ -1,6 +1,6 @@
 //! Stream `account`: the Duo account itself, from `/admin/v1/info/summary`.
 //!
-//! Its key is the account's id where that may be read, else the API hostname: the same that other streams relate to.
+//! Its key is the account's id if that may be read, otherwise the API hostname. Other streams relate to the same key.
 
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ pub(super) const ACCOUNT: &str = "account";
 pub(crate) const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v1/info/summary", permissions: GRANT_READ_INFORMATION, v5_only: false };
 
-/// What the account says of itself.
+/// Information about the account.
 pub(crate) static INFORMATION: PermissionGroup = PermissionGroup {
     permissions: GRANT_READ_INFORMATION,
     edition_of: None,
@@ -38,9 +38,9 @@ pub(super) static STREAM: Stream = Stream {
         entity_type: EntityType::Resource,
         source_type: ACCOUNT,
         title: "Accounts",
-        fields: &[("edition", "`edition`; older accounts do not say")],
+        fields: &[("edition", "`edition`; older accounts do not have it")],
         attributes: &[
-            ("api_hostname", "Where its API is"),
+            ("api_hostname", "The hostname of its API"),
             ("user_count", "Users, as Duo counts them"),
             ("user_pending_deletion_count", "Users in the trash"),
             ("admin_count", "Administrators"),
@@ -68,8 +68,8 @@ struct Summary {
     telephony_credits_remaining: Field<i64>,
 }
 
-/// The key of the account, for a stream that relates to it. `check` mostly knows it; where it could not ask then, it is
-/// asked now: a hostname in the place of the id would be another account.
+/// The key of the account, for a stream that relates to it. Usually `check` has found it. If not, it is requested now:
+/// the hostname in place of the id would look like another account.
 ///
 /// # Errors
 ///

@@ -1,11 +1,11 @@
-//! Stream `administrators`: who administers the account, and the roles they hold, from `/admin/v1/admins`.
+//! Stream `administrators`: the administrators of the account, and their roles, from `/admin/v1/admins`.
 //!
-//! Duo has no list of roles: a role exists where an administrator has it, whether its name is known or not. Where `role` is missing
-//! the edition has no roles, and every administrator may do everything.
+//! Duo has no list of roles: the stream returns each role that an administrator has, even one with an unknown name. If
+//! `role` is missing, the edition has no roles, and every administrator may do everything.
 //!
 //! | field left out | reason |
 //! |---|---|
-//! | all of `hardtoken` but its key | the stream `hardware-tokens` has it whole |
+//! | `hardtoken`, except its key | the stream `hardware-tokens` has the complete token |
 
 use std::collections::BTreeMap;
 
@@ -37,7 +37,7 @@ const ADMIN_ROLE: &str = "admin-role";
 pub(crate) const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v1/admins", permissions: GRANT_ADMINISTRATORS_READ, v5_only: false };
 
-/// The largest page elsewhere; undocumented here. Duo may serve less.
+/// The largest page of other lists; undocumented for this list. Duo may serve less.
 const LIMIT: u32 = 500;
 /// The role that may do everything.
 const OWNER: &str = "Owner";
@@ -70,18 +70,18 @@ pub(super) static STREAM: Stream = Stream {
                 ("vendor_status", "`status` as Duo has it"),
                 (
                     "mfa_state",
-                    "enrolled where Duo tells of a hardware token or a WebAuthn credential; else not known, because \
-                     the phone of an administrator is not told apart from an authenticator",
+                    "enrolled if Duo lists a hardware token or a WebAuthn credential; otherwise not known, because \
+                     Duo does not say whether the phone of an administrator is an authenticator",
                 ),
                 ("is_privileged", "always true"),
-                ("created", "`created`; not known for those from before October 2021"),
+                ("created", "`created`; not known for administrators from before October 2021"),
                 ("last_login", "`last_login` to the Admin Panel"),
             ],
             attributes: &[
-                ("role", "`role`; absent where the edition has no roles, so that everybody is an owner"),
+                ("role", "`role`; absent if the edition has no roles: every administrator is then an owner"),
                 ("role_id", "Duo's key of the role"),
                 ("subaccount_role", "The role in child accounts"),
-                ("phone", "The phone number; its last four digits where `mask-phone-numbers` says so"),
+                ("phone", "The phone number; only its last four digits if `mask-phone-numbers` is true"),
                 ("restricted_by_admin_units", "Whether administrative units restrict the administrator"),
                 ("password_change_required", "Whether the password must be changed at the next sign-in"),
             ],
@@ -94,7 +94,7 @@ pub(super) static STREAM: Stream = Stream {
                 ("kind", "always `role`"),
                 (
                     "is_privileged",
-                    "true for `Owner`, false for the other roles of Duo's own; not known for custom roles",
+                    "true for `Owner`, false for Duo's other built-in roles; not known for custom roles",
                 ),
                 ("description", "what Duo's own roles may do, from its documentation"),
                 ("status", "always active"),
@@ -249,7 +249,7 @@ impl Object for Administrator {
     }
 }
 
-/// Adds the credentials inside an administrator to `page`; yields their keys.
+/// Adds the credentials inside an administrator to `page`; returns their keys.
 fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page: &mut Page) -> Vec<String> {
     let mut keys = Vec::new();
     let mut fields = Fields { key, now: client.now(), problems: &mut page.problems };
@@ -264,7 +264,7 @@ fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page:
     keys
 }
 
-/// The status, from a word in title case.
+/// The status. Duo serves the word in title case.
 fn status(word: &str) -> Status {
     match word.trim().to_ascii_lowercase().as_str() {
         "active" => Status::Active,
@@ -283,7 +283,7 @@ fn role_entity(role: &str) -> crate::contract::Entity {
         status: Status::Active,
         vendor_status: None,
         mfa_state: None,
-        // An Owner may do everything, which no other role of Duo's may. What custom roles may do is not told.
+        // Of Duo's own roles, only Owner may do everything. Duo does not say what custom roles may do.
         is_privileged: description.map(|_| role == OWNER),
         created: None,
     };
@@ -342,7 +342,7 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
             }
             page.push(key);
         }
-        // One without a key issued no code that could be related to it.
+        // An administrator without a key can't be related to a code, so it does not make the list incomplete.
         let page: Vec<_> = page.iter().map(|key| Some(key.as_deref().unwrap_or_default())).collect();
         match cursor.next(ENDPOINT.path, &reply.metadata, &page, LIMIT)?.progress {
             Progress::More(cursor) => position = Position::At(cursor),

@@ -1,13 +1,13 @@
-//! Stream `applications`: what Duo protects, who may use it, and the service accounts among them, from
-//! `/admin/v3/integrations`, or version 1 where that is refused.
+//! Stream `applications`: the applications that Duo protects, the users who may use them, and service accounts, from
+//! `/admin/v3/integrations`, or from version 1 if that is refused.
 //!
 //! The fields left out, and why:
 //!
 //! | field | reason |
 //! |---|---|
-//! | `secret_key`, `sso` | secrets, or next to them: they are not even parsed |
-//! | `greeting`, `visual_style`, `missing_web_referer_policy`, `web_referers_enabled` | looks and web details |
-//! | `enroll_policy`, `ip_whitelist`, `ip_whitelist_enroll_policy`, `trusted_device_days` | legacy: policies say it |
+//! | `secret_key`, `sso` | contain secrets, or are close to them; never parsed |
+//! | `greeting`, `visual_style`, `missing_web_referer_policy`, `web_referers_enabled` | appearance and web details |
+//! | `enroll_policy`, `ip_whitelist`, `ip_whitelist_enroll_policy`, `trusted_device_days` | legacy: replaced by policies |
 
 use serde::Deserialize;
 
@@ -37,7 +37,7 @@ const ENDPOINT: Endpoint<'_> = Endpoint {
     v5_only: true,
 };
 
-/// Version 1 says less: it has no `user_access`.
+/// Version 1 has fewer fields: it has no `user_access`.
 pub(crate) const LEGACY: Endpoint<'_> =
     Endpoint { path: "/admin/v1/integrations", v5_only: false, ..ENDPOINT };
 
@@ -54,7 +54,7 @@ pub(crate) static APPLICATIONS: PermissionGroup = PermissionGroup {
     probe: |client| match current(client) {
         Some(endpoint) => match first_of(client, endpoint) {
             Err(error) if is_refused(&error) => {
-                // The refusal of the newest version names the remedy.
+                // The error of the newest version has the right remedy.
                 first_of(client, &LEGACY).map_err(|_| error)
             }
             probed => probed,
@@ -75,16 +75,19 @@ pub(super) static STREAM: Stream = Stream {
                 ("application_type", "`type`: Duo's word, an open list"),
                 (
                     "user_access",
-                    "`user_access`; in version 1 all users where `groups_allowed` is empty. Nobody for applications \
+                    "`user_access`; in version 1, all users if `groups_allowed` is empty. No users for applications \
                      of the Admin API and the Accounts API, which users do not sign in to",
                 ),
                 ("self_service", "`self_service_allowed`: users manage their own devices there"),
-                ("policy_key", "`policy_key`: the policy assigned to it; the global one where there is none"),
+                ("policy_key", "`policy_key`: the policy assigned to it; the global policy if there is none"),
             ],
             attributes: &[
                 ("notes", "Free text of the administrators"),
                 ("username_normalization_policy", "How usernames are compared: `None` or `Simple`"),
-                ("networks_for_api_access", "The networks that may use its keys; all where there are none"),
+                (
+                    "networks_for_api_access",
+                    "The networks that may use its keys; all networks if there are none",
+                ),
                 (
                     "universal_prompt_available",
                     "Whether it shows the Universal Prompt to those who ask for it",
@@ -117,13 +120,13 @@ pub(super) static STREAM: Stream = Stream {
     read,
 };
 
-/// The newest version that the settings let be asked.
+/// The newest version; `None` if the settings select a signature that it does not take.
 pub(crate) fn current(client: &Client<'_>) -> Option<&'static Endpoint<'static>> {
     static CURRENT: Endpoint<'_> = ENDPOINT;
     (client.settings().scheme == Scheme::V5).then_some(&CURRENT)
 }
 
-/// Whether another version may answer where one answered so: refused, or not there.
+/// Whether another version may still answer after this error: the version is refused or does not exist.
 pub(crate) fn is_refused(error: &Error) -> bool {
     matches!(error.kind, ErrorKind::MissingPermission(_) | ErrorKind::NotInEdition)
 }
@@ -139,7 +142,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     };
     let Some(endpoint) = current(client).filter(|_| cursor.list.is_none()) else { return legacy() };
     match read_from::<Integration>(client, endpoint, LIMIT, &cursor) {
-        // In mid-walk a change of version would miss what moved.
+        // During a walk, a change of version could miss objects that moved.
         Err(error) if is_refused(&error) && cursor.begins() == 0 => {
             client.log(Level::Info, &format!("reading version 1 instead: {}", error.message));
             legacy().map_err(|_| error)
@@ -224,7 +227,7 @@ impl Integration {
         {
             fields.problem(
                 "user_access",
-                format!("`user_access` is `{}`, which is not known", word.escape_debug()),
+                format!("`user_access` is `{}`, which is not a known value", word.escape_debug()),
             );
         }
 

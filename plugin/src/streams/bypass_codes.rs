@@ -1,10 +1,10 @@
-//! Stream `bypass-codes`: what is known of codes that stand in for MFA, from `/admin/v1/bypass_codes`. Never the
-//! codes: Duo does not serve them here, and nothing here asks for more.
+//! Stream `bypass-codes`: data about the codes that replace MFA, from `/admin/v1/bypass_codes`. It never reads the codes
+//! themselves: Duo does not serve them here, and the stream does not request them.
 //!
-//! Duo names who issued a code by e-mail. Only a page with such a name costs a second request, for the list of
-//! administrators. Where the permission for it is missing, that is told once in a walk, the e-mail stays, and the
-//! relation is left out. Where it can't be read otherwise, neither can the page: relations that are known would seem to be
-//! gone.
+//! Duo gives the e-mail of the administrator who issued a code. Only a page with such an e-mail costs a further read of
+//! the list of administrators. If the permission for that list is missing, one problem per walk reports it, the e-mail
+//! is kept, and the relation is left out. If the list can't be read for another reason, the page fails: otherwise, known
+//! relations would seem removed.
 
 use serde::Deserialize;
 
@@ -41,8 +41,8 @@ pub(super) static STREAM: Stream = Stream {
         title: "Bypass codes",
         fields: &[
             ("created", "`created`"),
-            ("expires", "`expiration`; never where it is null"),
-            ("uses_left", "`reuse_count`; unlimited where it is null"),
+            ("expires", "`expiration`; never if it is null"),
+            ("uses_left", "`reuse_count`; unlimited if it is null"),
             ("issued_by", "`admin_email`; none for codes made through the API or by the user"),
         ],
         attributes: &[],
@@ -96,18 +96,18 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     Ok(page)
 }
 
-/// Who issued the codes is not known, for want of a permission.
+/// The problem if the issuers of codes are unknown because a permission is missing.
 fn not_related(error: &Error) -> Problem {
     let Error { message, remedy, .. } = error;
     let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
     Problem {
         source_id: None,
         field: Some("admin_email".to_owned()),
-        message: format!("who issued bypass codes is left out: {message}{remedy}"),
+        message: format!("the issuers of bypass codes are left out: {message}{remedy}"),
     }
 }
 
-/// Key of the code, and e-mail of who issued it.
+/// The key of the code, and the e-mail of its issuer.
 fn issuer(entity: &crate::contract::Entity) -> Option<(String, String)> {
     match &entity.normal {
         NormalForm::Resource(Resource::BypassCode(code)) => {

@@ -1,7 +1,7 @@
 //! Stream `desktop-authenticators`: Duo Desktop as an authenticator, from `/admin/v1/desktop_authenticators`.
 //!
-//! Of these objects only the name of the key is confirmed. What else is read here are the names that Duo uses for
-//! the same things elsewhere; a field with another name is not seen, so that no secret slips through.
+//! Of these objects, only the name of the key field is confirmed. The other fields are read under the names that Duo
+//! uses in other lists. A field with another name is ignored, so that no secret is read.
 
 use serde::Deserialize;
 
@@ -21,7 +21,7 @@ const DESKTOP_AUTHENTICATOR: &str = "desktop-authenticator";
 const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v1/desktop_authenticators", permissions: GRANT_RESOURCE_READ, v5_only: false };
 
-/// The largest page elsewhere; undocumented here. Duo may serve less.
+/// The largest page of other lists; undocumented for this list. Duo may serve less.
 const LIMIT: u32 = 500;
 
 pub(super) static STREAM: Stream = Stream {
@@ -99,7 +99,7 @@ impl Object for DesktopAuthenticator {
         let (added, last_seen) = (first(added.into()), first(seen.into()));
         let authenticator = Authenticator {
             factor: AuthenticatorFactor::Desktop,
-            // Depends on the policy: with proximity checks it is.
+            // Depends on the policy: it is phishing-resistant with proximity checks.
             phishing_resistant: None,
             platform: platforms.into_iter().find_map(|(name, field)| fields.take(name, field)),
             model: fields.take("model", self.model),

@@ -4,7 +4,7 @@
 //!
 //! | field | reason |
 //! |---|---|
-//! | `mobile_otp_enabled`, `push_enabled`, `sms_enabled`, `voice_enabled` | legacy: without effect, says Duo |
+//! | `mobile_otp_enabled`, `push_enabled`, `sms_enabled`, `voice_enabled` | legacy: no effect, according to Duo |
 
 use serde::Deserialize;
 
@@ -25,7 +25,7 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 /// The largest page that Duo serves here.
 const LIMIT: u32 = 500;
 
-/// Users, groups, and what users hold.
+/// Users, groups, and the devices and bypass codes of users.
 pub(crate) static RESOURCE: PermissionGroup = PermissionGroup {
     permissions: GRANT_RESOURCE_READ,
     edition_of: None,
@@ -47,10 +47,10 @@ pub(super) static STREAM: Stream = Stream {
                 "`status`: `Active` and `Bypass` are active; members of a disabled group can't sign in",
             ),
             ("vendor_status", "`status` as Duo has it"),
-            ("mfa_state", "bypassed where `status` is `Bypass`: its members skip MFA"),
+            ("mfa_state", "bypassed if `status` is `Bypass`: its members skip MFA"),
         ],
         attributes: &[
-            ("source_directory", "The directory that a synced group comes from, told by the end of its name"),
+            ("source_directory", "The directory of a synced group, read from the end of the group's name"),
             ("source_directory_type", "The type of that directory, such as `AD`"),
         ],
     }],
@@ -100,14 +100,15 @@ impl Object for Group {
             vendor_status,
             mfa_state,
             is_privileged: None,
-            // Duo does not say.
+            // Duo does not give it.
             created: None,
         };
         page.entities.push(entity(GROUP, key, name, NormalForm::Connection(connection), attributes));
     }
 }
 
-/// The status, and what it does to the MFA of the members. Documented in lower case, served capitalized.
+/// The status, and the MFA state that it gives the members. Duo documents the word in lower case, and serves it
+/// capitalized.
 fn status(word: &str) -> (Status, Option<MfaState>) {
     match word.trim().to_ascii_lowercase().as_str() {
         "active" => (Status::Active, None),

@@ -32,11 +32,11 @@ pub(super) fn read_from<T: Object>(
     Ok(page)
 }
 
-/// What a page of a list has, not mapped yet.
+/// A page of a list before its objects are mapped.
 pub(super) struct Listed<T> {
-    /// Those that were not on the page before, each with its place, for a person.
+    /// The objects that were not on the previous page, each with its place, for messages.
     pub(super) objects: Vec<(String, Field<Record<T>>)>,
-    /// The page that they belong on.
+    /// The page to which the objects are added.
     pub(super) page: Page,
 }
 
@@ -75,7 +75,7 @@ fn keys<T: Object>(elements: &[Field<Record<T>>]) -> Vec<Option<&str>> {
     keys.collect()
 }
 
-/// A page with nothing on it.
+/// A page with only its progress.
 pub(super) fn empty_page(progress: Progress) -> Page {
     Page {
         entities: Vec::new(),
@@ -92,7 +92,7 @@ pub(super) fn empty_page(progress: Progress) -> Page {
 ///
 /// # Errors
 ///
-/// `unexpected` where there is no list: an absent list is not an empty one, or all that is known would seem deleted.
+/// `unexpected` if there is no list. If an absent list counted as empty, all known objects would seem deleted.
 pub(super) fn elements<T>(
     client: &Client<'_>,
     endpoint: &Endpoint<'_>,
@@ -105,14 +105,14 @@ pub(super) fn elements<T>(
     }
 }
 
-/// `response` is not what it should be.
+/// The error for a `response` that is missing or malformed.
 pub(super) fn no_answer(client: &Client<'_>, endpoint: &Endpoint<'_>, fault: &str) -> Error {
     let message =
         format!("could not read `{}` from `{}`: `response` is {fault}", endpoint.path, client.api_hostname());
     Error::new(ErrorKind::Unexpected, message)
 }
 
-/// Maps one object, or names what keeps it from being one.
+/// Maps one object, or adds a problem that says why it can't be mapped.
 pub(super) fn map_element<T: Object>(
     client: &Client<'_>,
     element: Field<Record<T>>,
@@ -138,7 +138,7 @@ pub(super) fn map_element<T: Object>(
     });
 }
 
-/// A key without the white space around it; `None` where no other object could refer to it.
+/// The key without surrounding white space; `None` if it is empty or contains control characters.
 fn usable(key: &str) -> Option<&str> {
     let key = key.trim();
     (!key.is_empty() && !key.contains(char::is_control)).then_some(key)

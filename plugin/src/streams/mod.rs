@@ -1,7 +1,7 @@
-//! The streams: one file each, with its endpoint, Duo's types and their mapping, and one row in [`STREAMS`].
+//! The streams. Each has one file with its endpoint, Duo's types and their mapping, and one row in [`STREAMS`].
 //!
-//! A mapping loses nothing in silence: each element of `response` becomes an entity, or a problem that names its
-//! place; each field that can't be understood becomes a problem that names the field.
+//! A mapping drops nothing silently: each element of `response` becomes an entity, or a problem that names its
+//! place; each malformed field becomes a problem that names the field.
 
 pub(crate) mod account;
 pub(crate) mod administrators;
@@ -41,7 +41,7 @@ pub(crate) static STREAMS: &[&Stream] = &[
     &usage::STREAM,
 ];
 
-/// A stream: how to read it, and what the manifest says of it.
+/// A stream: how to read it, and what the manifest says about it.
 pub(crate) struct Stream {
     /// Kebab case.
     pub(crate) name: &'static str,
@@ -49,17 +49,17 @@ pub(crate) struct Stream {
     pub(crate) title: &'static str,
     pub(crate) entities: &'static [EntityRow],
     pub(crate) relations: &'static [RelationRow],
-    /// A run is complete without it.
+    /// Whether a run is complete without it.
     pub(crate) optional: bool,
-    /// Whether it walks through a log: yields usages, and continues from a bookmark.
+    /// Whether it reads a log: it returns usages, and continues from a bookmark.
     pub(crate) log: bool,
-    /// What opens it.
+    /// The permissions that open it.
     pub(crate) permission_group: &'static PermissionGroup,
     /// Reads one page.
     pub(crate) read: fn(&Client<'_>, &Position) -> Result<Page, Error>,
 }
 
-/// A kind of entity that a stream yields. Fields and attributes are pairs of name and description.
+/// A type of entity that a stream returns. Fields and attributes are pairs of name and description.
 pub(crate) struct EntityRow {
     pub(crate) entity_type: EntityType,
     pub(crate) source_type: &'static str,
@@ -68,7 +68,7 @@ pub(crate) struct EntityRow {
     pub(crate) attributes: &'static [(&'static str, &'static str)],
 }
 
-/// A kind of relation that a stream yields, by source types.
+/// A type of relation that a stream returns, between source types.
 pub(crate) struct RelationRow {
     pub(crate) parent: &'static str,
     pub(crate) privilege: &'static str,

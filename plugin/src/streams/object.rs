@@ -1,4 +1,4 @@
-//! An object of Duo, field by field, on its way into the normal form.
+//! Converts the fields of a Duo object into the normal form.
 
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer};
@@ -10,7 +10,7 @@ use crate::contract::{
 use crate::lenient::{Field, List, Record, Shape};
 use crate::moment::{Moment, NOT_EXPIRY, NOT_PAST};
 
-/// A kind of object in a list of Duo.
+/// A type of object in one of Duo's lists.
 pub(super) trait Object: for<'de> Deserialize<'de> + Default {
     /// Name of the field that holds its key.
     const KEY: &'static str;
@@ -18,7 +18,7 @@ pub(super) trait Object: for<'de> Deserialize<'de> + Default {
     /// The key.
     fn key(&self) -> &Field<String>;
 
-    /// What else tells a person which object it is: a field's name and value, if it has one.
+    /// Another field that shows a person which object it is: the name and value of the field.
     fn hint(&self) -> Option<(&'static str, &Field<String>)> {
         None
     }
@@ -27,7 +27,7 @@ pub(super) trait Object: for<'de> Deserialize<'de> + Default {
     fn map(self, key: String, client: &Client<'_>, page: &mut Page);
 }
 
-/// An object inside another one, of which only the key is used: the rest is partial, and may be wrong.
+/// An object inside another one. Only its key is used: its other fields are partial, and may be wrong.
 pub(super) trait Nested: for<'de> Deserialize<'de> + Default {
     /// Name of the field that holds its key.
     const KEY: &'static str;
@@ -57,14 +57,14 @@ macro_rules! nested {
 }
 pub(super) use nested;
 
-/// Deserializes a field that may be null on purpose: `None` is absent, `Some(Field::Missing)` is null or blank.
+/// Deserializes a field that has a meaning when null: `None` is absent, `Some(Field::Missing)` is null or blank.
 pub(super) fn said<'de, D: Deserializer<'de>, T: Shape<'de>>(
     deserializer: D,
 ) -> Result<Option<Field<T>>, D::Error> {
     Field::deserialize(deserializer).map(Some)
 }
 
-/// Takes the fields of one object, and keeps a note of each that can't be understood.
+/// Takes the fields of one object, and records a problem for each malformed one.
 pub(super) struct Fields<'a> {
     pub(super) key: &'a str,
     pub(super) now: DateTime<Utc>,
@@ -72,7 +72,7 @@ pub(super) struct Fields<'a> {
 }
 
 impl Fields<'_> {
-    /// The value of the field `name`; `None` where the vendor did not say.
+    /// The value of the field `name`; `None` if it is missing or malformed.
     pub(super) fn take<T: for<'de> Shape<'de>>(&mut self, name: &str, field: Field<T>) -> Option<T> {
         match field {
             Field::Value(value) => Some(value),
@@ -84,8 +84,8 @@ impl Fields<'_> {
         }
     }
 
-    /// When something happened, in seconds since 1970; `None` where the vendor does not say, says that it never happened,
-    /// or says what can't be right.
+    /// When something happened, in seconds since 1970; `None` if the field is missing or malformed, means "never", or is
+    /// not plausible.
     pub(super) fn past(&mut self, name: &str, field: Field<Moment>) -> Option<i64> {
         let moment = self.take(name, field).filter(|moment| !moment.is_never())?;
         let seconds = moment.past(self.now);
@@ -95,7 +95,7 @@ impl Fields<'_> {
         seconds
     }
 
-    /// When something ends, in seconds since 1970. It may lie ahead.
+    /// When something ends, in seconds since 1970. The time may be in the future.
     pub(super) fn expiry(&mut self, name: &str, field: Field<Moment>) -> Option<i64> {
         let moment = self.take(name, field)?;
         let seconds = moment.expiry();
@@ -105,7 +105,7 @@ impl Fields<'_> {
         seconds
     }
 
-    /// The key of the object in the field `name`; `None` where there is none.
+    /// The key of the object in the field `name`; `None` if there is no object or no key.
     pub(super) fn nested<T: Nested>(&mut self, name: &str, field: Field<Record<T>>) -> Option<String> {
         let Record(object) = self.take(name, field)?;
         match object.key() {
@@ -162,7 +162,7 @@ impl Fields<'_> {
         texts
     }
 
-    /// Notes what is wrong with the field `name`.
+    /// Records a problem with the field `name`.
     pub(super) fn problem(&mut self, name: &str, message: String) {
         self.problems.push(Problem {
             source_id: Some(self.key.to_owned()),
@@ -172,7 +172,7 @@ impl Fields<'_> {
     }
 }
 
-/// The attributes of an entity: what the vendor did not say is left out.
+/// The attributes of an entity. Missing values are left out.
 #[derive(Default)]
 pub(super) struct Attributes(pub(super) Vec<Attribute>);
 
@@ -199,13 +199,13 @@ impl Attributes {
         self.add(name, value, AttributeValue::Timestamp);
     }
 
-    /// An empty list says nothing.
+    /// An empty list is left out.
     pub(super) fn texts(&mut self, name: &str, values: Vec<String>) {
         self.add(name, Some(values).filter(|values| !values.is_empty()), AttributeValue::Texts);
     }
 }
 
-/// An entity; `name` falls back to the key.
+/// An entity. The key replaces a missing `name`.
 pub(super) fn entity(
     source_type: &str,
     source_id: String,
@@ -222,17 +222,17 @@ pub(super) fn entity(
     }
 }
 
-/// Points at an identity.
+/// A reference to an identity.
 pub(super) fn identity(source_type: &str, source_id: impl Into<String>) -> EntityRef {
     reference(EntityType::Identity, source_type, source_id.into())
 }
 
-/// Points at a connection.
+/// A reference to a connection.
 pub(super) fn connection(source_type: &str, source_id: impl Into<String>) -> EntityRef {
     reference(EntityType::Connection, source_type, source_id.into())
 }
 
-/// Points at a resource.
+/// A reference to a resource.
 pub(super) fn resource(source_type: &str, source_id: impl Into<String>) -> EntityRef {
     reference(EntityType::Resource, source_type, source_id.into())
 }
@@ -241,25 +241,25 @@ fn reference(entity_type: EntityType, source_type: &str, source_id: String) -> E
     EntityRef { entity_type, source_type: source_type.to_owned(), source_id }
 }
 
-/// "`parent` has `privilege` on `child`."
+/// The relation "`parent` has `privilege` on `child`".
 pub(super) fn grant(parent: EntityRef, privilege: &str, child: EntityRef) -> Relation {
     Relation { parent, privilege: privilege.to_owned(), privilege_value: true, child, attributes: Vec::new() }
 }
 
-/// A phone number as the settings want it: whole, or its last four digits.
+/// A phone number, masked except for its last four digits if the settings say so.
 pub(super) fn phone_number(client: &Client<'_>, number: Option<String>) -> Option<String> {
     if client.settings().mask_phone_numbers { number.as_deref().map(masked) } else { number }
 }
 
-/// The label of a phone as the settings want it: people write the number into it.
+/// The label of a phone, masked like a number if it may contain one: people write the number into the label.
 pub(super) fn phone_label(client: &Client<'_>, label: Option<String>) -> Option<String> {
-    /// Fewer digits are a model or a year.
+    /// A label with fewer digits contains a model or a year.
     const SHORTEST_NUMBER: usize = 7;
     let digits = label.iter().flat_map(|label| label.chars()).filter(char::is_ascii_digit).count();
     if digits < SHORTEST_NUMBER { label } else { phone_number(client, label) }
 }
 
-/// All digits but the last four as stars.
+/// Replaces all digits except the last four with stars.
 fn masked(number: &str) -> String {
     let digits = number.chars().filter(char::is_ascii_digit).count();
     let mut hidden = digits.saturating_sub(4);

@@ -5,7 +5,7 @@
 //! | field | reason |
 //! |---|---|
 //! | `predelay`, `postdelay`, `sms_passcodes_sent` | telephony details |
-//! | all of `users` but the keys | partial there; the stream `users` has them whole |
+//! | `users`, except the keys | partial; the stream `users` has the complete users |
 
 use serde::Deserialize;
 
@@ -49,7 +49,7 @@ pub(super) static STREAM: Stream = Stream {
         attributes: &[
             (
                 "number",
-                "The phone number; its last four digits where the setting `mask-phone-numbers` says so",
+                "The phone number; only its last four digits if the setting `mask-phone-numbers` is true",
             ),
             ("extension", "The extension"),
             ("type", "`Mobile`, `Landline`, `Unknown`, ..."),

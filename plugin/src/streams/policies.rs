@@ -23,10 +23,10 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
     Endpoint { path: "/admin/v2/policies", permissions: GRANT_RESOURCE_READ, v5_only: true };
 const SUMMARY: Endpoint<'_> = Endpoint { path: "/admin/v2/policies/summary", ..ENDPOINT };
 
-/// In a cursor: the walk has come to [`SUMMARY`].
+/// In a cursor: the walk has reached [`SUMMARY`].
 const SUMMARY_LIST: &str = "summary";
 
-/// The largest page elsewhere; undocumented here. Duo may serve less.
+/// The largest page of other lists; undocumented for this list. Duo may serve less.
 const LIMIT: u32 = 500;
 
 /// Policies and where they apply.
@@ -46,18 +46,18 @@ pub(super) static STREAM: Stream = Stream {
         entity_type: EntityType::Resource,
         source_type: POLICY,
         title: "Policies",
-        fields: &[("is_global", "`is_global_policy`: applies where no other policy does")],
+        fields: &[("is_global", "`is_global_policy`: applies if no other policy does")],
         attributes: &[
-            ("user_auth_behavior", "What sign-ins meet: `enforce`, `bypass` (no MFA) or `deny`"),
+            ("user_auth_behavior", "What happens at a sign-in: `enforce`, `bypass` (no MFA) or `deny`"),
             (
                 "new_user_behavior",
-                "What users meet who have no authenticator yet: `enroll`, `no-mfa` or `deny`",
+                "What happens if the user has no authenticator yet: `enroll`, `no-mfa` or `deny`",
             ),
             ("allowed_auth_list", "The authentication methods it allows"),
             ("blocked_auth_list", "The authentication methods it blocks"),
             (
                 "settings",
-                "All it says, as `section.key=value`, sorted; what it leaves out the global policy says",
+                "All its settings, as `section.key=value`, sorted; the global policy gives those it leaves out",
             ),
         ],
     }],
@@ -65,8 +65,8 @@ pub(super) static STREAM: Stream = Stream {
         parent: POLICY,
         privilege: "applies-to",
         child: APPLICATION,
-        description: "The policy is in force at the application: for everybody, where the attribute \
-                      `whole_application` is true, and for the groups named in `groups`, which Duo tells by name",
+        description: "The policy applies to the application: for all users if the attribute `whole_application` is \
+                      true, and for the groups in `groups`, which Duo gives by name",
     }],
     optional: false,
     log: false,
@@ -97,7 +97,7 @@ struct Rules {
     sections: Field<Record<Sections>>,
 }
 
-/// The sections with names worth an attribute of their own, and all of them.
+/// The settings that get their own attributes, and all settings as leaves.
 #[derive(Debug, Default)]
 struct Sections {
     known: Known,
@@ -236,7 +236,7 @@ fn read_summary(client: &Client<'_>) -> Result<Page, Error> {
             source_id: None,
             field: Some("policy_applies_to".to_owned()),
             message:
-                "Duo lists only a part of where policies apply; `policy_key` of the applications is complete"
+                "Duo lists only some of the places where policies apply; `policy_key` of the applications is complete"
                     .to_owned(),
         });
     }
@@ -246,9 +246,7 @@ fn read_summary(client: &Client<'_>) -> Result<Page, Error> {
             page.problems.push(Problem {
                 source_id: None,
                 field: Some("policy_key".to_owned()),
-                message: format!(
-                    "`policies[{index}]` of the summary has no key that could be read; it was left out"
-                ),
+                message: format!("`policies[{index}]` of the summary has no readable key; it was left out"),
             });
             continue;
         };
@@ -268,9 +266,8 @@ fn map_places(key: &str, places: List<Place>, client: &Client<'_>, page: &mut Pa
             group_name,
         })) = place
         else {
-            let message = format!(
-                "`policy_applies_to[{index}]` names no application that could be read; it was left out"
-            );
+            let message =
+                format!("`policy_applies_to[{index}]` has no readable application key; it was left out");
             fields.problem("policy_applies_to", message);
             continue;
         };

@@ -1,5 +1,5 @@
-//! Applications of the Admin API and the Accounts API, seen as actors: whoever has their keys may do what they are
-//! granted. They come from the stream `applications`.
+//! Applications of the Admin API and the Accounts API as identities: their keys allow everything that they are
+//! granted. The stream `applications` reads them.
 
 use std::fmt;
 
@@ -22,12 +22,12 @@ pub(super) const SERVICE_ACCOUNTS: EntityRow = EntityRow {
         ("kind", "always `service`"),
         ("username", "`integration_key`: what it signs with"),
         ("display_name", "`name`"),
-        ("status", "always active: Duo has no other"),
-        ("is_privileged", "whether it may change anything; always for the Accounts API"),
+        ("status", "always active: Duo has no other status"),
+        ("is_privileged", "whether it may change anything; always true for the Accounts API"),
     ],
     attributes: &[(
         "networks_for_api_access",
-        "The networks that may use its keys; all where there are none",
+        "The networks that may use its keys; all networks if there are none",
     )],
 };
 
@@ -35,9 +35,9 @@ pub(super) const GRANTS: RelationRow = RelationRow {
     parent: SERVICE_ACCOUNT,
     privilege: "*",
     child: ACCOUNT,
-    description: "What it is granted, one relation each: `administrators-read`, `administrators-write`, \
+    description: "Each permission that it is granted, as one relation: `administrators-read`, `administrators-write`, \
                   `applications-write`, `information-read`, `log-read`, `permissions-write`, `resource-read`, \
-                  `resource-write`, `settings-write`, `accounts-api`, and what Duo may add (`adminapi_*`)",
+                  `resource-write`, `settings-write`, `accounts-api`, and any that Duo adds (`adminapi_*`)",
 };
 
 /// Whether applications of this type act on the account.
@@ -45,7 +45,7 @@ pub(super) fn is_service_account(kind: &str) -> bool {
     kind.eq_ignore_ascii_case("adminapi") || kind.eq_ignore_ascii_case("accountsapi")
 }
 
-/// The flags `adminapi_*` of an application, whatever they are called.
+/// All flags `adminapi_*` of an application, known or not.
 #[derive(Debug, Default)]
 pub(super) struct Flags(Vec<(String, Field<bool>)>);
 
@@ -92,13 +92,13 @@ fn privilege(flag: &str) -> (String, bool) {
         "settings" => ("settings-write", true),
         "settings_read" => ("settings-read", false),
         "allow_to_set_permissions" => ("permissions-write", true),
-        // A new one: whoever reviews it should not overlook it.
+        // An unknown flag counts as writing unless its name contains "read", so that a review does not overlook it.
         other => return (other.replace('_', "-"), !other.contains("read")),
     };
     (privilege.to_owned(), writes)
 }
 
-/// Adds the service account and its grants to `page`; yields the problems.
+/// Adds the service account and its grants to `page`; returns the problems.
 pub(super) fn map(
     client: &Client<'_>,
     kind: &str,

@@ -1,4 +1,4 @@
-//! Pages of recorded and documented answers, and what their tests share.
+//! Tests of the streams with recorded and documented answers, and their shared functions.
 
 mod access;
 mod anything;
@@ -17,7 +17,7 @@ use crate::contract::{
 use crate::describe;
 use crate::test_host::{HOSTNAME, SECRET, TestHost, response, settings};
 
-/// Stream, name and bytes. Recordings carry their year; what is documented only says so.
+/// Stream, name and body. The name of a recording has its year; `documented` is an example from the documentation.
 const FIXTURES: &[(&str, &str, &str)] = &[
     ("users", "users-2022", include_str!("../../tests/fixtures/users-2022.json")),
     ("users", "users-2026", include_str!("../../tests/fixtures/users-2026.json")),
@@ -124,7 +124,7 @@ fn read(host: &TestHost, settings: &[Setting], stream: &str, position: &Position
     crate::read(host, settings, Some("DA1"), stream, position)
 }
 
-/// The page that Duo serves as `body`. What a stream asks for beside it is answered from another fixture.
+/// The page for the answer `body`. If a stream also requests the administrators, another fixture answers.
 fn read_with(settings: &[Setting], stream: &str, position: &Position, body: &str) -> Result<Page, Error> {
     let main = response(200, &[], body);
     let codes = stream == "bypass-codes";
@@ -150,7 +150,7 @@ fn read_fixture(stream: &str, name: &str, body: &str) -> Page {
     read_with(&settings(), stream, &position, body).unwrap()
 }
 
-/// The page for this `response`.
+/// The page for a `response` with these elements.
 fn page_of(stream: &str, elements: &[Value]) -> Page {
     let metadata = json!({ "total_objects": elements.len() });
     read_body(stream, &json!({ "stat": "OK", "response": elements, "metadata": metadata }).to_string())

@@ -98,7 +98,7 @@ impl Object for Token {
             phishing_resistant: Some(false),
             platform: None,
             model: model.map(str::to_owned),
-            // Duo does not say.
+            // Duo does not give these.
             activated: None,
             added: None,
             last_seen: None,
@@ -119,7 +119,7 @@ impl Object for Token {
     }
 }
 
-/// What Duo's word for a type means; an unknown one stands for itself.
+/// What Duo's word for a type means. An unknown word is used as the model.
 fn model(kind: &str) -> &str {
     match kind {
         "h6" => "HOTP token (6 digits)",

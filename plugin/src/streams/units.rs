@@ -1,6 +1,7 @@
-//! Stream `administrative-units`: what restricts administrators, and to what, from `/admin/v1/administrative_units`.
+//! Stream `administrative-units`: the units that restrict administrators to groups and applications, from
+//! `/admin/v1/administrative_units`.
 //!
-//! The list may say nothing of what is in a unit: then one request for each unit does.
+//! If the list does not give the contents of a unit, a request for that unit reads them.
 
 use serde::Deserialize;
 
@@ -28,7 +29,7 @@ pub(crate) const ENDPOINT: Endpoint<'_> = Endpoint {
     v5_only: false,
 };
 
-/// Fewer than Duo serves: each may cost a request of its own, and all of a page are part of one call.
+/// Smaller than Duo's largest page: each unit may cost a request of its own, and one call reads all units of a page.
 const LIMIT: u32 = 50;
 /// Failed requests after which a call ends early.
 const MOST_FAILURES: usize = 2;
@@ -50,7 +51,7 @@ pub(super) static STREAM: Stream = Stream {
         fields: &[
             ("kind", "always `administrative-unit`"),
             ("description", "`description`"),
-            ("status", "always active: Duo has no other"),
+            ("status", "always active: Duo has no other status"),
         ],
         attributes: &[
             (
@@ -102,12 +103,12 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
             _ => map_element(client, unit, &place, &mut page),
         }
     }
-    // The list itself is progress.
+    // Reading the list is progress, so this call may leave any number of units.
     read_details(client, keys, page, usize::MAX)
 }
 
-/// Adds the units with these `keys` to `page`, each by a request of its own. Where requests fail that may be sent again, the page
-/// ends with the units that were read, and its cursor names the others. Where that is not fewer than `before`, the call fails, so
+/// Adds the units with these `keys` to `page`, with one request for each. After temporary failures, the page ends with
+/// the units that were read, and its cursor names the others. If these are not fewer than `before`, the call fails, so
 /// that the host waits before it calls again.
 fn read_details(
     client: &Client<'_>,
@@ -138,7 +139,7 @@ fn read_details(
     Ok(page)
 }
 
-/// A unit with what is in it; `None` where it was just deleted.
+/// A unit with its contents; `None` if it has been deleted.
 fn details(client: &Client<'_>, key: &str) -> Result<Option<Field<Record<Unit>>>, Error> {
     let path = format!("{}/{}", ENDPOINT.path, signing::percent_encode(key));
     let endpoint = Endpoint { path: &path, ..ENDPOINT };

@@ -1,9 +1,9 @@
-//! Stream `application-usage`: the last time each application was used, and by whom, from the authentication log,
-//! version 2.
+//! Stream `application-usage`: the last use of each application, and of each user at each application, from the
+//! authentication log, version 2.
 //!
-//! An event is an attempt to sign in; enrollments are none. Events are folded, page by page, into the last success
-//! and the last attempt of each application, and of each user at each application. Applications and users that were
-//! deleted since stay, under the key and name that the event has.
+//! An event is an attempt to sign in; enrollments are skipped. Each page folds its events into the last success and the
+//! last attempt of each application, and of each user at each application. Applications and users that were deleted
+//! after the event are included, with the key and name in the event.
 //!
 //! The Admin API and the Accounts API do not appear in this log.
 
@@ -38,7 +38,7 @@ pub(crate) static LOG: PermissionGroup = PermissionGroup {
     permissions: GRANT_READ_LOG,
     edition_of: None,
     probe: |client| {
-        // A day, and one event of it.
+        // Requests one event of the last day.
         let walk = Walk::at(&Position::Beginning, 1, client.now())?;
         let params = walk.params(1);
         let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -89,15 +89,15 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     Ok(page)
 }
 
-/// 40002 is about the cursor where there is one, else about the window.
+/// The code 40002 refers to the cursor if there is one, otherwise to the window.
 fn refused(mut error: Error, in_mid_walk: bool) -> Error {
     if error.code.as_deref() == Some("40002") {
         if in_mid_walk {
             error.kind = ErrorKind::InvalidPosition;
         } else {
             error.remedy = Some(format!(
-                "set `{LOG_DAYS}` to no more days than the account keeps its log (*Log Retention* in the settings of \
-                 the Duo Admin Panel)"
+                "set `{LOG_DAYS}` to at most the days that the account keeps its log (*Log Retention* in the settings \
+                 of the Duo Admin Panel)"
             ));
         }
     }
@@ -125,7 +125,7 @@ struct Event {
     user: Field<Record<Named>>,
 }
 
-/// Key and name of something at the time of the event.
+/// The key and name of an application or a user at the time of the event.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Named {
@@ -133,7 +133,7 @@ struct Named {
     name: Field<String>,
 }
 
-/// By the key of the application, and the key of the user; none means any user.
+/// The last use by the key of the application and the key of the user; `None` stands for all users.
 type Uses = BTreeMap<(String, Option<String>), Last>;
 
 /// The last use so far.
@@ -173,7 +173,7 @@ impl Event {
         let word = self.result.ok();
         let result = result(word.as_deref().unwrap_or_default());
         let attempt = Attempt { at, result, vendor_result: self.reason.ok().or(word) };
-        // An unknown user name counts too: the application was asked for.
+        // An attempt with an unknown user name counts too, as a use of the application.
         let (user, user_name) = match self.user {
             Field::Value(Record(Named { key, name })) => (key.ok(), name.ok()),
             Field::Missing | Field::Malformed(_) => (None, None),
@@ -210,7 +210,7 @@ impl Last {
     }
 }
 
-/// The result, from a word in lower case here, and in upper case in older logs.
+/// The result. The word is in lower case in this version, and in upper case in older logs.
 fn result(word: &str) -> AttemptResult {
     match word.trim().to_ascii_lowercase().as_str() {
         "success" => AttemptResult::Success,

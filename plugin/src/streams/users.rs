@@ -1,15 +1,15 @@
-//! Stream `users`: identities, their memberships of groups, and everybody, from one sweep of `/admin/v1/users`.
+//! Stream `users`: identities, their group memberships, and the connection of all users, from `/admin/v1/users`.
 //!
-//! What a user holds (phones, tokens, WebAuthn credentials, ...) is embedded in the same list, and belongs to the
-//! streams of these objects: their own lists say more, and have those without an owner. U2F registrations are
+//! The list also contains the phones, tokens, WebAuthn credentials and other devices of a user. They are read by their
+//! own streams, because their own lists have more fields, and include devices without an owner. U2F registrations are
 //! read here, because their own list was retired. The fields left out, and why:
 //!
 //! | field | reason |
 //! |---|---|
-//! | `date_of_birth` | sensitive, and no concern of governance |
+//! | `date_of_birth` | sensitive, and not needed for governance |
 //! | `phones`, `tokens`, `webauthncredentials`, `desktop_authenticators` | entities of other streams |
 //! | `desktoptokens` | legacy form of `desktop_authenticators` |
-//! | `alias1` to `alias4` | legacy view of `aliases`; used only where `aliases` says nothing |
+//! | `alias1` to `alias4` | legacy view of `aliases`; used only if `aliases` has no values |
 
 use serde::Deserialize;
 
@@ -30,7 +30,7 @@ use crate::permission_group::GRANT_RESOURCE_READ;
 
 /// The source type of a user.
 pub(super) const USER: &str = "user";
-/// The source type of everybody.
+/// The source type of the connection of all users.
 pub(super) const ALL_USERS: &str = "all-users";
 /// The source type of a U2F registration.
 const U2F_TOKEN: &str = "u2f-token";
@@ -68,7 +68,8 @@ pub(super) static STREAM: Stream = Stream {
                 ("status_reason", "`lockout_reason`"),
                 (
                     "mfa_state",
-                    "bypassed where `status` is `bypass`, else whether the user has an authenticator (`is_enrolled`)",
+                    "bypassed if `status` is `bypass`, otherwise whether the user has an authenticator \
+                     (`is_enrolled`)",
                 ),
                 ("is_privileged", "always false: administrators are not users in Duo"),
                 ("created", "`created`"),
@@ -130,13 +131,13 @@ pub(super) static STREAM: Stream = Stream {
 };
 
 nested!(
-    /// A group of a user. All but its key is in the stream `groups`.
+    /// A group of a user. The stream `groups` has its other fields.
     Membership,
     group_id
 );
 
 nested!(
-    /// The user of a device: its other fields are partial, and `is_enrolled` is false even where the user is.
+    /// The user of a device. Its other fields are partial, and `is_enrolled` is false even if the user is enrolled.
     UserOf,
     user_id
 );
@@ -269,7 +270,7 @@ impl Object for User {
             vendor_status,
             status_reason: fields.take("lockout_reason", self.lockout_reason),
             mfa_state,
-            // Duo's administrators are a population of their own: see `/admin/v1/admins`.
+            // Duo's administrators are not users: see `/admin/v1/admins`.
             is_privileged: Some(false),
             created: fields.past("created", self.created),
             last_login: fields.past("last_login", self.last_login),
@@ -301,9 +302,7 @@ impl Object for User {
                 }
                 _ => fields.problem(
                     "u2ftokens",
-                    format!(
-                        "`u2ftokens[{index}]` has no `registration_id` that could be read; it was left out"
-                    ),
+                    format!("`u2ftokens[{index}]` has no readable `registration_id`; it was left out"),
                 ),
             }
         }
@@ -333,7 +332,7 @@ fn full_name(given: Option<&str>, family: Option<&str>) -> Option<String> {
     }
 }
 
-/// The values of `aliases` in the order of their names, else the legacy ones; none twice.
+/// The values of `aliases` in the order of their names, or the legacy values if there are none; without duplicates.
 fn aliases(
     fields: &mut Fields<'_>,
     members: Field<Members>,

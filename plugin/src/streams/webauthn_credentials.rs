@@ -1,7 +1,8 @@
 //! Stream `webauthn-credentials`: passkeys, security keys and platform authenticators, from
 //! `/admin/v1/webauthncredentials`.
 //!
-//! Those of administrators may be here too, or only inside the administrator, whose stream maps them in the same way.
+//! Credentials of administrators may be in this list too, or only inside the administrator. The stream `administrators`
+//! maps them in the same way.
 
 use serde::Deserialize;
 
@@ -26,7 +27,7 @@ const ENDPOINT: Endpoint<'_> =
 /// The largest page that Duo serves here.
 const LIMIT: u32 = 500;
 
-/// How a credential is described, here and inside an administrator.
+/// The description of a credential in the manifest, for this stream and for `administrators`.
 pub(super) const CREDENTIALS: EntityRow = EntityRow {
     entity_type: EntityType::Resource,
     source_type: WEBAUTHN_CREDENTIAL,

@@ -1,4 +1,4 @@
-//! Lists that change while they are walked through, at random.
+//! Lists that change at random during the walk.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use proptest::sample::Index;
 use super::*;
 use crate::api::Total;
 
-/// A list, and what happens to it between two pages.
+/// A list, and the changes before each page.
 #[derive(Clone, Debug)]
 struct Changing {
     objects: Vec<u32>,
@@ -18,22 +18,22 @@ struct Changing {
 #[derive(Clone, Debug)]
 enum Change {
     Delete(Index),
-    /// So many in a row.
+    /// This many objects in a row.
     DeleteMany(Index, usize),
     Insert(Index),
-    /// From one place to another, as where the list is sorted by a name that changes.
+    /// From one place to another, as in a list that is sorted by name when a name changes.
     Move(Index, Index),
 }
 
 struct Walked {
-    /// The objects that were there from the beginning to the end.
+    /// The objects that existed during the whole walk.
     stayed: BTreeSet<u32>,
     seen: BTreeSet<u32>,
-    /// Why the list was not read whole.
+    /// Why the list was not read completely.
     error: Option<Error>,
     /// Whether an object moved in the last sweep, after its first page was read.
     moved_at_last: bool,
-    /// Whether objects moved between two pages of the first sweep, and nothing showed it.
+    /// Whether objects moved between two pages of the first sweep without changing the total or the last seen object.
     hidden: bool,
     sweeps: u32,
 }
@@ -45,7 +45,7 @@ impl Walked {
 }
 
 impl Changing {
-    /// Walks through it with pages of `limit`; what changes does so in the first sweep only, if `at_first`.
+    /// Walks through the list with pages of `limit`. If `at_first`, the list changes only in the first sweep.
     fn walk(mut self, limit: u32, at_first: bool) -> Walked {
         let mut walked = Walked {
             stayed: self.objects.iter().copied().collect(),
@@ -93,14 +93,14 @@ impl Changing {
                 Ok(step) => step,
                 Err(error) => return Walked { error: Some(error), ..walked },
             };
-            // What is left out must have been on a page before.
+            // Skipped objects must have been on an earlier page.
             assert!(objects.iter().take(step.seen).all(|object| walked.seen.contains(object)));
             walked.seen.extend(objects.iter().skip(step.seen));
             match step.progress {
                 Progress::Done(_) => return walked,
                 Progress::More(cursor) => {
                     assert!(cursor.len() <= 4096);
-                    assert!(cursors.insert(cursor.clone()), "the host would take it for a circle: {cursor}");
+                    assert!(cursors.insert(cursor.clone()), "the cursor is a repetition: {cursor}");
                     position = Position::At(cursor);
                 }
             }
@@ -108,7 +108,7 @@ impl Changing {
         unreachable!()
     }
 
-    /// What happens before this page; whether anything moves.
+    /// Applies the changes before this page. Returns whether an object moves.
     fn change(&mut self, page: usize, fresh: &mut u32, stayed: &mut BTreeSet<u32>) -> bool {
         let mut moves = false;
         for change in self.changes.get(page).into_iter().flatten() {
@@ -155,12 +155,12 @@ fn change() -> impl Strategy<Value = Change> + Clone {
     ]
 }
 
-/// The same, and new names.
+/// The same changes, and moves.
 fn change_or_move() -> impl Strategy<Value = Change> + Clone {
     prop_oneof![2 => change(), 1 => (any::<Index>(), any::<Index>()).prop_map(|(from, to)| Change::Move(from, to))]
 }
 
-/// One of those that come and go alone.
+/// A change of one object: deleted or created.
 fn one_change() -> impl Strategy<Value = Change> + Clone {
     prop_oneof![any::<Index>().prop_map(Change::Delete), any::<Index>().prop_map(Change::Insert)]
 }
@@ -203,7 +203,7 @@ proptest! {
         let walked = list.walk(limit, true);
         prop_assert!(walked.hidden || walked.missed().is_empty(), "missed {:?}", walked.missed());
         prop_assert_eq!(&walked.error, &None);
-        prop_assert!(walked.sweeps <= 1, "a quiet walk is the last one");
+        prop_assert!(walked.sweeps <= 1, "a walk without changes is the last one");
     }
 
     #[test]

@@ -71,7 +71,7 @@ fn the_vendor_says_where_the_next_page_begins() {
         bare(&more(here.next("/p", &next_offset, &[Some("a"), Some("b")], 300)))
     };
     assert_eq!(next(302), "v3:offset=302;trail=1.b,2.a");
-    // Fewer than there is room for: the place of the last one is known, the next page begins with it.
+    // Fewer objects than the distance to the next page: the next page begins with the last one, which has a known place.
     assert_eq!(next(400), "v3:offset=400;trail=99.b,100.a;hole");
 }
 
@@ -91,7 +91,7 @@ fn a_walk_in_circles_is_an_error_and_not_the_end() {
     }
 }
 
-/// A page with objects of these keys, of a list of `total`, that begins at `cursor`; the list ends with it.
+/// The step after the last page of a list of `total` objects. The page begins at `cursor` and has these `keys`.
 fn last(cursor: &str, keys: &[&str], total: Option<i64>) -> Result<Step, Error> {
     let total_objects = total.map_or(Field::Missing, |total| Field::Value(Total(total)));
     let keys: Vec<_> = keys.iter().copied().map(Some).collect();
@@ -101,17 +101,17 @@ fn last(cursor: &str, keys: &[&str], total: Option<i64>) -> Result<Step, Error> 
 fn more(step: Result<Step, Error>) -> String {
     match step.unwrap().progress {
         Progress::More(cursor) => cursor,
-        Progress::Done(_) => panic!("it is complete"),
+        Progress::Done(_) => panic!("the list is complete"),
     }
 }
 
-/// Without the sums of what was seen.
+/// The cursor without the sums of the objects that were seen.
 fn bare(cursor: &str) -> String {
     let parts = cursor.split(';').filter(|part| !part.starts_with("seen=") && !part.starts_with("before="));
     parts.collect::<Vec<_>>().join(";")
 }
 
-/// A list of one page of these keys that says it has `total`, walked through to its end.
+/// Walks through a list of one page to its end. `keys` gives the keys for each sweep, and `total` is `total_objects`.
 fn walk(total: Option<i64>, keys: impl Fn(u32) -> Vec<&'static str>) -> Result<Step, Error> {
     let mut cursor = "v3:offset=0".to_owned();
     for _ in 0..10 {
@@ -123,7 +123,7 @@ fn walk(total: Option<i64>, keys: impl Fn(u32) -> Vec<&'static str>) -> Result<S
             done => return Ok(done),
         }
     }
-    panic!("it has no end: {cursor}");
+    panic!("the walk does not end: {cursor}");
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn a_list_that_is_the_same_twice_is_complete_and_tells_both_numbers() {
     assert_eq!(step.progress, Progress::Done(None));
     let remark = step.remark.unwrap();
     assert!(remark.contains("has 3 objects in two reads") && remark.contains("540"), "{remark}");
-    // A slip: the second walk sees as many as Duo says.
+    // The first walk misses an object; the second sees as many as Duo says.
     let step = walk(Some(3), |sweep| if sweep == 0 { vec!["a", "b"] } else { vec!["a", "b", "c"] }).unwrap();
     assert_eq!((step.progress, step.remark), (Progress::Done(None), None));
-    // Each walk sees others.
+    // Each walk sees different objects.
     let walks = [vec!["a", "b"], vec!["a", "c"], vec!["a", "d"]];
     let error = walk(Some(3), |sweep| walks[sweep as usize].clone()).unwrap_err();
     assert_eq!(error.message, "could not read all of `/p`: it ended after 2 objects, and Duo says it has 3");
@@ -190,11 +190,11 @@ fn an_empty_page_before_the_end_is_asked_again_and_leaves_a_hole() {
 fn a_list_that_ends_before_its_total_is_asked_again() {
     let cursor = more(last("v3:offset=0", &["a", "b"], Some(5)));
     assert_eq!(bare(&cursor), "v3:offset=2;trail=1.b,2.a;total=5;doubt");
-    // What came meanwhile is kept, and the end asked for again.
+    // An object that was created meanwhile is kept, and the end is requested again.
     let grown = last(&cursor, &["b", "c"], Some(5)).unwrap();
     assert_eq!(grown.seen, 1);
     assert!(bare(&more(Ok(grown))).ends_with(";total=5;doubt"));
-    // It was a slip, or two were deleted: one cheap walk more tells.
+    // The total was wrong, or objects were deleted: another walk decides.
     assert_eq!(bare(&more(last(&cursor, &["b"], Some(2)))), "v3:offset=0;sweeps=1");
 }
 
@@ -213,7 +213,7 @@ fn a_page_that_says_nothing_does_not_end_a_list_of_which_more_was_promised() {
 
 #[test]
 fn a_list_that_shrinks_while_it_is_read_is_complete() {
-    // What the last page says counts.
+    // The total of the last page counts.
     let cursor = "v3:offset=300;trail=1.a;total=400;seen=300.0";
     assert_eq!(bare(&more(last(cursor, &["a", "b"], Some(301)))), "v3:offset=0;sweeps=1");
     let cursor = format!("{cursor};sweeps=1");
@@ -227,12 +227,12 @@ fn a_list_whose_order_changes_each_time_is_not_complete_and_its_last_page_is_kep
     let error = last(&cursor, &["b"], Some(10)).unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unexpected);
     assert!(error.message.contains("changed each of the 3 times"), "{}", error.message);
-    assert_eq!(error.remedy.as_deref(), Some("read it when less is changed in Duo"));
+    assert_eq!(error.remedy.as_deref(), Some("read the stream while fewer changes are made in Duo"));
 }
 
 #[test]
 fn a_list_that_grows_all_the_time_is_walked_through_twice_and_is_complete() {
-    // One was created before the place, another one after it.
+    // An object is created before the trail, or after it.
     for keys in [["x", "a", "b"], ["a", "b", "c"]] {
         let cursor = "v3:offset=300;trail=1.a;total=301";
         assert_eq!(bare(&more(last(cursor, &keys, Some(302)))), "v3:offset=0;sweeps=1", "{keys:?}");

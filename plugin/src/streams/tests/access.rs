@@ -20,7 +20,7 @@ fn where_version_3_is_refused_version_1_is_read_to_its_end() {
     assert!(cursor.starts_with("v3:offset=1;list=v1"), "{cursor}");
     let second = read(&host, &settings(), "applications", &Position::At(cursor)).unwrap();
     assert_eq!(second.entities[0].source_id, "DI2");
-    assert_eq!(host.requests.borrow().len(), 3, "version 3 is not asked again");
+    assert_eq!(host.requests.borrow().len(), 3, "version 3 is not requested again");
     // Version 1: no groups means all users.
     assert_eq!(first.relations[0].parent.source_type, "all-users");
 
@@ -29,7 +29,7 @@ fn where_version_3_is_refused_version_1_is_read_to_its_end() {
     let both = vec!["Grant resource - Read".to_owned(), "Grant applications".to_owned()];
     assert_eq!(error.kind, ErrorKind::MissingPermission(both));
     let error = read(&host, &settings(), "applications", &Position::At("v3:offset=500".into())).unwrap_err();
-    assert!(error.message.contains("/v3/"), "in mid-walk the version stays: {}", error.message);
+    assert!(error.message.contains("/v3/"), "during a walk, the version does not change: {}", error.message);
 }
 
 #[test]

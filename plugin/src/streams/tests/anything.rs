@@ -1,10 +1,10 @@
-//! Whatever Duo serves.
+//! Properties that hold for any JSON that Duo may serve.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// The lists whose objects are mapped one to one, and the key of each.
+/// The lists in which each object becomes one entity of its own type, and the key field of each list.
 const KEYS: &[(&str, &str)] = &[
     ("users", "user_id"),
     ("groups", "group_id"),
@@ -18,7 +18,7 @@ const KEYS: &[(&str, &str)] = &[
     ("administrators", "admin_id"),
 ];
 
-/// What each object of such a list becomes.
+/// The source type of the objects of each of these lists.
 const OWN_TYPES: &[(&str, &str)] = &[
     ("users", "user"),
     ("groups", "group"),
@@ -32,7 +32,7 @@ const OWN_TYPES: &[(&str, &str)] = &[
     ("administrators", "administrator"),
 ];
 
-/// Any JSON, with Duo's own names among those of its members.
+/// Any JSON. Many of its member names are Duo's.
 fn any_json() -> impl Strategy<Value = Value> {
     let scalar = prop_oneof![
         Just(Value::Null),
@@ -70,7 +70,7 @@ proptest! {
     ) {
         for (stream, key) in KEYS {
             let page = page_of(stream, &elements);
-            // Everybody is not one of the elements; what lies inside an element is counted with it.
+            // The entity of all users is not an element. Objects inside an element are not counted separately.
             let own = OWN_TYPES.iter().find(|(name, _)| name == stream).unwrap().1;
             let mapped = page.entities.iter().filter(|entity| entity.source_type == own).count();
             let lost = page.problems.iter().filter(|problem| {

@@ -1,4 +1,4 @@
-//! What Duo documents is mapped, and what is mapped is declared.
+//! Every documented field is mapped, and the manifest declares every mapped field.
 
 use std::collections::BTreeSet;
 
@@ -33,7 +33,7 @@ fn left_out(stream: &str) -> &'static [&'static str] {
             "missing_web_referer_policy",
             "web_referers_enabled",
         ],
-        // The unit of an administrator says so too.
+        // The administrators name their units too.
         "administrative-units" => &["admins"],
         _ => &[],
     }
@@ -47,15 +47,15 @@ fn every_documented_field_is_mapped_or_left_out_on_purpose() {
         for object in serde_json::from_str::<Value>(body).unwrap()["response"].as_array().unwrap() {
             let whole = page_of(stream, std::slice::from_ref(object));
             for field in object.as_object().unwrap().keys() {
-                // Null and absent differ for codes that never expire, and not elsewhere. What implies another field
-                // can't be told from it.
+                // Null differs from absent only for bypass codes. Removing a field that another field implies has no
+                // effect.
                 let implied = field == "user_access" && object.get("groups_allowed").is_some();
                 if object[field].is_null() && *stream != "bypass-codes" || implied {
                     continue;
                 }
                 let mut without = object.clone();
                 without.as_object_mut().unwrap().remove(field);
-                // A unit without its contents is asked for again, and then there is nothing to compare.
+                // A unit without its contents is requested again, so there is nothing to compare.
                 let asked_again =
                     *stream == "administrative-units" && (field == "groups" || field == "integrations");
                 let matters = asked_again || page_of(stream, &[without]) != whole;
@@ -67,7 +67,7 @@ fn every_documented_field_is_mapped_or_left_out_on_purpose() {
     }
 }
 
-/// The names of the fields that are filled. `kind` and `status` always are.
+/// The names of the fields that have a value. `kind` and `status` always have one.
 fn filled(normal: &NormalForm) -> Vec<&'static str> {
     let mut filled = vec!["kind", "status"];
     let mut add = |name, is_filled| {

@@ -1,4 +1,4 @@
-//! What people hold: phones, tokens, credentials and codes.
+//! The devices of users: phones, tokens, credentials and codes.
 
 use super::*;
 
@@ -78,7 +78,7 @@ fn who_issued_a_code_costs_a_request_only_where_a_code_says_so() {
     assert_eq!(urls("a@example.com".into(), 404), (2, 0, 1, 1));
 }
 
-/// Two pages of a code that this administrator issued each, and what the list of administrators answers.
+/// Two pages with one code each, both issued by the same administrator. The list of administrators gives this answer.
 fn issued_by(status: u16, administrators: &'static str) -> TestHost {
     TestHost::with(move |request| {
         if request.url.contains("/admins?") {
@@ -114,15 +114,15 @@ fn the_permission_that_relates_codes_to_who_issued_them_is_named_once_in_a_walk(
     let first = read(&host, &settings(), "bypass-codes", &Position::Beginning).unwrap();
     let [problem] = first.problems.as_slice() else { panic!("{:?}", first.problems) };
     assert_eq!(problem.field.as_deref(), Some("admin_email"));
-    assert!(problem.message.starts_with("who issued bypass codes is left out: "), "{}", problem.message);
+    assert!(problem.message.starts_with("the issuers of bypass codes are left out: "), "{}", problem.message);
     assert!(problem.message.contains("*Grant administrators - Read*"), "{}", problem.message);
     let Progress::More(cursor) = first.progress else { panic!("{:?}", first.progress) };
     let second = read(&host, &settings(), "bypass-codes", &Position::At(cursor)).unwrap();
     assert_eq!((second.entities.len(), second.problems, second.progress), (1, vec![], Progress::Done(None)));
-    assert_eq!(host.requests.borrow().len(), 3, "nor is it asked for again");
+    assert_eq!(host.requests.borrow().len(), 3, "the list of administrators is not requested again");
 }
 
-/// The entity of this type and key, and the relations to it.
+/// The entities of this type and key, and the relations to them.
 fn of<'a>(page: &'a Page, source_type: &str, key: &str) -> (Vec<&'a Entity>, Vec<&'a Relation>) {
     let entities =
         page.entities.iter().filter(|one| (&*one.source_type, &*one.source_id) == (source_type, key));

@@ -1,4 +1,4 @@
-//! What holds for every list, whatever is on it.
+//! Properties of every list.
 
 use proptest::prelude::*;
 
@@ -118,11 +118,11 @@ fn the_last_page_of_a_list_that_is_too_short_is_kept_and_the_stream_is_not_compl
     let Progress::More(cursor) = first.progress else { panic!("{:?}", first.progress) };
     let second = read(&host, &settings(), "users", &Position::At(cursor)).unwrap();
     assert_eq!(second.entities.last().unwrap().source_id, "DU2");
-    let Progress::More(cursor) = second.progress else { panic!("it ends, and seven are taken for gone") };
+    let Progress::More(cursor) = second.progress else { panic!("the walk ended, and missed seven objects") };
     let host = TestHost::answering(200, &[], r#"{"stat":"OK","response":[{"user_id":"DU2"}]}"#);
     let again = read(&host, &settings(), "users", &Position::At(cursor)).unwrap();
-    let Progress::More(cursor) = again.progress else { panic!("it ends, and seven are taken for gone") };
-    assert!(cursor.ends_with(";sweeps=1"), "it is read once more: {cursor}");
+    let Progress::More(cursor) = again.progress else { panic!("the walk ended, and missed seven objects") };
+    assert!(cursor.ends_with(";sweeps=1"), "the list is read once more: {cursor}");
 }
 
 proptest! {
@@ -156,14 +156,14 @@ proptest! {
             }
         }
         prop_assert_eq!(seen, (0..size).map(|n| format!("DU{n}")).collect::<Vec<_>>());
-        // Each page but the first begins with the last object of the one before, where there is room for it.
+        // Each page except the first begins with the last object of the previous page, if a page has room for it.
         let due = if most == 1 || size <= most { size.div_ceil(most).max(1) } else { 1 + (size - most).div_ceil(most - 1) };
         prop_assert_eq!(host.requests.borrow().len(), due);
     }
 }
 
-/// 60 units that cost a request each, where the requests that `fails` chooses fail: how many requests reading all of them took,
-/// and how often the same position was read in a row.
+/// Reads 60 units that cost a request each; the requests that `fails` selects fail. Returns the number of requests, and
+/// the most attempts in a row at the same position.
 fn units_where(fails: impl Fn(usize) -> bool + 'static) -> (usize, usize) {
     const UNITS: usize = 60;
     let sent = std::cell::Cell::new(0_usize);
@@ -199,7 +199,7 @@ fn units_where(fails: impl Fn(usize) -> bool + 'static) -> (usize, usize) {
     loop {
         attempts += 1;
         most_attempts = attempts.max(most_attempts);
-        assert!(attempts < 100, "it never ends");
+        assert!(attempts < 100, "the walk does not end");
         match read(&host, &settings(), "administrative-units", &position) {
             Ok(page) => {
                 attempts = 0;
