@@ -1,4 +1,4 @@
-//! Objects that a complete stream no longer saw.
+//! Marks objects as removed that a complete stream did not see.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::numbers;
 use crate::page_writer::PageWriter;
 use crate::seen::{By, see, seen};
 
-/// Objects that a stream no longer saw, and that are kept because they were too many at once.
+/// Objects that a stream did not see, and that are kept because too many are missing at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldRemovals {
     /// Their source type.
@@ -22,12 +22,12 @@ pub struct HeldRemovals {
     pub present: u64,
 }
 
-/// The fewest objects of a type that are too many to be removed at once.
+/// Fewer missing objects of a type than this are always removed.
 const FEWEST_HELD: u64 = 20;
 
-/// Marks the objects of the stream as removed that no stream of the run saw. Objects seen only by another stream are
-/// reassigned to it. Where that would remove more than `percent` of a type, nothing is marked, unless the run before did not
-/// see them either.
+/// Marks the objects of the stream that no stream of the run saw as removed. Objects seen only by another stream are
+/// reassigned to it. If more than `percent` of a type would be removed, nothing is marked. Objects that the run before held,
+/// and did not see either, do not count.
 pub(crate) fn mark_removed(writer: &PageWriter<'_>, percent: u8) -> rusqlite::Result<Option<HeldRemovals>> {
     if let Some(held) = too_many(writer, percent)? {
         return Ok(Some(held));
@@ -55,13 +55,13 @@ pub(crate) fn mark_removed(writer: &PageWriter<'_>, percent: u8) -> rusqlite::Re
     Ok(None)
 }
 
-/// The type of which the stream would remove more than `percent` at once.
+/// A type of which the stream would remove more than `percent` at once.
 fn too_many(writer: &PageWriter<'_>, percent: u8) -> rusqlite::Result<Option<HeldRemovals>> {
     let mut missing = unseen(writer, Object::Entity)?;
     for (_, seen) in seen_by_others(writer, Object::Entity, &missing)? {
         missing -= seen;
     }
-    // Those that the run before held, and did not see either, may go.
+    // Objects that the run before held, and did not see either, do not count.
     if let Some(before) = run_that_held(writer)? {
         missing &= seen(writer.transaction, before, Object::Entity, By::All)?;
     }
@@ -93,7 +93,12 @@ fn run_that_held(writer: &PageWriter<'_>) -> rusqlite::Result<Option<RunId>> {
     let found = writer
         .transaction
         .prepare_cached(
-            "SELECT s.run_id, s.held IS NOT NULL AS has_held FROM run_stream s JOIN run r ON r.id = s.run_id
+            // A later run without this stream deletes the bitmaps. Without them, it would seem to have seen nothing.
+            "SELECT s.run_id, s.held IS NOT NULL AND EXISTS (
+                 SELECT 1 FROM run_page p
+                 WHERE p.run_id = s.run_id AND p.stream = s.stream AND p.seen_entities IS NOT NULL
+             ) AS has_held
+             FROM run_stream s JOIN run r ON r.id = s.run_id
              WHERE s.stream = ?2 AND s.run_id < ?1 AND s.state <> 'skipped' AND r.integration_id = ?3
              ORDER BY s.run_id DESC LIMIT 1",
         )?
@@ -122,7 +127,7 @@ fn unseen(writer: &PageWriter<'_>, object: Object) -> rusqlite::Result<RoaringTr
     Ok(unseen)
 }
 
-/// Which other streams of the run saw which of `objects`, each of them once.
+/// The other streams of the run that saw some of `objects`. Each object is assigned to one of them.
 fn seen_by_others(
     writer: &PageWriter<'_>,
     object: Object,

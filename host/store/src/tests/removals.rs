@@ -1,4 +1,4 @@
-//! Objects that are missing: too many at once are kept until a second run agrees.
+//! Missing objects: if too many are missing at once, they are kept until a second run agrees.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn more_than_a_fifth_of_a_type_is_removed_only_by_a_second_run_that_agrees() {
     // Others are missing now: the second run does not agree.
     assert!(sees(&mut store, 0..70).is_some());
     assert_eq!(present(&store), 100);
-    // It agrees on the thirty, and only few others are missing.
+    // This run agrees on the thirty, and only a few others are missing.
     assert_eq!(sees(&mut store, 5..70), None);
     assert_eq!(present(&store), 65);
 }
@@ -44,7 +44,7 @@ fn an_empty_answer_removes_nothing_at_first() {
     // The answer was wrong.
     assert_eq!(sees(&mut store, 0..749), None);
     assert_eq!(present(&store), 749);
-    // All the same, it is not a confirmation of a later one.
+    // It does not confirm a later empty answer.
     assert!(sees(&mut store, 0..0).is_some());
     assert_eq!(sees(&mut store, 0..0), None);
     assert_eq!(present(&store), 0);
@@ -71,4 +71,21 @@ fn a_run_that_ended_early_for_another_reason_is_no_confirmation() {
     store.finish_run(run, RunOutcome::Partial).unwrap();
     assert!(sees(&mut store, 50..100).is_some());
     assert_eq!(present(&store), 100);
+}
+
+#[test]
+fn a_run_without_the_stream_does_not_turn_the_next_one_into_a_confirmation() {
+    let (_folder, mut store) = open();
+    sees(&mut store, 0..100);
+    assert!(sees(&mut store, 50..100).is_some());
+    // Its end deletes the bitmaps of the run that held the removals.
+    let run = store.begin_run(&start()).unwrap().id;
+    store.end_stream(run, &incomplete("groups", StreamState::Skipped, "no permission")).unwrap();
+    store.finish_run(run, RunOutcome::Partial).unwrap();
+    store.forget_old_runs(run, 400).unwrap();
+    // Other objects are missing now: there is nothing left that could confirm it.
+    assert!(sees(&mut store, 0..50).is_some());
+    assert_eq!(present(&store), 100);
+    assert_eq!(sees(&mut store, 0..50), None);
+    assert_eq!(present(&store), 50);
 }
