@@ -165,7 +165,7 @@ async fn an_error_of_the_store_names_its_cause_and_loses_no_page() {
     let full = ended(&mut limited);
     assert_eq!(full.code, 1, "{full:?}");
     assert!(full.stderr.contains("the store `duo.db` failed"), "{full:?}");
-    assert!(full.stderr.contains("room on the disk"), "{full:?}");
+    assert!(full.stderr.contains("free space on the disk"), "{full:?}");
     let summary = setup.sync(0);
     assert_eq!(summary["resumed"], true, "its pages stay");
     assert_eq!(row(&summary["entities"], "source_type", "user")["seen"], USERS);
@@ -195,7 +195,7 @@ async fn a_run_that_takes_too_long_ends_and_the_next_one_resumes_it() {
     let ended = setup.with_config("sync", &[]);
     assert_eq!(ended.code, 3, "{ended:?}");
     assert!(
-        ended.stdout.contains("It reached its limit of 2 s (`run-seconds` under `[limits]`)"),
+        ended.stdout.contains("The run reached its limit of 2 s (`run-seconds` under `[limits]`)"),
         "{ended:?}"
     );
     setup.simulator.heal();

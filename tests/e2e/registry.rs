@@ -205,7 +205,10 @@ async fn a_stream_that_only_the_rolled_back_connector_has_ends() {
         match &stream.outcome {
             StreamOutcome::Incomplete { reason, .. } => {
                 assert_eq!(stream.stream, "extra");
-                assert_eq!(reason, "its connector was rolled back, and the one before does not have it");
+                assert_eq!(
+                    reason,
+                    "its connector was rolled back, and the active one does not have the stream"
+                );
             }
             outcome => assert_eq!(*outcome, StreamOutcome::Complete, "{}", stream.stream),
         }

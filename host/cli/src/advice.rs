@@ -1,11 +1,11 @@
-//! Why streams are not read, and what to do about it: said once where several have one remedy.
+//! Explains why streams are not read, and what to do about it. Streams with the same remedy share a paragraph.
 
 use std::fmt::Write as _;
 
 use connector_sandbox::text::plain;
 use connector_store::IncompleteStream;
 
-/// A paragraph for each remedy, with the streams that it would open.
+/// A paragraph for each remedy, with the streams that it makes readable.
 pub(crate) fn advice(incomplete: &[IncompleteStream]) -> String {
     let mut paragraphs: Vec<(Vec<&str>, &IncompleteStream)> = Vec::new();
     for one in incomplete {

@@ -2,5 +2,5 @@
 
 use connector_sandbox::BundledConnector;
 
-/// All of them; the first one is what commands without an argument take.
+/// All bundled connectors. Commands without an argument use the first one.
 pub const BUNDLED: &[BundledConnector] = include!(concat!(env!("OUT_DIR"), "/bundled.rs"));

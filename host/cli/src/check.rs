@@ -32,7 +32,7 @@ pub(crate) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     let integration = open(&options.config, engine).await?;
     let progress = Progress::new();
     let requests = Arc::new(AtomicU64::new(0));
-    // Somebody waits for the answer: a vendor that is down is told soon, and not after a minute.
+    // A person waits for the answer: an outage of the vendor is reported after a few attempts, not after a minute.
     let policy = RetryPolicy { attempts: integration.retry.attempts.min(3), ..integration.retry };
     let report = check(&integration, policy, &progress, &requests).await?;
     let checked = Checked::new(&integration, &report, requests_sent(&requests));
@@ -53,7 +53,7 @@ pub(crate) async fn open(options: &ConfigOption, engine: &EngineOptions) -> Resu
     Ok(Integration::open(&Engine::new(engine)?, &configuration, BUNDLED).await?)
 }
 
-/// For a terminal.
+/// The result as text for a terminal.
 pub(crate) fn text(checked: &Checked) -> String {
     let mut rows = table::new(&["Stream", "Permission", "Access"]);
     for row in &checked.streams {

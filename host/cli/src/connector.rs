@@ -56,7 +56,7 @@ enum Command {
     },
     /// Make the previously active connector the active one again
     Rollback {
-        /// Name of the connector; needed where there are several
+        /// Name of the connector; needed if there are several
         name: Option<String>,
         #[command(flatten)]
         dir: DirOption,
@@ -103,7 +103,7 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-/// The name of the connector, where there is but one.
+/// The name of the connector, if there is only one.
 fn only_one(connectors: &[ConnectorStatus]) -> Result<String, Failure> {
     let mut names: Vec<_> = connectors.iter().map(|connector| connector.connector.clone()).collect();
     names.dedup();
@@ -134,7 +134,7 @@ fn told(swapped: &Swapped) -> String {
 
 fn text(connectors: &[ConnectorStatus]) -> String {
     if connectors.is_empty() {
-        return "No connector serves: no integration uses one\n".to_owned();
+        return "No connector is active: no integration uses one\n".to_owned();
     }
     let mut rows = table::new(&["Connector", "Version", "State", "SHA-256", "Why"]);
     for connector in connectors {

@@ -1,4 +1,4 @@
-//! `connector-host demo`: the main job, on a simulated tenant.
+//! `connector-host demo`: reads a simulated tenant, and shows what was found.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,17 +30,17 @@ use connector_sync::configuration::Configuration;
 use connector_sync::integration::Integration;
 use connector_sync::{Event, Observer, Summary};
 
-/// Findings that are shown.
+/// How many findings are shown.
 const FINDINGS: usize = 3;
-/// Objects that are named as examples of a finding.
+/// How many objects are named as examples of a finding.
 const EXAMPLES: u32 = 3;
-/// People who can sign in to an application, as many as are shown.
+/// How many of the people who can sign in to an application are shown.
 const PEOPLE_SHOWN: u32 = 5;
 
-/// The application that is reached in the most ways.
+/// The application that is reached through the most groups and other connections.
 const APPLICATION: &str = "SELECT application FROM application_access WHERE can_sign_in
     GROUP BY application ORDER BY count(DISTINCT through) DESC, application LIMIT 1";
-/// Those who can sign in to an application; `BY_IDENTITY` makes one row of each.
+/// The people who can sign in to an application; `BY_IDENTITY` makes one row for each.
 const PEOPLE: &str = "SELECT identity, username, group_concat(through, ', '), mfa_state, max(last_success)
     FROM application_access";
 const BY_IDENTITY: &str =
@@ -51,13 +51,13 @@ pub(crate) struct Options {
     /// Users of the simulated tenant
     #[arg(long, default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=1_000_000))]
     users: u32,
-    /// Tenants with the same seed are the same
+    /// Seed of the simulated tenant: the same seed and users make the same tenant
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Where configuration and data go
     #[arg(long, value_name = "DIR", default_value = "demo-data")]
     dir: PathBuf,
-    /// Show it on the Integrations page, until Ctrl-C
+    /// Serve the Integrations page with this tenant, until Ctrl-C
     #[arg(long)]
     page: bool,
     /// Where the page listens
@@ -73,7 +73,7 @@ pub(crate) async fn run(
     let tenant = TenantOptions {
         users: options.users,
         seed: options.seed,
-        // A page of the log: with what `check` asks, as much as a minute's budget lets through at once.
+        // One page of the log: together with the requests of `check`, it fits into the budget of a minute.
         events: Some(u64::from(options.users).saturating_mul(3).min(1000)),
         ..TenantOptions::default()
     };
@@ -120,7 +120,7 @@ pub(crate) async fn run(
     Ok(if summary.complete { Exit::Complete } else { Exit::Partial })
 }
 
-/// The page, with an integration that reads the tenant, and what to type to set up another.
+/// Serves the page with an integration that reads the tenant, and prints the values to set up another one.
 async fn show_page(
     simulator: &Simulator,
     options: &Options,
@@ -138,7 +138,7 @@ async fn show_page(
         title = style("To set up another with the wizard").bold(),
     ))?;
     let folders = Folders::new(root);
-    // One that was printed by an earlier demo scrolled away long ago.
+    // The token that an earlier demo printed is no longer on the screen: without its file, a new one is made and printed.
     let _ = std::fs::remove_file(folders.token());
     let stop = CancellationToken::new();
     let reloads = super::serve::listen_for_signals(&stop)?;
@@ -153,7 +153,7 @@ fn step(text: &str) -> anyhow::Result<()> {
     terminal::data(&format!("{} {text}\n", style("==>").cyan().bold()))
 }
 
-/// Writes a configuration just like one for a real tenant, and the key beside it.
+/// Writes a configuration like one for a real tenant, and the secret key beside it.
 fn write_configuration(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Failure> {
     let tenant = simulator.options();
     let text = format!(
@@ -191,7 +191,7 @@ impl Observer for Demo {
     fn event(&self, event: Event<'_>) {
         if let Event::Checked { report } = event {
             let table = check::text(&Checked::new(&self.integration, report, 0));
-            // A reader that has seen enough ends the demo at its next line.
+            // An event can't return an error. If standard output fails, the next step of the demo returns it.
             let _ = step("The permissions:").and_then(|()| terminal::data(&table));
             let _ = step("Syncing");
         }
@@ -227,7 +227,7 @@ fn findings(store: &Reader) -> Result<String, Failure> {
     Ok(format!("{rows}\n"))
 }
 
-/// Who can sign in to the application that is reached in the most ways, and through what.
+/// Who can sign in to `APPLICATION`, and through what.
 fn access(store: &Reader) -> Result<Option<String>, Failure> {
     let question = |limit| QueryParams { integration: None, now: "", idle_since: "", limit, offset: 0 };
     let Some(Some(application)) = store.ask(APPLICATION, question(1))?.into_iter().flatten().next() else {

@@ -1,4 +1,4 @@
-//! How a command ends: the exit code, and the words.
+//! How a command ends: the exit code, the error and the hint.
 
 use std::process::ExitCode;
 
@@ -33,7 +33,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// A command that could not do its work: what happened, and apart from it what to do.
+/// A command that failed: what happened, and separately a hint what to do.
 #[derive(Debug)]
 pub(crate) struct Failure {
     exit: Exit,
@@ -51,9 +51,9 @@ impl Failure {
         Self { exit, error: error.into(), hint }
     }
 
-    /// Tells it on standard error.
+    /// Prints it to standard error.
     pub(crate) fn report(self) -> ExitCode {
-        // Words of a connector or a vendor among them: they must not steer the terminal.
+        // The text may quote a connector or a vendor: their control characters must not reach the terminal.
         let error = plain_lines(&format!("{:#}", self.error));
         let mut text = format!("{} {error}\n", style("error:").for_stderr().red().bold());
         if let Some(hint) = self.hint {

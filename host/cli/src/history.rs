@@ -1,4 +1,4 @@
-//! `connector-host runs` and `connector-host changes`: what a store knows of its past.
+//! `connector-host runs` and `connector-host changes`: show the runs of a store, and their changes.
 
 use std::fmt::Write as _;
 
@@ -18,7 +18,7 @@ const LONGEST_VALUE: usize = 60;
 pub(crate) struct RunsOptions {
     #[command(flatten)]
     store: StoreOption,
-    /// How many, the latest first
+    /// How many runs to show, the latest first
     #[arg(long, value_name = "N", default_value_t = 10)]
     limit: u32,
     /// Print one JSON document, with the streams of each run
@@ -30,8 +30,8 @@ pub(crate) struct RunsOptions {
 pub(crate) struct ChangesOptions {
     #[command(flatten)]
     store: StoreOption,
-    /// What was found after this run (default: the last one that finished before the latest). To follow a store, remember
-    /// only finished runs: an interrupted one may be resumed, and then reports more changes
+    /// Show the changes of all runs after this one (default: the last one that finished before the latest). To follow a
+    /// store, remember only finished runs: an interrupted one may be resumed, and then reports more changes
     #[arg(long, value_name = "RUN")]
     since: Option<i64>,
     /// Print a JSON document for each change, one a line
@@ -129,7 +129,7 @@ pub(crate) fn changes(options: &ChangesOptions) -> Result<Exit, Failure> {
     Ok(Exit::Complete)
 }
 
-/// A change, for a person: a line, and one for each field.
+/// A change as text: a line, and one for each field.
 fn line(change: &ChangeRow) -> String {
     let what = format!("{} {}", change.source_type, change.name);
     let what = plain(&what);

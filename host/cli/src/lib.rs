@@ -1,6 +1,6 @@
 //! The command line. One file a command.
 //!
-//! Data goes to standard output, everything else to standard error. The only place where errors become text.
+//! Data goes to standard output, everything else to standard error. `exit` prints the errors of all commands.
 
 mod advice;
 mod bundled;
@@ -126,10 +126,10 @@ enum Command {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    // Secrets are in memory from here on: no core dump, and no debugger of the same user.
+    // From here on, secrets are in memory: this forbids core dumps, and debuggers of the same user.
     harden();
     let cli = Cli::parse();
-    // The log is all that shows what a daemon does.
+    // Only the log shows what a daemon does.
     let verbose = if matches!(cli.command, Command::Serve(_)) { cli.verbose.max(1) } else { cli.verbose };
     let recent_log = RecentLog::default();
     start_log(verbose, &recent_log);
@@ -163,7 +163,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Where compiled connectors are kept: in the user's cache folder, where there is one.
+/// The folder of compiled connectors, in the user's cache folder; `None` if there is none.
 fn code_cache() -> Option<PathBuf> {
     use etcetera::BaseStrategy as _;
     let base = etcetera::choose_base_strategy().ok()?;
@@ -172,7 +172,7 @@ fn code_cache() -> Option<PathBuf> {
 
 fn harden() {
     use nix::sys::resource::{Resource, setrlimit};
-    // Where the system refuses, there is no alternative, and no log yet to report it.
+    // If the system refuses, there is no alternative, and no log yet to report it.
     let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
     #[cfg(target_os = "linux")]
     let _ = nix::sys::prctl::set_dumpable(false);
@@ -187,7 +187,7 @@ fn start_log(verbose: u8, recent_log: &RecentLog) {
     };
     // `RUST_LOG` is not read: at its highest levels libraries log headers, and headers hold signatures.
     let filter = if verbose > 2 {
-        // Our crates log no secret. Of the libraries, only those that see none.
+        // The crates of this project log no secret. Of the libraries, only those that see no secret log more.
         EnvFilter::new("connector=trace,wasmtime=debug,info")
     } else {
         EnvFilter::new(default)

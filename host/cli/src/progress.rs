@@ -1,4 +1,4 @@
-//! What is going on, on standard error: bars on a terminal, lines elsewhere.
+//! Shows the progress of a run on standard error: bars on a terminal, otherwise lines.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -29,7 +29,7 @@ impl Progress {
     /// A line that stays.
     fn line(&self, text: &str) {
         if self.is_terminal {
-            // Fails where standard error is closed; then there is no reader.
+            // It fails if standard error is closed; then there is no reader.
             let _ = self.bars.println(text);
         } else {
             terminal::tell(&format!("{text}\n"));
@@ -41,7 +41,7 @@ impl Progress {
         let bar = streams.entry(stream.to_owned()).or_insert_with(|| {
             let bar = self.bars.add(ProgressBar::no_length());
             let template = "  {prefix:<22} {bar:30.cyan/dim} {human_pos:>9} of {human_len:<9} {msg}";
-            // The template is a constant; the default look serves where it does not parse.
+            // The template is a constant; if it did not parse, the default style would be used.
             let look =
                 ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             bar.set_style(look.progress_chars("━━╌"));

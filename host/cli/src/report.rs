@@ -23,10 +23,10 @@ pub(crate) struct Options {
     /// Print one JSON document
     #[arg(long)]
     json: bool,
-    /// Write a page of its own, to be read in a browser or printed
+    /// Write the report as one HTML file, to read in a browser or to print
     #[arg(long, value_name = "FILE", conflicts_with = "json")]
     html: Option<PathBuf>,
-    /// Objects of each finding that are shown (default: 5 in a terminal, else 1000)
+    /// Objects of each finding that are shown (default: 5 in a terminal, otherwise 1000)
     #[arg(long, value_name = "N")]
     rows: Option<u32>,
 }
@@ -40,7 +40,7 @@ pub(crate) fn run(options: &Options) -> Result<Exit, Failure> {
         terminal::json(&report)?;
     } else if let Some(file) = &options.html {
         let page = report_page(&report).context("could not make the page")?;
-        // It says where the company is weak: for its owner only.
+        // The report lists the company's weaknesses: only the file's owner may read it.
         private_file::replace(file, page.as_bytes())
             .with_context(|| format!("could not write `{}`", file.display()))?;
         terminal::tell(&format!("The report is in `{}`\n", file.display()));
@@ -108,7 +108,7 @@ pub(crate) fn count(found: &Found) -> String {
     }
 }
 
-/// A time in the zone of the person; something else as it is.
+/// A time in the time zone of this machine; any other text unchanged.
 fn local(text: &str) -> String {
     match text.parse::<DateTime<Utc>>() {
         Ok(time) => table::local_time(time),

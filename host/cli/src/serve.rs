@@ -1,4 +1,4 @@
-//! `connector-host serve`, and the token to sign in with at its page.
+//! `connector-host serve`, and `connector-host token`, which makes a new token to sign in to its page.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub(crate) struct Options {
     /// Serve no Integrations page and no API
     #[arg(long, conflicts_with = "listen")]
     no_page: bool,
-    /// Address of the page where a proxy stands before it: `https://connectors.example.com`
+    /// Address of the page behind a proxy: `https://connectors.example.com`
     #[arg(long, value_name = "URL")]
     public_url: Option<Url>,
     /// Header in which a proxy names the person who signed in: `X-Forwarded-Email`
@@ -74,7 +74,7 @@ pub(crate) async fn run(
     Ok(Exit::Complete)
 }
 
-/// Cancels `stop` when the program shall end; the answer hears when it shall read everything anew.
+/// Cancels `stop` on SIGTERM and SIGINT. The receiver gets a message on SIGHUP: all files must be read again.
 pub(crate) fn listen_for_signals(stop: &CancellationToken) -> Result<mpsc::Receiver<()>, Failure> {
     let listen = |kind| signal(kind).context("could not listen for signals");
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
@@ -86,7 +86,7 @@ pub(crate) fn listen_for_signals(stop: &CancellationToken) -> Result<mpsc::Recei
             tokio::select! {
                 _ = terminate.recv() => stopper.cancel(),
                 _ = interrupt.recv() => stopper.cancel(),
-                // Full: a reload is waiting already.
+                // If the channel is full, a reload is already due.
                 _ = hang_up.recv() => drop(reload.try_send(())),
             }
         }
@@ -103,7 +103,7 @@ impl Options {
                 let secret = text.trim();
                 if secret.len() < 16 {
                     let error =
-                        anyhow::anyhow!("the secret in `{}` has less than 16 characters", file.display());
+                        anyhow::anyhow!("the secret in `{}` has fewer than 16 characters", file.display());
                     return Err(Failure::new(Exit::Usage, error));
                 }
                 let proxy = Proxy::new(&header, SecretString::from(secret));
@@ -125,14 +125,12 @@ impl Options {
     }
 }
 
-/// Makes another token.
+/// Makes a new token.
 pub(crate) async fn token(options: TokenOptions) -> Result<Exit, Failure> {
     let folders = options.dir.folders();
     let token = new_token(&folders.token())?;
     terminal::data(&format!("{token}\n"))?;
-    terminal::tell(
-        "Sign in with this token. It is shown only this once; everybody who signed in must sign in again\n",
-    );
+    terminal::tell("Sign in with this token. It is shown only once. All users must sign in again\n");
     // A running `serve` ends the sessions of the former token at once.
     Client::new(&folders)?.refresh_token().await?;
     Ok(Exit::Complete)

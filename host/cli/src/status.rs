@@ -1,4 +1,4 @@
-//! `connector-host status` and `connector-host run`: ask the daemon.
+//! `connector-host status` and `connector-host run`: send a request to the daemon.
 
 use std::fmt::Write as _;
 
@@ -41,7 +41,10 @@ pub(crate) async fn run(options: Options) -> Result<Exit, Failure> {
 
 pub(crate) async fn run_now(options: RunOptions) -> Result<Exit, Failure> {
     Client::new(&options.dir.folders())?.sync(&options.integration).await?;
-    terminal::tell(&format!("`{}` runs; `connector-host status` shows how far it is\n", options.integration));
+    terminal::tell(&format!(
+        "`{}` is running; `connector-host status` shows its progress\n",
+        options.integration
+    ));
     Ok(Exit::Complete)
 }
 
@@ -120,12 +123,12 @@ fn last_run(integration: &IntegrationStatus) -> String {
     format!("{outcome}, {}, {seconds:.1} s, {} requests", clock(run.ended_at), table::number(run.requests))
 }
 
-/// A time of the day, in the zone of the person.
+/// A time of day, in the time zone of this machine.
 fn time(time: DateTime<Utc>) -> String {
     time.with_timezone(&Local).format("%H:%M:%S").to_string()
 }
 
-/// A time in the zone of the person.
+/// A time in the time zone of this machine.
 fn clock(time: DateTime<Utc>) -> String {
     time.with_timezone(&Local).format("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -42,7 +42,7 @@ pub(crate) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     let run =
         connector_sync::run(Arc::clone(&serving), path.clone(), Arc::new(Progress::new()), stop.clone());
     tokio::spawn(async move {
-        // Where signals can't be received, the system's default ends the process.
+        // If signals can't be received, the system's default action ends the process.
         if tokio::signal::ctrl_c().await.is_ok() {
             stop.cancel();
         }
@@ -99,7 +99,7 @@ pub(crate) fn text(summary: &Summary, manifest: &Manifest, store: &Path) -> Stri
     text
 }
 
-/// What a person should know besides the counts: what is missing, why, and where the data lies.
+/// What a person should know besides the counts: what is missing and why, and where the data is.
 pub(crate) fn remarks(summary: &Summary, store: &Path) -> String {
     let mut text = String::new();
     let incomplete: Vec<_> = summary.streams.iter().filter_map(StreamSummary::incomplete).collect();
@@ -109,7 +109,7 @@ pub(crate) fn remarks(summary: &Summary, store: &Path) -> String {
             let (from, to) = (from.format("%Y-%m-%d %H:%M"), to.format("%Y-%m-%d %H:%M"));
             let _ = writeln!(
                 text,
-                "\n{} covers {from} to {to} UTC: no use on record means none in that time",
+                "\n{} covers {from} to {to} UTC: a use that is not listed did not happen in that time",
                 stream.title
             );
         }
@@ -129,11 +129,11 @@ pub(crate) fn remarks(summary: &Summary, store: &Path) -> String {
         let shown = summary.problems.len() as u64;
         if summary.problem_count > shown {
             let rest = table::number(summary.problem_count - shown);
-            let _ = writeln!(text, "  and {rest} more: the table `problem` of the store has them all");
+            let _ = writeln!(text, "  and {rest} more: the table `problem` of the store has all of them");
         }
     }
     if let Some(limit) = summary.timed_out {
-        let _ = writeln!(text, "\nIt reached its limit of {limit} s (`run-seconds` under `[limits]`)");
+        let _ = writeln!(text, "\nThe run reached its limit of {limit} s (`run-seconds` under `[limits]`)");
     }
     if summary.stopped {
         let _ =
@@ -151,7 +151,7 @@ pub(crate) fn remarks(summary: &Summary, store: &Path) -> String {
     text
 }
 
-/// The counts by the kinds that the manifest declares: privileges in the vendor's words are one row, not fifty.
+/// The counts by the kinds that the manifest declares: where it declares any privilege, all privileges share a row.
 fn by_declared_kind(counts: &[RelationCount], manifest: &Manifest) -> Vec<RelationCount> {
     let mut rows: Vec<RelationCount> = Vec::new();
     for count in counts {
@@ -178,7 +178,7 @@ fn by_declared_kind(counts: &[RelationCount], manifest: &Manifest) -> Vec<Relati
     rows
 }
 
-/// Which connectors read what, where it was more than one.
+/// Which connector read which stream, if there was more than one.
 fn swaps(connectors: &[ConnectorUse]) -> String {
     let digests: BTreeSet<_> = connectors.iter().map(|one| &one.digest).collect();
     if digests.len() < 2 {
@@ -189,5 +189,5 @@ fn swaps(connectors: &[ConnectorUse]) -> String {
         let digest = format!("{:#}", one.digest);
         rows.add_row([one.stream.to_string(), plain(&one.version), digest, table::number(one.pages)]);
     }
-    format!("\nThe connector was swapped meanwhile:\n{rows}\n")
+    format!("\nThe connector was swapped during the run:\n{rows}\n")
 }

@@ -1,4 +1,4 @@
-//! Tables, all of one look.
+//! Tables in one style.
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 pub(crate) use connector_report::render::number;
@@ -30,7 +30,7 @@ pub(crate) fn local_time(time: DateTime<Utc>) -> String {
     time.with_timezone(&Local).format("%Y-%m-%d %H:%M").to_string()
 }
 
-/// The beginning of a digest, as much as a person compares.
+/// The first 12 digits of a digest, for people to compare.
 pub(crate) fn digest(digest: &str) -> String {
     digest.chars().take(12).collect()
 }

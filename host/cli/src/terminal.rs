@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use anyhow::Context as _;
 use serde::Serialize;
 
-/// The width that tables have where there is no terminal, in columns.
+/// The width of tables if there is no terminal, in columns.
 const WIDTH: u16 = 110;
 
 /// Writes data to standard output. A closed pipe (`| head`) is not a failure.
@@ -27,7 +27,7 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Writes a message to standard error.
 pub(crate) fn tell(text: &str) {
-    // Where standard error is closed, there is no reader.
+    // If standard error is closed, there is no reader.
     let _ = std::io::stderr().lock().write_all(text.as_bytes());
 }
 

@@ -10,14 +10,14 @@ struct Documentation<'a> {
     manifest: &'a Manifest,
 }
 
-/// The page for the connector of this manifest.
+/// The documentation of the connector with this manifest.
 ///
 /// # Errors
 ///
-/// When the template fails, which no manifest makes it do.
+/// When the template fails; no manifest causes that.
 pub fn documentation(manifest: &Manifest) -> Result<String, askama::Error> {
     let page = Documentation { manifest }.render()?;
-    // The template has neither HTML nor links, so these are a connector's: shown, and not interpreted.
+    // The template has neither HTML nor links, so any of them come from the connector: they are escaped.
     let page = page.trim_end().replace('<', "&lt;").replace('[', "\\[");
     Ok(format!("{page}\n"))
 }
@@ -28,19 +28,19 @@ mod filters {
 
     use connector_sandbox::manifest::{HostRule, SettingKind, SettingSpec};
 
-    /// Text within a cell of a table: on one line, and without what would end the cell.
+    /// Text within a cell of a table: on one line, and with each `|` escaped.
     #[askama::filter_fn]
     pub(super) fn cell(text: &str, _: &dyn Values) -> Result<String> {
         Ok(text.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|"))
     }
 
-    /// A value as code, where there is one.
+    /// A value as code, if there is one.
     #[askama::filter_fn]
     pub(super) fn optional_code(value: &Option<String>, _: &dyn Values) -> Result<String> {
         Ok(value.as_ref().map(|value| format!("`{value}`")).unwrap_or_default())
     }
 
-    /// What a setting takes.
+    /// The values that a setting takes.
     #[askama::filter_fn]
     pub(super) fn kind(setting: &SettingSpec, _: &dyn Values) -> Result<String> {
         Ok(match setting.kind {
@@ -52,7 +52,7 @@ mod filters {
         })
     }
 
-    /// Where the connector may go.
+    /// The hosts that the connector may reach.
     #[askama::filter_fn]
     pub(super) fn hosts(hosts: &[HostRule], _: &dyn Values) -> Result<String> {
         let hosts = hosts.iter().map(|host| match host {
@@ -62,7 +62,7 @@ mod filters {
         Ok(hosts.collect::<Vec<_>>().join(", "))
     }
 
-    /// What must be granted; any one of them is enough.
+    /// The permissions of a stream; any one of them is enough.
     #[askama::filter_fn]
     pub(super) fn permissions(names: &[String], _: &dyn Values) -> Result<String> {
         if names.is_empty() {

@@ -1,6 +1,6 @@
-//! Values in templates, as people read them.
+//! Formats values for people, in templates.
 
-#![expect(missing_docs, reason = "of the types that askama's macro makes; each filter is documented")]
+#![expect(missing_docs, reason = "askama's macro makes undocumented types; each filter is documented")]
 
 use askama::{Result, Template, Values};
 use chrono::{DateTime, Utc};
@@ -14,19 +14,19 @@ pub fn number(value: &u64, _: &dyn Values) -> Result<String> {
     Ok(render::number(*value))
 }
 
-/// A time as people read it.
+/// A time in UTC, to the second.
 #[askama::filter_fn]
 pub fn time(value: &DateTime<Utc>, _: &dyn Values) -> Result<String> {
     Ok(value.format("%Y-%m-%d %H:%M:%S UTC").to_string())
 }
 
-/// A time of the store (RFC 3339) as people read it; something else as it is.
+/// A time of the store (RFC 3339) in UTC, to the minute; any other text unchanged.
 #[askama::filter_fn]
 pub fn stored_time(value: &str, _: &dyn Values) -> Result<String> {
     Ok(render::readable_time(value))
 }
 
-/// Words of a connector, whose `*emphasis*` and `` `code` `` become elements: HTML, to be followed by `safe`.
+/// Text of a connector as HTML, whose `*emphasis*` and `` `code` `` become elements. To be followed by `safe`.
 #[askama::filter_fn]
 pub fn rich(value: &str, _: &dyn Values) -> Result<String> {
     render::rich(value)

@@ -1,13 +1,13 @@
-//! What a store says, as people and other programs read it.
+//! Presents the contents of a store to people and to other programs.
 //!
 //! # Layout
 //!
-//! - [`insights`]: what a reviewer looks at first, derived from the data by rules in SQL over the views
-//! - [`export`]: the contents of a store in a format others read, one file a format
+//! - [`insights`]: findings for reviewers, derived from the data by rules in SQL over the views
+//! - [`export`]: the contents of a store in formats that other programs read
 //! - [`documentation()`]: the documentation of a connector, from its manifest
 //! - [`report_page`]: the findings as one HTML file, to read in a browser or to print
-//! - [`render`]: numbers, times and names as people read them
-//! - [`filters`]: the same, for templates
+//! - [`render`]: formats numbers, times and names for people
+//! - [`filters`]: the same for templates
 
 mod documentation;
 pub mod export;

@@ -1,4 +1,4 @@
-//! The report as a page of its own: one file, without scripts and without anything from elsewhere.
+//! The report as one HTML file, without scripts and without resources from other files.
 
 use askama::Template;
 
@@ -11,11 +11,11 @@ struct Page<'a> {
     report: &'a Report,
 }
 
-/// The page.
+/// The report as HTML.
 ///
 /// # Errors
 ///
-/// When the template fails, which no report makes it do.
+/// When the template fails; no report causes that.
 pub fn report_page(report: &Report) -> Result<String, askama::Error> {
     Page { report }.render()
 }

@@ -1,4 +1,4 @@
-//! Numbers, times and names as people read them.
+//! Formats numbers, times and names for people.
 
 use indicatif::HumanCount;
 
@@ -8,7 +8,7 @@ pub fn number(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
-/// Words that are written in their own way.
+/// Words with a fixed spelling.
 const SPELLED: [(&str, &str); 5] =
     [("mfa", "MFA"), ("webauthn", "WebAuthn"), ("u2f", "U2F"), ("id", "ID"), ("url", "URL")];
 
@@ -26,7 +26,7 @@ pub fn words(name: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-/// Words of a connector as HTML: everything is escaped, but for `*emphasis*` and `` `code` ``, which become elements.
+/// Text of a connector as HTML: everything is escaped, except `*emphasis*` and `` `code` ``, which become elements.
 pub fn rich(text: &str) -> Result<String, askama::Error> {
     let escape =
         |text: &str| askama::filters::escape(text, askama::filters::Html).map(|text| text.to_string());
@@ -49,7 +49,7 @@ pub fn rich(text: &str) -> Result<String, askama::Error> {
     Ok(html)
 }
 
-/// A time of the store (RFC 3339) as people read it; something else as it is.
+/// A time of the store (RFC 3339) in UTC, to the minute; any other text unchanged.
 pub fn readable_time(value: &str) -> String {
     match value.parse::<chrono::DateTime<chrono::Utc>>() {
         Ok(time) => time.format("%Y-%m-%d %H:%M UTC").to_string(),

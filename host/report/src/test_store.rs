@@ -1,5 +1,5 @@
-//! Stores for tests, filled as a run fills them, with the objects of two vendors: what this crate finds may depend on the
-//! normal form only, and not on a vendor's words.
+//! Stores for tests, filled as a run fills them, with the objects of two vendors: the findings may depend only on the
+//! normal form, not on a vendor's terms.
 
 use connector_sandbox::contract::api::{Page, Progress, Window};
 use connector_sandbox::contract::types::{
@@ -53,7 +53,7 @@ pub(crate) const VENDORS: [Vendor; 2] = [
     },
 ];
 
-/// 2026-11-24T12:00:00Z, the time at which these tests ask.
+/// 2026-11-24T12:00:00Z, the present time of these tests.
 pub(crate) const NOW: i64 = 1_795_521_600;
 /// Within the last 90 days.
 pub(crate) const LATELY: i64 = NOW - 20 * 86_400;
@@ -230,7 +230,7 @@ impl TestStore {
         EntityRef { entity_type, source_type: source_type.to_owned(), source_id: source_id.to_owned() }
     }
 
-    /// The log covers the last 120 days. `used` were signed in to lately, by any identity.
+    /// Adds a log of the last 120 days, with a recent sign-in to each of the applications `used`, by any identity.
     pub(crate) fn log(&mut self, used: &[&str]) -> &mut Self {
         self.page.window = Some(Window { from: LONG_AGO, to: NOW });
         for id in used {
@@ -247,8 +247,7 @@ impl TestStore {
         self
     }
 
-    /// The store after one complete run of what was added. With `selected` false the run selects no stream, and reads
-    /// nothing.
+    /// The store after one complete run over the added objects. If `selected` is false, the run reads no stream.
     pub(crate) fn read(&self, selected: bool) -> Reader {
         let path = self.folder.path().join(if selected { "read.db" } else { "not read.db" });
         let _ = std::fs::remove_file(&path);
@@ -259,7 +258,7 @@ impl TestStore {
     }
 }
 
-/// Begins and ends a run, which keeps `page`.
+/// Begins and ends a run, which stores `page` if there is one.
 pub(crate) fn run(writer: &mut Writer, page: Option<&Page>) {
     let all = StreamName::parse("all").unwrap();
     let digest = Digest::of(b"acme");

@@ -19,16 +19,16 @@ pub struct TypeCount {
     pub count: u64,
 }
 
-/// Where a page of objects begins or ends: the order is that of names, upper and lower case alike.
+/// The position of an object in a list. Objects are sorted by name, ignoring case, and then by key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
-    /// A name.
+    /// The name of the object.
     pub name: String,
-    /// The key of the object with that name.
+    /// The key of the object.
     pub source_id: String,
 }
 
-/// Which page.
+/// Selects a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PageCursor {
     /// The first one.
@@ -39,14 +39,14 @@ pub enum PageCursor {
     Before(Key),
 }
 
-/// Which objects.
+/// Selects objects of an integration.
 #[derive(Clone, Debug)]
 pub struct Entities<'a> {
     /// Of this source type.
     pub source_type: &'a str,
-    /// With this text in name, key, user name or e-mail; blank for all.
+    /// With this text in the name, the key, the user name or an e-mail address; blank for all.
     pub search: &'a str,
-    /// Which page of them.
+    /// The page.
     pub turn: PageCursor,
     /// The most on a page.
     pub limit: u32,
@@ -88,7 +88,7 @@ pub struct EntityLink {
 pub struct Linked {
     /// The privilege.
     pub privilege: String,
-    /// 1 where it grants, 0 where it denies.
+    /// Whether it grants; otherwise it denies.
     pub grants: bool,
     /// The other end.
     pub other: EntityLink,
@@ -109,7 +109,7 @@ pub struct AccessPath {
     pub identity_source_id: String,
     /// The identity's name.
     pub identity: String,
-    /// The source type of the group or other connection that it leads through; none where the access is direct.
+    /// The source type of the group or other connection that it leads through; `None` if the access is direct.
     pub through_source_type: Option<String>,
     /// The key of that connection.
     pub through_source_id: Option<String>,
@@ -117,16 +117,16 @@ pub struct AccessPath {
     pub through: Option<String>,
     /// Whether neither the identity nor the connection is disabled, locked or about to be deleted.
     pub can_sign_in: bool,
-    /// When the identity last used the application, RFC 3339; none where it did not within the window of the log.
+    /// When the identity last used the application, RFC 3339; `None` if it did not within the window of the log.
     pub last_success: Option<String>,
 }
 
-/// The kind of a source type, in the integration that is asked about.
+/// The kind of the source type ?2 of the integration ?1.
 const KIND: &str = "(SELECT k.id FROM kind k JOIN integration i ON i.id = k.integration_id
                      WHERE i.name = ?1 AND k.source_type = ?2)";
 
 impl Reader {
-    /// The names of the integrations that it has data of.
+    /// The names of the integrations in the store.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl Reader {
         };
         let matching =
             format!("e.kind_id = {KIND} AND e.stream_id IS NOT NULL AND e.gone_run IS NULL {search}");
-        // Numbers first, which the index has; the rows of this page only after that.
+        // The inner select reads only the index; the outer one reads the rows of this page.
         let page = format!(
             "SELECT ?1 AS integration, k.entity_type, k.source_type, e.source_id, e.name, e.normal, e.attributes
              FROM (
@@ -238,7 +238,7 @@ impl Reader {
         Ok(found.pop())
     }
 
-    /// The objects that an object has (`is_parent`), or those that have it: the first `limit`, and how many there are.
+    /// The children of an object if `is_parent`, otherwise its parents: the first `limit`, and how many there are.
     ///
     /// # Errors
     ///
@@ -294,7 +294,7 @@ impl Reader {
         Ok((linked, total.first().copied().unwrap_or_default()))
     }
 
-    /// The paths to an application, or from an identity: `limit` of them after `skip`, the last used ones first.
+    /// The paths to an application, or from an identity: `limit` of them after the first `skip`, the last used ones first.
     ///
     /// # Errors
     ///

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use crate::RunId;
 
-/// A changed field: one of the normal form by its name, one of the vendor's by `attributes.NAME`. Null where it is missing.
+/// A changed field. Fields of the normal form have their names, fields of the vendor are `attributes.NAME`. A missing value
+/// is null.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// The field.
@@ -17,7 +18,7 @@ pub struct FieldChange {
     pub to: Value,
 }
 
-/// What a change is of.
+/// What has changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Object {
     Entity,
@@ -25,7 +26,7 @@ pub(crate) enum Object {
 }
 
 impl Object {
-    /// Its table, and its word in `change.object`.
+    /// The name of its table, and its value in `change.object`.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Entity => "entity",
@@ -60,8 +61,8 @@ impl Kind {
         }
     }
 
-    /// The sum of `self`, earlier in the run, and `later`. `None` where they cancel out. `since` is how an object that comes
-    /// back differs from what it was when it was removed.
+    /// Combines `self`, the earlier change of the run, with `later`. `None` if they cancel out. `since` has the fields in
+    /// which an object that comes back differs from its state before the removal.
     fn then(self, later: Self, since: &[FieldChange]) -> Option<Self> {
         match (self, later) {
             (Self::Added, Self::Removed) => None,
@@ -89,7 +90,7 @@ fn merged(mut before: Vec<FieldChange>, after: &[FieldChange]) -> Vec<FieldChang
     before
 }
 
-/// How the JSON object `to` differs from `from`, field by field, each name with `prefix` before it.
+/// Adds the fields in which the JSON object `to` differs from `from`, with `prefix` before each name.
 pub(crate) fn fields_between(prefix: &str, from: &str, to: &str, changes: &mut Vec<FieldChange>) {
     if from == to {
         return;
@@ -120,8 +121,8 @@ pub(crate) fn is_recorded(
     transaction.prepare_cached(find)?.exists(params![run.0, object.word(), id])
 }
 
-/// Records a change of the object with this `id`, on top of the one that `run` has recorded. `since` is how an object that comes
-/// back differs from what it was when it was removed.
+/// Records a change of the object with this `id`, combined with the one that `run` has recorded. `since` has the fields in
+/// which an object that comes back differs from its state before the removal.
 pub(crate) fn record(
     transaction: &Transaction<'_>,
     run: RunId,

@@ -43,7 +43,7 @@ struct Counts {
     gone: u64,
 }
 
-/// By the number of a kind, or of a privilege.
+/// Counts by the number of a kind, or of a privilege.
 type ByNumber = BTreeMap<i64, Counts>;
 
 impl Reader {
@@ -144,7 +144,7 @@ impl Reader {
     }
 }
 
-/// What objects are counted by.
+/// The column that objects are counted by.
 fn number_column(object: Object) -> &'static str {
     match object {
         Object::Entity => "kind_id",

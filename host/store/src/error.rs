@@ -40,7 +40,7 @@ pub enum StoreError {
     /// Another run is writing to it.
     #[error("another sync is writing to the store `{0}`")]
     Busy(PathBuf),
-    /// The integration's data is another tenant's.
+    /// The integration has data of another tenant.
     #[error("the store `{path}` has data of another tenant under the name `{integration}`: {known}")]
     AnotherTenant {
         /// The file.
@@ -68,7 +68,7 @@ pub enum StoreError {
         /// The error of SQLite.
         error: rusqlite::Error,
     },
-    /// A task that used it ended early.
+    /// A task that used the store ended early.
     #[error("the task that used the store ended early: {0}")]
     GivenUp(String),
 }
@@ -79,7 +79,7 @@ impl Hint for StoreError {
             Self::Missing(_) => Some("`connector-host sync` makes one".to_owned()),
             Self::NotAStore { .. } => Some("name another file with `--store`".to_owned()),
             Self::Unopenable { .. } => {
-                Some("its folder must exist, and you must be allowed to write there".to_owned())
+                Some("its folder must exist, and you need permission to write there".to_owned())
             }
             Self::Busy(_) => Some("wait for it to end, or name another file with `--store`".to_owned()),
             Self::AnotherTenant { .. } => {
@@ -96,16 +96,18 @@ impl Hint for StoreError {
                     Some("another program is writing to it: wait for it to end".to_owned())
                 }
                 Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
-                    Some("make room on the disk, and sync again".to_owned())
+                    Some("free space on the disk, and sync again".to_owned())
                 }
                 Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Some(
-                    "you must be allowed to write to it and to its folder; to only read it, copy it to a folder \
-                     of yours, with the file that ends in `-wal` if there is one"
+                    "you need permission to write to it and to its folder; to only read it, copy it to your own \
+                     folder, with the file that ends in `-wal` if there is one"
                         .to_owned(),
                 ),
                 _ => None,
             },
-            Self::StreamEnded { .. } => Some("another program has continued the run: sync again after it has ended".to_owned()),
+            Self::StreamEnded { .. } => {
+                Some("another program has continued the run: sync again after it has ended".to_owned())
+            }
             Self::GivenUp(_) => None,
         }
     }

@@ -9,7 +9,7 @@ use crate::read::{count, digest};
 use crate::stream::stream_name;
 use crate::{FieldChange, IncompleteStream, Reader, RunId, RunOutcome, StoreError, StreamState};
 
-/// A run, as it is shown.
+/// A run, with the values that people see.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the columns of the view `runs`")]
 pub struct RunRow {
@@ -175,8 +175,8 @@ impl Reader {
         find().map_err(|error| self.sqlite(error))
     }
 
-    /// The run that the latest one is compared with: the last one before it that ended by itself. Of one integration, or of
-    /// all; run 0 where there is none.
+    /// The last run before the latest one that finished and was not abandoned. Of one integration, or of all; run 0 if there
+    /// is none.
     ///
     /// # Errors
     ///
@@ -194,7 +194,7 @@ impl Reader {
         found.map(RunId).map_err(|error| self.sqlite(error))
     }
 
-    /// Calls `each` for every change that was found after `run`, one row at a time, the earliest first; of one
+    /// Calls `each` for every change of the runs after `since`, one row at a time, the earliest run first; of one
     /// integration, or of all.
     ///
     /// # Errors

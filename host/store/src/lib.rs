@@ -1,17 +1,17 @@
 //! The store: the objects that a connector read from a vendor, in SQLite, one file an integration.
 //!
-//! A [`Writer`] writes it, a [`Reader`] reads it. Rows and checkpoint of a page are one transaction: after a kill, the next run
-//! resumes after the last page. Only a stream that was read completely marks the objects that it did not see as removed. The
-//! writer writes only new or changed objects; an unchanged one costs one bit in the page's bitmap.
+//! A [`Writer`] writes it, a [`Reader`] reads it. Rows and checkpoint of a page are one transaction: after a kill, the next
+//! run resumes after the last page. Only a stream that was read completely marks the objects that it did not see as
+//! removed. The writer writes only new or changed objects; an unchanged one costs one bit in the page's bitmap.
 //!
 //! # Layout
 //!
 //! - [`Writer`]: `run` and `stream` begin and end runs and streams, `page` commits a page, `retention` deletes old runs
-//! - a page: `page_writer` writes its objects, which `page_row` makes rows of and `numbers` numbers; `usage` merges its usages;
-//!   `removed` marks unseen objects at the end of a stream
+//! - a page: `page_writer` writes its objects, `page_row` turns them into rows, `numbers` finds the numbers that rows refer
+//!   to; `usage` merges its usages; `removed` marks unseen objects at the end of a stream
 //! - `seen`: bitmaps of the objects that a run saw; `change`: the changes of a run
-//! - [`Reader`]: `read` reads objects row by row, `counts` and `history` describe runs, `browse` pages through objects, `query`
-//!   runs SQL over the views
+//! - [`Reader`]: `read` reads objects row by row, `counts` and `history` describe runs, `browse` pages through objects,
+//!   `query` runs SQL over the views
 //! - `schema`: the tables, the views that other programs read, and the indexes
 //! - [`normal`]: the normal form as JSON, for the store and for all exports
 

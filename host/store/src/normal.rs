@@ -41,7 +41,7 @@ pub fn fields(normal: &NormalForm) -> Value {
     }
 }
 
-/// The type of the entity that has these fields.
+/// The type of an entity with these fields.
 #[must_use]
 pub fn entity_type(normal: &NormalForm) -> EntityType {
     match normal {
@@ -51,7 +51,7 @@ pub fn entity_type(normal: &NormalForm) -> EntityType {
     }
 }
 
-/// Attributes as an object. Of two with the same name the last one stays.
+/// Attributes as an object. Of two with the same name, the last one is kept.
 #[must_use]
 pub fn attributes(attributes: &[Attribute]) -> Value {
     let entries = attributes.iter().map(|attribute| {

@@ -8,7 +8,7 @@ use rusqlite::{OptionalExtension, Params, Transaction, params};
 use connector_sandbox::contract::types::EntityRef;
 use connector_sandbox::manifest::entity_type_word;
 
-/// A number for each thing that a page names. Each is looked up once a page, and is added where it is new.
+/// The numbers of what a page refers to. Each is looked up once a page, and added if it is new.
 pub(crate) struct Numbers<'a> {
     transaction: &'a Transaction<'a>,
     integration: i64,
@@ -64,7 +64,7 @@ impl<'a> Numbers<'a> {
         Ok(privilege)
     }
 
-    /// Looks up all of these in the order of their keys. Those that are not there get a row without values.
+    /// Looks up all of these in the order of their keys. Entities that have no row get one without values.
     pub(crate) fn look_up(
         &mut self,
         references: impl Iterator<Item = &'a EntityRef>,
@@ -87,7 +87,7 @@ impl<'a> Numbers<'a> {
         Ok(())
     }
 
-    /// An entity, best after [`look_up`](Self::look_up) of all that the page refers to.
+    /// The number of an entity. It is faster after [`look_up`](Self::look_up) of all entities that the page refers to.
     pub(crate) fn entity(&mut self, reference: &'a EntityRef) -> rusqlite::Result<i64> {
         let key = (self.kind_of(reference)?, reference.source_id.as_str());
         if !self.entities.contains_key(&key) {

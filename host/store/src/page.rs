@@ -27,13 +27,13 @@ pub struct PageReader {
 }
 
 impl Writer {
-    /// Keeps a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks the objects as
-    /// removed that the stream did not see in this run, unless it began after a bookmark. Where they are too many
-    /// ([`Writer::limit_removals`]), the stream is incomplete, and keeps them.
+    /// Stores a page and its checkpoint, in one transaction. The last page makes the stream complete, and marks the objects
+    /// that the stream did not see in this run as removed, unless it began after a bookmark. If they are too many
+    /// ([`Writer::limit_removals`]), nothing is removed, and the stream is incomplete.
     ///
     /// # Errors
     ///
-    /// When SQLite fails or the stream has ended; nothing of the page is kept then.
+    /// When SQLite fails or the stream has ended; then nothing of the page is stored.
     pub fn commit_page(
         &mut self,
         run: RunId,
@@ -89,7 +89,7 @@ impl Writer {
     }
 }
 
-/// Writes what is not an object: problems, the page itself, and the checkpoint.
+/// Writes everything but the objects: problems, the page itself, and the checkpoint.
 impl PageWriter<'_> {
     fn problems(&self, page: &Page) -> rusqlite::Result<()> {
         let mut statement = self.transaction.prepare_cached(
@@ -163,7 +163,7 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// A stream that holds removals is incomplete.
+    /// Makes a stream that holds removals incomplete.
     fn hold(&self, held: Option<&HeldRemovals>) -> rusqlite::Result<()> {
         if let Some(held) = held {
             self.transaction.execute(

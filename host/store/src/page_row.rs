@@ -12,7 +12,7 @@ use connector_sandbox::manifest::entity_type_word;
 pub(crate) trait PageRow {
     /// Its table.
     const OBJECT: Object;
-    /// Finds the row that has a key, where a stream has yielded it: `id`, `stream_id`, `is_gone`, and its values.
+    /// Finds the row with a key, if a stream has yielded it: `id`, `stream_id`, `is_gone`, and its values.
     const FIND: &'static str;
     /// Adds a row. Parameters: stream, connector, run, the key, the values.
     const INSERT: &'static str;
@@ -23,7 +23,7 @@ pub(crate) trait PageRow {
 
     fn values(&self) -> Vec<&dyn ToSql>;
 
-    /// How this differs from the row that is `stored`; `None` where all values are equal.
+    /// How this differs from the row that is `stored`; `None` if all values are equal.
     fn changes_from(&self, stored: &Row<'_>) -> rusqlite::Result<Option<Vec<FieldChange>>>;
 }
 
@@ -50,7 +50,7 @@ impl<'a> EntityRow<'a> {
     }
 }
 
-/// What a search looks at beside name and key: user name and e-mail addresses, one a line.
+/// The text that a search covers besides name and key: user name and e-mail addresses, one a line.
 fn search(normal: &NormalForm) -> String {
     let NormalForm::Identity(identity) = normal else { return String::new() };
     let lines: Vec<_> = identity.username.iter().chain(&identity.emails).map(String::as_str).collect();

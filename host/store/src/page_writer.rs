@@ -1,4 +1,4 @@
-//! Writes the objects of a page: each new or changed one is a row, and each one that was seen is a bit.
+//! Writes the objects of a page: a row for each new or changed one, and a bit for each one that was seen.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::page_row::{EntityRow, PageRow, RelationRow};
 use crate::seen::see;
 use connector_sandbox::contract::types::{Entity, Relation};
 
-/// Where a page comes from, and the transaction that keeps it.
+/// The origin of a page, and the transaction that stores it.
 pub(crate) struct PageWriter<'a> {
     pub(crate) transaction: &'a Transaction<'a>,
     pub(crate) integration: i64,
@@ -29,7 +29,7 @@ struct Known {
     id: i64,
     stream_id: i64,
     is_gone: bool,
-    /// How the page differs from the row; `None` where it does not.
+    /// How the page differs from the row; `None` if it does not.
     changes: Option<Vec<FieldChange>>,
 }
 
@@ -59,7 +59,7 @@ impl<'a> PageWriter<'a> {
         self.write(&rows, |_, _| ())
     }
 
-    /// Writes what is new or changed. Rows come in the order of their keys, which is that of the index they are looked up in.
+    /// Writes new and changed rows. They are sorted by key, like the index that finds them.
     fn write<T: PageRow>(
         &self,
         rows: &[T],
@@ -104,8 +104,8 @@ impl<'a> PageWriter<'a> {
         Ok(seen)
     }
 
-    /// Whether another stream, to which an object belongs, is part of this run. That stream decides then which values the
-    /// object has: two streams may report it differently, and it would change with each run, by which of them is read last.
+    /// Whether another stream, to which an object belongs, is part of this run. If so, only that stream sets the values of
+    /// the object: two streams may report it differently, and the values would depend on which of them is read last.
     fn is_in_run(&self, stream_id: i64, known: &mut HashMap<i64, bool>) -> rusqlite::Result<bool> {
         if let Some(is_in_run) = known.get(&stream_id) {
             return Ok(*is_in_run);
@@ -120,7 +120,7 @@ impl<'a> PageWriter<'a> {
         Ok(is_in_run)
     }
 
-    /// Records a change. `since` is how an object that comes back differs from what it was when it was removed.
+    /// Records a change. `since` has the fields in which an object that comes back differs from before its removal.
     pub(crate) fn record(
         &self,
         object: Object,

@@ -6,14 +6,15 @@ use rusqlite::{Row, named_params, params};
 use crate::read::count;
 use crate::{Reader, StoreError};
 
-/// The parameters that a query may name: `:integration` (null for all), `:now` and `:idle_since` (RFC 3339), `:limit` and `:offset`.
+/// The parameters that a query may use: `:integration` (null for all), `:now` and `:idle_since` (RFC 3339), `:limit` and
+/// `:offset`.
 #[derive(Clone, Copy, Debug)]
 pub struct QueryParams<'a> {
     /// The integration; `None` for all of the store.
     pub integration: Option<&'a str>,
     /// Now, RFC 3339.
     pub now: &'a str,
-    /// What was last used before this time is idle, RFC 3339.
+    /// An identity that was last used before this time is idle, RFC 3339.
     pub idle_since: &'a str,
     /// The most rows.
     pub limit: u32,
@@ -21,7 +22,7 @@ pub struct QueryParams<'a> {
     pub offset: u64,
 }
 
-/// A value as text; none for null.
+/// A value as text; `None` for null.
 pub type Cell = Option<String>;
 
 impl Reader {
@@ -50,8 +51,8 @@ impl Reader {
     }
 
     /// Whether it is known which objects of an entity type fulfil `condition`, an SQL expression over the columns of the
-    /// view `entities`: one is present, or each stream that yields the entity type was complete in the last run that ended
-    /// by itself. Of one integration, or of each.
+    /// view `entities`: one is present, or each stream that yields the entity type was complete in the last run that
+    /// finished and was not abandoned. `None` asks for every integration.
     ///
     /// # Errors
     ///
@@ -90,7 +91,7 @@ impl Reader {
         known.map_err(|error| self.sqlite(error))
     }
 
-    /// Whether a log of who used what was read to its end: of one integration, or of each.
+    /// Whether a log of usages was read to its end. `None` asks for every integration.
     ///
     /// # Errors
     ///
@@ -111,7 +112,7 @@ impl Reader {
         asked: QueryParams<'_>,
         parse: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
     ) -> Result<Vec<T>, StoreError> {
-        // SQLite refuses a value for a parameter that the query does not name: this names all of them.
+        // SQLite refuses a value for a parameter that the query does not use, so this uses all of them.
         let query = format!(
             "WITH asked AS (SELECT :integration AS integration, :now AS now, :idle_since AS idle_since) {query}"
         );

@@ -79,7 +79,7 @@ pub(crate) fn count(row: &Row<'_>, column: &str) -> rusqlite::Result<u64> {
     Ok(row.get::<_, i64>(column)?.unsigned_abs())
 }
 
-/// Present entities; `EntityRow::parse` reads a row.
+/// Selects the present entities; `EntityRow::parse` reads a row.
 pub(crate) const ENTITIES: &str =
     "SELECT integration, entity_type, source_type, source_id, name, normal, attributes FROM entities";
 
@@ -257,7 +257,7 @@ fn texts<const N: usize>(row: &Row<'_>, columns: [&str; N]) -> rusqlite::Result<
     Ok(texts)
 }
 
-/// None where one of them is null.
+/// `None` if one of them is null.
 fn optional_texts(row: &Row<'_>, columns: [&str; 2]) -> rusqlite::Result<Option<[String; 2]>> {
     let [first, second] = columns;
     let (first, second): (Option<String>, Option<String>) = (row.get(first)?, row.get(second)?);

@@ -9,7 +9,7 @@ use url::Url;
 use crate::StoreError;
 use crate::schema::{APPLICATION_ID, VERSION};
 
-/// A store, open for reading: by any number of programs, also while a run writes. SQLite refuses to write through it.
+/// A store, open for reading. Any number of programs may read it, also while a run writes. SQLite refuses writes.
 pub struct Reader {
     pub(crate) connection: Connection,
     pub(crate) path: PathBuf,
@@ -25,13 +25,13 @@ impl Reader {
         if !path.exists() {
             return Err(StoreError::Missing(path.to_owned()));
         }
-        // When a read-only connection is the last to close, SQLite leaves the files of the write-ahead log behind. So this opens
-        // the file for writing where it may, and `query_only` refuses to write.
+        // When a read-only connection is the last to close, SQLite leaves the files of the write-ahead log behind. So this
+        // opens the file for writing if it is allowed to, and `query_only` refuses writes.
         let reader = Self::connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)
             .or_else(|_| Self::connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY))?;
         let reader = match reader.require_schema() {
-            // Readers and writers coordinate through files beside the store. Where there is none and none can be made, there is
-            // no writer.
+            // Readers and writers coordinate through files beside the store. If there are none and none can be made, there
+            // is no writer.
             Err(StoreError::Sqlite { error, .. }) if needs_to_write(&error) && !has_log(path) => {
                 let reader = Self::connect_immutable(path)?;
                 reader.require_schema()?;
@@ -49,7 +49,7 @@ impl Reader {
     ///
     /// When SQLite fails, or `read` does.
     pub fn snapshot<T, E: From<StoreError>>(&self, read: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        // The transaction ends where it is dropped.
+        // The transaction ends when it is dropped.
         let _transaction = self.connection.unchecked_transaction().map_err(|error| self.sqlite(error))?;
         read()
     }
@@ -64,7 +64,7 @@ impl Reader {
         Self::connect_to(path, path, flags)
     }
 
-    /// Opens a store that nothing writes to, without any file beside it.
+    /// Opens a store that no program writes to, without making files beside it.
     fn connect_immutable(path: &Path) -> Result<Self, StoreError> {
         let unopenable = |error| StoreError::Unopenable { path: path.to_owned(), error };
         let file = path.canonicalize().map_err(unopenable)?;
@@ -87,7 +87,7 @@ impl Reader {
         StoreError::Sqlite { path: self.path.clone(), error }
     }
 
-    /// The error of the first read of a file.
+    /// Converts the error of the first read of a file.
     fn not_a_store(&self, error: rusqlite::Error) -> StoreError {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase) => {

@@ -5,18 +5,18 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use crate::{RunId, StoreError, Writer};
 
-/// Runs whose pages are kept one by one. Of earlier runs only the number of pages by connector is kept.
+/// The number of runs whose pages are kept. Of earlier runs, only the number of pages by connector is kept.
 const RUNS_WITH_PAGES: i64 = 5;
 
 impl Writer {
-    /// After `run` finished: deletes the runs of its integration that ended more than `keep_days` ago, with their changes and
-    /// problems, and the pages of all but the last few runs. Objects stay, and so do the runs that later runs need.
+    /// Deletes, after `run` finished, the runs of its integration that ended more than `keep_days` ago, with their changes
+    /// and problems, and the pages of all but the last few runs. Objects are kept, and so are runs that later runs need.
     ///
     /// # Errors
     ///
     /// When SQLite fails.
     pub fn forget_old_runs(&mut self, run: RunId, keep_days: u32) -> Result<(), StoreError> {
-        // Whole days, so that this deletes something once a day and not after each run.
+        // Whole days, so that this deletes rows once a day and not after each run.
         let oldest = (Utc::now() - TimeDelta::days(keep_days.into())).format("%Y-%m-%d").to_string();
         self.write(|transaction| {
             let integration: i64 =
@@ -38,7 +38,7 @@ impl Writer {
     }
 }
 
-/// Deletes the bitmaps of the runs before `run`: they were used up when those runs ended.
+/// Deletes the bitmaps of the finished runs before `run`. Those of `run` are kept for the removals of the next run.
 fn forget_bitmaps(transaction: &Transaction<'_>, integration: i64, run: RunId) -> rusqlite::Result<()> {
     let forget = "UPDATE run_page SET seen_entities = NULL, seen_relations = NULL
                   WHERE run_id < ?2 AND (seen_entities IS NOT NULL OR seen_relations IS NOT NULL)
@@ -69,8 +69,8 @@ fn forget_runs(
     oldest: &str,
 ) -> rusqlite::Result<()> {
     const OLD: &str = "SELECT id FROM run WHERE integration_id = ?1 AND id <= ?2 AND finished_at < ?3";
-    // By stream: the last complete run, which the next one is compared with; the last bookmark and the last window; the last
-    // read, which may be resumed.
+    // For each stream: the last complete run, which the next one is compared with; the last bookmark; the last window; the
+    // last run that read it, which may be resumed.
     const NEEDED: &str = "WITH stream_of_integration AS (
              SELECT s.* FROM run_stream s JOIN run r ON r.id = s.run_id WHERE r.integration_id = ?1
          )

@@ -32,7 +32,7 @@ pub enum RunOutcome {
 }
 
 impl RunOutcome {
-    /// Its word, in the store and in JSON.
+    /// Its name in the store and in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl RunOutcome {
     }
 }
 
-/// What a run is of.
+/// The parameters of a run.
 #[derive(Clone, Debug)]
 pub struct RunStart<'a> {
     /// Name of the integration.
@@ -60,11 +60,11 @@ pub struct RunStart<'a> {
     pub version: &'a str,
     /// SHA-256 of the connector.
     pub digest: Digest,
-    /// The vendor's account, for a person.
+    /// The vendor's account, for people.
     pub account: Option<&'a str>,
-    /// The hosts it reads. An integration has the data of one tenant.
+    /// The hosts that it reads. An integration has the data of one tenant.
     pub tenant: &'a str,
-    /// The selected streams. An interrupted run is only resumed with the same ones.
+    /// The selected streams. An interrupted run is resumed only with the same ones.
     pub scope: &'a [StreamName],
     /// What each stream of the connector yields, selected or not.
     pub yields: &'a [Yields<'a>],
@@ -81,7 +81,7 @@ pub struct Yields<'a> {
     pub source_type: &'a str,
 }
 
-/// Hours after its last page in which an interrupted run may be resumed: later, objects that it saw may have been deleted.
+/// How many hours after its last page an interrupted run may be resumed: later, objects that it saw may have been deleted.
 const STALE_HOURS: i64 = 24;
 
 /// A run that has begun, or was resumed.
@@ -102,7 +102,7 @@ fn moment(time: DateTime<Utc>) -> String {
 }
 
 impl Writer {
-    /// Resumes the last run where it was interrupted, else begins one. Other interrupted runs end here.
+    /// Resumes the last run if it was interrupted, otherwise begins one. Ends other interrupted runs.
     ///
     /// # Errors
     ///
@@ -155,7 +155,7 @@ impl Writer {
         })
     }
 
-    /// Data of another tenant under the same name would mark all present objects as removed.
+    /// Refuses another tenant under the same name: its data would mark all present objects as removed.
     fn refuse_another_tenant(&self, start: &RunStart<'_>) -> Result<(), StoreError> {
         let known = self.reader().connection.query_row(
             "SELECT connector, tenant FROM integration WHERE name = ?1",
@@ -207,7 +207,7 @@ impl Writer {
     }
 }
 
-/// Ends the interrupted runs of an integration that are not resumed, all but `but`: else they would be shown as running.
+/// Ends the interrupted runs of an integration, except `but`, which is resumed. Otherwise they would be shown as running.
 fn abandon(transaction: &Transaction<'_>, integration: i64, but: Option<i64>) -> rusqlite::Result<()> {
     transaction.execute(
         "UPDATE run_stream

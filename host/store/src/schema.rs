@@ -8,7 +8,7 @@ pub(crate) const VERSION: i32 = 1;
 
 const TABLES: &str = include_str!("schema/tables.sql");
 const VIEWS: &str = include_str!("schema/views.sql");
-/// Builds the indexes that only readers use, where they are not there yet.
+/// Builds the indexes that only readers use, if they are missing.
 pub(crate) const READER_INDEXES: &str = include_str!("schema/indexes.sql");
 
 /// Creates the schema in an empty file, in one transaction.

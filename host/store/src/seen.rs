@@ -6,14 +6,14 @@ use rusqlite::params;
 use crate::RunId;
 use crate::change::Object;
 
-/// Whose pages.
+/// The streams whose pages count.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum By<'a> {
-    /// Those of this stream.
+    /// This stream.
     Stream(&'a str),
-    /// Those of all other streams.
+    /// All streams except this one.
     Others(&'a str),
-    /// Those of all streams.
+    /// All streams.
     All,
 }
 

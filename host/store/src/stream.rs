@@ -11,7 +11,7 @@ use crate::run::now;
 use crate::seen::{By, seen};
 use crate::{RunId, StoreError, Writer, numbers, usage};
 
-/// The cost of a stream beside its pages.
+/// The cost of a stream besides its pages.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct StreamCost {
     /// Repeated calls.
@@ -25,11 +25,11 @@ pub struct StreamCost {
 pub struct IncompleteStream {
     /// Its name.
     pub stream: StreamName,
-    /// `incomplete`, `skipped` or, where the run was interrupted, `running`.
+    /// `incomplete`, `skipped` or, if the run was interrupted, `running`.
     pub state: StreamState,
     /// What the vendor or the connector answered.
     pub reason: String,
-    /// The permission that is missing, where that is the reason.
+    /// The missing permission, if that is the reason.
     pub permission: Option<String>,
     /// What to do about it.
     pub hint: Option<String>,
@@ -50,7 +50,7 @@ pub enum StreamState {
 }
 
 impl StreamState {
-    /// Its word, in the store and in JSON.
+    /// Its name in the store and in JSON.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -77,7 +77,7 @@ pub(crate) fn stream_name(row: &Row<'_>, column: &str) -> rusqlite::Result<Strea
     StreamName::parse(&text).ok_or_else(|| not_written_here(format!("`{text}` is not the name of a stream")))
 }
 
-/// A value that this crate does not write.
+/// The error for a value that this crate does not write.
 pub(crate) fn not_written_here(reason: String) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, reason.into())
 }
@@ -103,9 +103,8 @@ struct Unfinished {
 }
 
 impl Writer {
-    /// The checkpoint of `stream` in `run`. A stream that has not begun begins: after the last bookmark where it is
-    /// `incremental` and there is one, or where an earlier run stopped in it. A checkpoint whose cursor has another version is
-    /// deleted.
+    /// The checkpoint of `stream` in `run`. Begins the stream if it has not begun: an `incremental` one where an earlier run
+    /// stopped in it, or after the last bookmark. A checkpoint whose cursor has another version is deleted.
     ///
     /// # Errors
     ///
@@ -191,8 +190,8 @@ impl Writer {
         })
     }
 
-    /// Deletes the checkpoint, the problems and the bitmaps of a stream, so that it starts over: from the beginning where
-    /// `whole`, else after its bookmark.
+    /// Deletes the checkpoint, the problems and the bitmaps of a stream, so that it starts over: at the beginning if
+    /// `whole`, otherwise after its bookmark.
     ///
     /// # Errors
     ///
@@ -215,9 +214,9 @@ impl Writer {
     }
 
     /// Discards the pages of `stream` in `run` that the connector with this digest read, and restarts the stream where it
-    /// began. Objects that this connector was the first to see are forgotten, all others count as unseen: unless the
-    /// repeated read sees them, they are removed. Usages get their values from before the run. `false` where there is no
-    /// page to discard.
+    /// began. Objects that this connector was the first to see are deleted. All others count as unseen: unless the repeated
+    /// read sees them, they are removed. Usages get their values from before the run. `false` if there is no page to
+    /// discard.
     ///
     /// # Errors
     ///
@@ -290,8 +289,8 @@ impl Writer {
     }
 }
 
-/// Where the last earlier run that read a log stream stopped in it. None where that run completed it, or `run` has begun to
-/// read it. An outage of minutes then repeats no hours of a log.
+/// Where the last earlier run that read a log stream stopped in it, so that a short outage does not repeat hours of a log.
+/// `None` if that run completed it, or `run` has begun to read it.
 fn unfinished(
     transaction: &Transaction<'_>,
     run: RunId,
@@ -327,8 +326,8 @@ fn unfinished(
     Ok(last.flatten())
 }
 
-/// Forgets the objects that this connector was the first to see: no other read of the vendor knows them. Objects that another
-/// stream of the run saw as well stay, until the repeated read says how they are.
+/// Deletes the objects that this connector was the first to see: no trusted read has confirmed them. Objects that another
+/// stream of the run saw as well are kept until the repeated read corrects their values.
 fn forget_first_seen(
     transaction: &Transaction<'_>,
     integration: i64,
@@ -365,7 +364,7 @@ fn forget_first_seen(
     Ok(())
 }
 
-/// Deletes the problems and bitmaps of a stream: the repeated read finds and sees all again.
+/// Deletes the problems and bitmaps of a stream: the repeated read records them again.
 fn forget_pages(transaction: &Transaction<'_>, run: RunId, stream: &str) -> rusqlite::Result<()> {
     let key = params![run.0, stream];
     transaction.execute("DELETE FROM problem WHERE run_id = ?1 AND stream = ?2", key)?;

@@ -1,4 +1,4 @@
-//! Usages: who used what when, merged from the events of a log.
+//! Usages: when an identity last used a resource, merged from the events of a log.
 
 use rusqlite::{Transaction, params};
 
@@ -8,10 +8,10 @@ use crate::numbers::{self, Numbers};
 use crate::page_writer::PageWriter;
 use connector_sandbox::contract::types::Usage;
 
-/// The identity of a usage that says "by any identity".
+/// The number in place of an identity in a usage by any identity.
 const ANY_IDENTITY: i64 = 0;
 
-/// Merges with the usages that are there: the latest time wins, in whatever order events come.
+/// Merges `usages` into those of the store: the latest time wins, in any order of events.
 pub(crate) fn merge<'a>(
     writer: &PageWriter<'a>,
     usages: &'a [Usage],

@@ -12,14 +12,14 @@ use crate::{Reader, StoreError};
 const CACHE_KIB: i64 = 16 << 10;
 /// See [`Writer::limit_removals`].
 const REMOVAL_PERCENT: u8 = 20;
-/// How long the write-ahead log grows, in pages of 4 KiB, before it is copied into the file: a page of the file that changes
+/// The size of the write-ahead log, in pages of 4 KiB, at which it is copied into the file. A page of the file that changes
 /// several times is copied once.
 const WAL_PAGES: i64 = 8 << 10;
 
 /// A store, open for writing.
 pub struct Writer {
     reader: Reader,
-    /// Of the objects of a type, the most that one run may remove, in percent.
+    /// The most objects of a type that one run may remove, in percent.
     pub(crate) removal_percent: u8,
     /// Held as long as the writer lives: two runs at once would each mark the other's objects as removed.
     _lock: File,
@@ -34,7 +34,7 @@ impl Writer {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         let unopenable = |error| StoreError::Unopenable { path: path.to_owned(), error };
         create_private(path).map_err(unopenable)?;
-        // A file with two names is one store, so the lock lies beside the file itself, not beside a link to it.
+        // A file with two names is one store, so the lock is beside the file itself, not beside a link to it.
         let lock = path.canonicalize().and_then(|file| lock_file(&file)).map_err(unopenable)?;
         if lock.try_lock().is_err() {
             return Err(StoreError::Busy(path.to_owned()));
@@ -49,22 +49,22 @@ impl Writer {
         // A power failure may lose the last transactions, and never a part of one. That is enough: rows and cursor are one
         // transaction, so the next run resumes from an earlier page.
         reader.set("synchronous", "NORMAL")?;
-        // A tenth of the time of a page. The numbers that a page refers to were looked up in its transaction, and tests check all
-        // references.
+        // Checking foreign keys takes a tenth of the time of a page. It is not needed: the numbers that a page refers to are
+        // looked up in its transaction, and tests check all references.
         reader.set("foreign_keys", false)?;
-        // Keys come in no order, so that the rows of a page are spread over the whole index.
+        // Keys are in no order, so the rows of a page are spread over the whole index, and a large cache helps.
         reader.set("cache_size", -CACHE_KIB)?;
         reader.set("wal_autocheckpoint", WAL_PAGES)?;
         Ok(Self { reader, removal_percent: REMOVAL_PERCENT, _lock: lock })
     }
 
-    /// Sets how many objects of a type one run may remove, in percent of those present; 20 at first, 100 is no limit. A stream
-    /// that no longer saw more of them ends as incomplete, and removes them when the next run does not see them either.
+    /// Sets how many objects of a type one run may remove, in percent of those present. The default is 20; 100 is no limit.
+    /// A stream that misses more of them ends as incomplete; they are removed if the next run does not see them either.
     pub fn limit_removals(&mut self, percent: u8) {
         self.removal_percent = percent;
     }
 
-    /// Reads through the connection that writes.
+    /// A reader over the connection that writes.
     #[must_use]
     pub fn reader(&self) -> &Reader {
         &self.reader

@@ -1,5 +1,5 @@
-//! Which connector serves an integration now. A run asks before each page, so that a connector can be swapped in the
-//! middle of it: calls in flight keep the one they began with.
+//! The active connector of an integration. A run looks it up before each page, so that a connector can be swapped during
+//! a run: calls in flight keep the connector they began with.
 
 use std::sync::Arc;
 
@@ -12,37 +12,37 @@ use crate::integration::Integration;
 /// What to do after a fault of the connector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AfterFault {
-    /// Ask for the page again: of the same connector, which may fail a few times, or of the one that serves by now.
+    /// Read the page again: with the same connector, which may fail a few times, or with the one that replaced it.
     Again,
     /// The stream ends.
     Final,
 }
 
-/// The connector that serves an integration now.
+/// The active connector of an integration.
 pub struct ActiveIntegration {
     current: ArcSwap<Integration>,
-    /// The one before it, while that may come back.
+    /// The connector before it, while a rollback is possible.
     predecessor: ArcSwap<Option<Arc<Integration>>>,
-    /// Those that were rolled back.
+    /// The digests of connectors that were rolled back.
     rolled_back: Mutex<Vec<Digest>>,
 }
 
 impl ActiveIntegration {
-    /// By this one. `rolled_back` are those that were before.
+    /// Makes `integration` the active one. `rolled_back` are the digests of connectors that were rolled back earlier.
     #[must_use]
     pub fn new(integration: Integration, rolled_back: Vec<Digest>) -> Self {
         let (current, predecessor) = (ArcSwap::from_pointee(integration), ArcSwap::from_pointee(None));
         Self { current, predecessor, rolled_back: Mutex::new(rolled_back) }
     }
 
-    /// The one that serves now.
+    /// The active one.
     #[must_use]
     pub fn current(&self) -> Arc<Integration> {
         self.current.load_full()
     }
 
-    /// Swaps back to the predecessor where the current connector failed its probation. All integrations that it serves
-    /// share the probation, so a run calls this before each page: a fault of another integration may have decided it.
+    /// Swaps back to the predecessor if the active connector failed its probation. All integrations that it serves share
+    /// the probation, so a run calls this before each page: a fault in another integration may have ended it.
     pub fn roll_back_if_failed(&self) {
         let current = self.current();
         if !current.probation.as_ref().is_some_and(|probation| probation.has_failed()) {
@@ -55,7 +55,7 @@ impl ActiveIntegration {
         }
     }
 
-    /// Those that were rolled back: what they read in a run under way is not to be trusted.
+    /// The digests of connectors that were rolled back: pages that they read in an unfinished run are not trusted.
     #[must_use]
     pub fn rolled_back(&self) -> Vec<Digest> {
         self.rolled_back.lock().clone()
@@ -68,26 +68,26 @@ impl ActiveIntegration {
         }
     }
 
-    /// `next` takes over from the one with the digest `failed`, which is rolled back.
+    /// Rolls back the connector with the digest `failed`: `next` takes over.
     pub fn go_back(&self, next: Integration, failed: Digest) {
         self.replace(next);
         self.distrust(failed);
     }
 
-    /// `next` takes over at the next page. Where it is on probation, it can be rolled back to the one before.
+    /// `next` takes over at the next page. If it is on probation, it can be rolled back to the present connector.
     pub fn replace(&self, next: Integration) {
-        // A connector that failed is nothing to go back to.
+        // A connector that failed must not become the predecessor.
         self.roll_back_if_failed();
         let before = self.current();
-        // An operator lets it serve again on purpose.
+        // An operator activated `next` again on purpose, even if it was rolled back before.
         let digest = next.connector.digest();
         self.rolled_back.lock().retain(|known| *known != digest);
         self.predecessor.store(Arc::new(next.probation.is_some().then_some(before)));
         self.current.store(Arc::new(next));
     }
 
-    /// The connector of `used` failed: trapped, or broke the contract. Where that ends its probation, the predecessor takes
-    /// over.
+    /// Reports a fault of the connector of `used`: a trap, or a breach of the contract. If the fault ends its probation, the
+    /// predecessor takes over.
     #[must_use]
     pub fn fault(&self, used: &Arc<Integration>, reason: &str) -> AfterFault {
         let Some(probation) = used.probation.as_ref().filter(|probation| probation.fault(reason)) else {
@@ -99,10 +99,10 @@ impl ActiveIntegration {
         self.roll_back_if_failed();
         let (current, digest) = (self.current(), used.connector.digest());
         if Arc::ptr_eq(&current, used) {
-            // Without another to go back to there is no use in asking again.
+            // There is no predecessor that could read the page.
             return AfterFault::Final;
         }
-        // Another took over while this one finished its own cursors: it must not read for ever.
+        // Another connector took over while this one finished its own cursors. Distrusting it ends its reading.
         if current.connector.digest() != digest {
             self.distrust(digest);
         }

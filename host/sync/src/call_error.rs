@@ -1,12 +1,12 @@
-//! Why a call brought no data.
+//! Why a call returned no data.
 
 use connector_sandbox::contract::api::{self, ErrorKind};
 use connector_sandbox::{Fault, Hint};
 
-/// A call that brought no data.
+/// A call that returned no data.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum CallError {
-    /// The connector says why.
+    /// The connector returned an error.
     #[error("{}", .0.message)]
     Connector(api::Error),
     /// The connector itself failed.
@@ -24,7 +24,7 @@ impl Hint for CallError {
 }
 
 impl CallError {
-    /// The connector's word for it, where it has one.
+    /// The kind of the error, if the connector returned it.
     #[must_use]
     pub fn kind(&self) -> Option<&ErrorKind> {
         match self {

@@ -1,4 +1,4 @@
-//! Checks which streams can be read: asks the connector, and describes its answer stream by stream.
+//! Asks the connector which streams can be read, and describes its answer stream by stream.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -13,11 +13,11 @@ use crate::event::{Event, Observer};
 use crate::integration::Integration;
 use crate::retry::{self, RetryPolicy};
 
-/// Which streams can be read, with a row for each selected one. `policy` says how often to try.
+/// Asks the connector which streams can be read. The report has a row for each selected one. `policy` limits retries.
 ///
 /// # Errors
 ///
-/// When the vendor or the connector refuses altogether.
+/// When the connector returns no report.
 pub async fn check(
     integration: &Integration,
     policy: RetryPolicy,
@@ -43,7 +43,7 @@ pub struct Checked {
     pub account: Option<String>,
     /// Whether all streams that are not optional can be read.
     pub readable: bool,
-    /// Requests of the check.
+    /// Requests that the check sent.
     pub requests: u64,
     /// Each selected stream, in the manifest's order.
     pub streams: Vec<CheckedStream>,
@@ -60,7 +60,7 @@ pub struct CheckedStream {
     pub permissions: Vec<String>,
     /// Whether a run is complete without it.
     pub optional: bool,
-    /// Whether it can be read, or the kind of reason why not.
+    /// Whether it can be read, or why not.
     pub access: StreamAccess,
     /// Why it can't be read.
     pub reason: Option<String>,
@@ -68,7 +68,7 @@ pub struct CheckedStream {
     pub hint: Option<String>,
 }
 
-/// Whether a stream can be read, or the kind of reason why not.
+/// Whether a stream can be read, or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StreamAccess {
@@ -121,7 +121,7 @@ impl Checked {
 }
 
 impl CheckedStream {
-    /// Why it can't be read; `None` where it can.
+    /// Why it can't be read; `None` if it can.
     #[must_use]
     pub fn incomplete(&self) -> Option<IncompleteStream> {
         Some(IncompleteStream {
@@ -151,7 +151,7 @@ impl StreamAccess {
         }
     }
 
-    /// Its words, for a person.
+    /// Its text, for people.
     #[must_use]
     pub fn words(self) -> &'static str {
         match self {

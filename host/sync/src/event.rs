@@ -1,4 +1,4 @@
-//! What a run tells while it runs.
+//! The events of a run.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use connector_sandbox::manifest::StreamSpec;
 use crate::retry::Wait;
 use crate::summary::StreamSummary;
 
-/// Something that happened.
+/// An event of a run.
 #[derive(Debug)]
 pub enum Event<'a> {
     /// `check` answered.
     Checked {
-        /// What may be read.
+        /// Which streams can be read.
         report: &'a Report,
     },
     /// The store is open.
@@ -32,39 +32,39 @@ pub enum Event<'a> {
         stream: &'a StreamSpec,
         /// Entities, usages and problems in this page.
         objects: u64,
-        /// Those of them that `total` counts: the objects of the first type that the stream declares, or its usages.
+        /// The objects that `total` counts: those of the first type that the stream declares, or its usages.
         listed: u64,
-        /// Objects of the whole stream, where the vendor says.
+        /// Objects of the whole stream, if the vendor reports it.
         total: Option<u64>,
     },
     /// A call is made again after a pause.
     Waiting {
         /// Name of the stream, or `check`.
         stream: &'a str,
-        /// Why and how long.
+        /// Its reason and length.
         wait: &'a Wait,
     },
-    /// A call waits, so that the vendor's rate limit is kept.
+    /// A call waits, to stay within the vendor's rate limit.
     Throttled {
         /// Name of the stream.
         stream: &'a str,
-        /// How long.
+        /// The length of the wait.
         duration: Duration,
     },
     /// A stream ended.
     StreamEnded {
-        /// How.
+        /// How it ended.
         summary: &'a StreamSummary,
     },
 }
 
-/// Listens to a run. Called from several threads; must not block.
+/// Receives the events of a run, from several threads. Must not block.
 pub trait Observer: Send + Sync {
-    /// Something happened.
+    /// Handles an event.
     fn event(&self, event: Event<'_>);
 }
 
-/// Listens to nothing.
+/// Ignores all events.
 pub struct NullObserver;
 
 impl Observer for NullObserver {

@@ -1,4 +1,4 @@
-//! A connector with its settings and capabilities: ready to be called.
+//! A connector with its settings and capabilities, ready to be called.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,27 +19,27 @@ use crate::configuration::{Configuration, ConfigurationError, ConnectorReference
 use crate::probation::Probation;
 use crate::retry::RetryPolicy;
 
-/// A connector that knows whom to call and as whom.
+/// A connector with the settings, secrets and hosts of one integration.
 pub struct Integration {
-    /// Names it in the store, in logs and on screen.
+    /// Its name in the store, in logs and on screen.
     pub name: String,
     /// The connector.
     pub connector: Connector,
     /// The streams to read, in the manifest's order.
     pub selected: Vec<StreamSpec>,
-    /// Whether the configuration names them, and does not just read all.
+    /// Whether the configuration names the streams; otherwise all are read.
     pub selected_by_name: bool,
-    /// How long to try again.
+    /// How failed calls are repeated.
     pub retry: RetryPolicy,
-    /// Pages of one stream in one run.
+    /// The most pages of one stream in one run.
     pub pages: u64,
     /// How long a run may take.
     pub longest_run: Duration,
-    /// How long the store keeps runs and what they found, in days.
+    /// How long the store keeps runs with their changes and problems, in days.
     pub keep_days: u32,
-    /// Of the objects of a type, the most that one run may remove, in percent.
+    /// The most objects of a type that one run may remove, in percent.
     pub removal_percent: u8,
-    /// Where its connector took over from another a short while ago.
+    /// The probation of its connector, if that took over from another one.
     pub probation: Option<Arc<Probation>>,
     settings: Vec<api::Setting>,
     capabilities: Capabilities,
@@ -52,10 +52,10 @@ pub enum SetupError {
     /// Its configuration is not usable.
     #[error(transparent)]
     Configuration(#[from] ConfigurationError),
-    /// Its connector is not.
+    /// Its connector can't be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
-    /// Its hosts are not.
+    /// Its hosts or `[network]` can't be used.
     #[error("`[network]` of `{integration}` can't be used: {error}")]
     Egress {
         /// The integration.
@@ -66,40 +66,40 @@ pub enum SetupError {
     /// Its HTTP client can't be set up.
     #[error(transparent)]
     Http(#[from] HttpSetupError),
-    /// The authorities to trust can't be read.
+    /// The file of trusted certificate authorities can't be read.
     #[error("could not read `ca-file` `{path}`: {error}")]
     Authorities {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// A rate limit that does not exist is to be another.
+    /// The configuration changes a budget that the manifest does not declare.
     #[error("{title} has no budget `{budget}`")]
     UnknownBudget {
         /// The connector's title.
         title: String,
-        /// What was named.
+        /// The name in the configuration.
         budget: String,
-        /// What there is.
+        /// The budgets of the manifest.
         known: Vec<String>,
     },
     /// The configuration names a connector that is not bundled.
     #[error("there is no bundled connector `{connector}`")]
     UnknownConnector {
-        /// What was named.
+        /// The name in the configuration.
         connector: String,
-        /// What there is.
+        /// The bundled connectors.
         known: Vec<String>,
     },
-    /// A stream that does not exist was asked for.
+    /// The configuration or the command line names a stream that the connector does not have.
     #[error("{title} has no stream `{stream}`")]
     UnknownStream {
         /// The connector's title.
         title: String,
-        /// What was asked for.
+        /// The name of the stream.
         stream: String,
-        /// What there is.
+        /// The streams of the connector.
         known: Vec<String>,
     },
 }
@@ -125,7 +125,7 @@ impl Integration {
     ///
     /// # Errors
     ///
-    /// [`SetupError`] says which part of the configuration to change. Nothing was sent yet.
+    /// [`SetupError`] says which part of the configuration to change. No request was sent yet.
     pub async fn open(
         engine: &Engine,
         configuration: &Configuration,
@@ -145,8 +145,7 @@ impl Integration {
         Self::bind(connector, configuration, None)
     }
 
-    /// Binds a connector to the settings. The count against a vendor's rate limit continues where it takes
-    /// over from `predecessor`.
+    /// Binds a connector to the settings. Requests that `predecessor` sent still count against the vendor's rate limits.
     ///
     /// # Errors
     ///
@@ -187,7 +186,8 @@ impl Integration {
         let budgets = manifest.budgets.iter().filter(|_| configuration.budgets).map(|budget| {
             let own = configuration.own_budgets.get(&budget.name).copied();
             let (requests, per_seconds) = own.unwrap_or((budget.requests, budget.per_seconds));
-            // The vendor counts from when requests arrive, and one may be faster than the one before.
+            // The vendor counts requests when they arrive, and one may travel faster than the one before: a longer window
+            // makes up for that.
             let window =
                 Duration::from_secs(per_seconds.into()) + Duration::from_secs(per_seconds.into()) / 60;
             let before = predecessor.and_then(|before| before.capabilities.budgets.get(&budget.name));
@@ -213,7 +213,7 @@ impl Integration {
         })
     }
 
-    /// How long to try again in `stream`.
+    /// How failed calls of `stream` are repeated.
     #[must_use]
     pub fn retry_in(&self, stream: &StreamSpec) -> RetryPolicy {
         let budgets = &self.manifest().budgets;
@@ -226,7 +226,7 @@ impl Integration {
         self.capabilities.http.egress().hosts().map(|(host, _)| host)
     }
 
-    /// Stops the clock that the connector sees, for tests of what it signs.
+    /// Stops the clock that the connector sees, for tests of its signatures.
     pub fn stop_clock(&mut self, at: SystemTime) {
         self.capabilities.clock = Some(at);
     }
@@ -236,35 +236,37 @@ impl Integration {
         self.capabilities.http = self.capabilities.http.clone().answer_from_memory(answer);
     }
 
-    /// What the connector says of itself.
+    /// The manifest of the connector.
     #[must_use]
     pub fn manifest(&self) -> &Manifest {
         self.connector.manifest()
     }
 
-    /// Tries the settings, once.
+    /// Asks the connector once which streams can be read with the settings.
     ///
     /// # Errors
     ///
-    /// [`CallError`] when the vendor or the connector refuses altogether.
+    /// [`CallError`] when the connector returns no report.
     pub async fn check(&self, requests: &Arc<AtomicU64>) -> Result<api::Report, CallError> {
-        // The report covers all streams, so it counts against the budget that most of them share.
+        // The check covers all streams, so its requests count against the budget of the first one.
         let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
         let capabilities = self.capabilities.for_call("check", budget, requests, &ignore_waits()).await;
         let context = CallContext { limits: self.limits, capabilities };
         let checked = self.connector.check(context, &self.settings).await;
-        // It may have asked once for each other one, as for a permission; it does not wait for its turn there.
+        // The check may have sent one request under each other budget, to test a permission. It did not wait for these
+        // budgets, so the request is counted afterwards.
         for (_, other) in self.capabilities.budgets.iter().filter(|(name, _)| budget != Some(name.as_str())) {
             other.note();
         }
         checked?.map_err(CallError::Connector)
     }
 
-    /// Reads one page, once. `account` is what [`Self::check`] said it is connected to. Tells `waiting` how long the vendor's rate limit makes it wait before.
+    /// Reads one page, in one attempt. `account` is the account that [`Self::check`] reported. Calls `waiting` with the
+    /// length of each wait for the vendor's rate limit.
     ///
     /// # Errors
     ///
-    /// [`CallError`] when there is no page.
+    /// [`CallError`] when the connector returns no page.
     pub async fn read(
         &self,
         stream: &StreamSpec,

@@ -1,5 +1,5 @@
-//! What the host does not keep of a page, whatever connector yields it: values that can't be right. Each one becomes a problem that
-//! names its object and its field.
+//! Removes impossible values from the pages of all connectors. Each one becomes a problem that names its object and its
+//! field.
 
 use std::collections::HashMap;
 
@@ -9,20 +9,23 @@ use connector_sandbox::contract::types::{
     AttributeValue, Entity, Expiry, NormalForm, Problem, Resource, Timestamp, Usage,
 };
 
-/// 0000-01-01 is not a date; RFC 3339 writes years with four digits. In seconds since 1970.
+/// 0001-01-01T00:00:00Z, in seconds since 1970. RFC 3339 writes years with four digits.
 const YEAR_1: Timestamp = -62_135_596_800;
 /// 9999-12-31T23:59:59Z.
 const YEAR_9999: Timestamp = 253_402_300_799;
 
-/// Removes from `page` what can't be right, as of `now`, and names each such value as a problem.
+/// Removes impossible values from `page`, as of `now`, and adds a problem for each. An object that is on the page in two
+/// versions is a problem as well.
 pub(crate) fn judge(page: &mut Page, now: DateTime<Utc>) {
     let mut judge = Judge { latest: (now + TimeDelta::days(2)).timestamp(), problems: Vec::new() };
     let mut seen: HashMap<(&str, &str), &Entity> = HashMap::with_capacity(page.entities.len());
     for entity in &page.entities {
         let key = (entity.source_type.as_str(), entity.source_id.as_str());
         if seen.insert(key, entity).is_some_and(|before| format!("{before:?}") != format!("{entity:?}")) {
-            let message =
-                format!("this `{}` is on one page twice, in two versions; the last one was kept", key.0);
+            let message = format!(
+                "this `{}` is on one page twice, with different values; the last one was kept",
+                key.0
+            );
             judge.problems.push(Problem { source_id: Some(key.1.to_owned()), field: None, message });
         }
     }
@@ -36,7 +39,7 @@ pub(crate) fn judge(page: &mut Page, now: DateTime<Utc>) {
 }
 
 struct Judge {
-    /// The latest time at which something can have happened, in seconds since 1970. Clocks differ by up to two days.
+    /// The latest possible time of a past event, in seconds since 1970. Clocks differ by up to two days.
     latest: Timestamp,
     problems: Vec<Problem>,
 }
@@ -60,7 +63,7 @@ impl Judge {
                     && !(1..=YEAR_9999).contains(&time)
                 {
                     code.expires = Expiry::Unknown;
-                    self.problem(key, "expires", &format!("{time} is no time at which something can end"));
+                    self.problem(key, "expires", &format!("{time} is not a possible time of expiry"));
                 }
             }
             NormalForm::Resource(_) => {}
@@ -68,9 +71,11 @@ impl Judge {
         entity.attributes.retain(|attribute| {
             let fault = match attribute.value {
                 AttributeValue::Timestamp(time) if !(YEAR_1..=YEAR_9999).contains(&time) => {
-                    format!("{time} is no time between the years 1 and 9999")
+                    format!("{time} is not a time between the years 1 and 9999")
                 }
-                AttributeValue::Number(value) if !value.is_finite() => format!("{value} is no number"),
+                AttributeValue::Number(value) if !value.is_finite() => {
+                    format!("{value} is not a finite number")
+                }
                 _ => return true,
             };
             self.problem(key, &attribute.name, &fault);
@@ -88,10 +93,10 @@ impl Judge {
         }
     }
 
-    /// A time of something that has happened.
+    /// Removes a time that can't be that of a past event.
     fn past(&mut self, key: &str, field: &str, time: &mut Option<Timestamp>) {
         if let Some(wrong) = time.take_if(|time| !(1..=self.latest).contains(time)) {
-            self.problem(key, field, &format!("{wrong} is no time at which something can have happened"));
+            self.problem(key, field, &format!("{wrong} is not a possible time of a past event"));
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use connector_store::{StoreError, Writer};
 use parking_lot::Mutex;
 
-/// The store, used from any stream. SQLite has one writer, and works off the runtime.
+/// The store, shared by all streams. SQLite has one writer, and blocks: its calls run outside the async runtime.
 #[derive(Clone)]
 pub(crate) struct Keeper(Arc<Mutex<Writer>>);
 

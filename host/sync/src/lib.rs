@@ -1,17 +1,17 @@
-//! An integration: how it is configured, and one run that reads it into its store.
+//! Configures an integration, and reads it into its store: one run at a time.
 //!
 //! # Layout
 //!
-//! - [`configuration`]: an integration, as written in its file and as meant
-//! - [`seal`]: secrets that a configuration holds, encrypted
+//! - [`configuration`]: the configuration file of an integration, and its parsed form
+//! - [`seal`]: encrypts the secrets in a configuration
 //! - [`integration`]: a connector bound to its settings and capabilities, ready to be called
-//! - [`retry`]: calls again after a pause, where the connector says that this helps
-//! - [`probation`]: a connector that took over, while it may be rolled back
-//! - [`active`]: which connector reads the next page; where connectors are swapped
+//! - [`retry`]: repeats a call after a pause
+//! - [`probation`]: counts the faults of a connector that took over, until it may no longer be rolled back
+//! - [`active`]: the connector that reads the next page; swaps and rolls back connectors
 //! - [`mod@check`]: which streams can be read
-//! - [`mod@run`]: one run: check, streams side by side (`stream_reader`), each page kept (`keeper`) before the next is read
-//! - `judge`: values of a page that can't be right
-//! - [`event`] and `summary`: what a run reports while it runs, and when it ends
+//! - [`mod@run`]: one run: the check, then the streams in parallel (`stream_reader`), each page in the store (`keeper`)
+//! - `judge`: removes impossible values from a page
+//! - [`event`] and `summary`: what a run reports, during the run and at its end
 
 pub mod active;
 mod call_error;

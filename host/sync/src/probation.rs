@@ -8,12 +8,12 @@ use connector_sandbox::Digest;
 use connector_sandbox::text::plain;
 use tokio::sync::mpsc;
 
-/// Faults after which a connector that took over is rolled back. One may be an accident; more would cost pages.
+/// Faults after which a connector on probation is rolled back. One may be an accident; a higher limit would cost pages.
 pub const MOST_FAULTS: u32 = 3;
-/// How long after it took over. Later, its faults end streams as those of any connector do.
+/// How long a probation lasts. Later, a fault ends the stream, as with any other connector.
 pub const PROBATION: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// A connector that took over from another, and may still be sent back. Shared by all integrations that it serves.
+/// The probation of a connector that took over from another. Shared by all integrations that the connector serves.
 #[derive(Debug)]
 pub struct Probation {
     connector: String,
@@ -29,14 +29,14 @@ pub struct Probation {
 pub struct RolledBack {
     /// Name of the connector.
     pub connector: String,
-    /// Which bytes failed.
+    /// Digest of the connector.
     pub digest: Digest,
-    /// How.
+    /// The fault that ended the probation.
     pub reason: String,
 }
 
 impl Probation {
-    /// Begins for the `connector` with this `digest`; `tell` hears if it fails.
+    /// Begins the probation of the `connector` with this `digest`. `tell` gets a message if it fails.
     #[must_use]
     pub fn begin(connector: &str, digest: Digest, tell: mpsc::UnboundedSender<RolledBack>) -> Arc<Self> {
         let connector = connector.to_owned();
@@ -50,13 +50,13 @@ impl Probation {
         self.failed.get().is_some()
     }
 
-    /// How it failed.
+    /// The fault that ended it, if it failed.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
         self.failed.get().map(String::as_str)
     }
 
-    /// Counts a fault. `false` where the probation is over.
+    /// Counts a fault. `false` if the probation is over.
     pub(crate) fn fault(&self, reason: &str) -> bool {
         if !self.has_failed() && self.since.elapsed() > PROBATION {
             return false;
@@ -70,7 +70,7 @@ impl Probation {
         );
         if faults >= MOST_FAULTS && self.failed.set(reason.to_owned()).is_ok() {
             let (connector, digest) = (self.connector.clone(), self.digest);
-            // Nobody listens where the program is about to end.
+            // There is no receiver while the program ends.
             let _ = self.tell.send(RolledBack { connector, digest, reason: reason.to_owned() });
         }
         true

@@ -1,4 +1,4 @@
-//! Waits and calls again, where the connector says that this helps.
+//! Repeats a call after a pause, if the connector reports a rate limit or an outage.
 
 use std::time::Duration;
 
@@ -12,40 +12,40 @@ use crate::CallError;
 /// The longest time a vendor can make us wait by `Retry-After`.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(600);
 
-/// Where a request may be sent every so many seconds, or less often, an endpoint is slow: those of logs are.
+/// An endpoint is slow if it allows one request in this many seconds, or fewer. Endpoints of logs are slow.
 const SLOW: u32 = 10;
-/// How much longer the first pause is there, so that as many attempts reach as far as the longest one.
+/// How many times longer the first pause is for a slow endpoint: then as many attempts reach its longest pause.
 const SLOWER: u32 = 8;
 
-/// How long to try again.
+/// How failed calls are repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Calls altogether, at least one.
+    /// The most calls, at least one.
     pub attempts: u32,
     /// The first pause; each one doubles it, plus a random part of it.
     pub first: Duration,
     /// The longest pause.
     pub longest: Duration,
-    /// The longest pause where the vendor's limit is a few requests a minute: sooner, nothing can have changed.
+    /// The longest pause if the vendor allows only a few requests a minute: an earlier attempt would fail as well.
     pub longest_slow: Duration,
 }
 
 /// A pause before the next attempt.
 #[derive(Clone, Debug)]
 pub struct Wait {
-    /// How long.
+    /// Its length.
     pub duration: Duration,
-    /// Why, in the words of the connector.
+    /// Its reason, in the connector's words.
     pub reason: String,
     /// The attempt that failed, counted from one.
     pub attempt: u32,
-    /// Attempts altogether.
+    /// The most attempts.
     pub attempts: u32,
 }
 
 impl Default for RetryPolicy {
-    /// What official clients of vendors do (1, 2, 4, 8, 16, 32 s and a random part), and as good for others: seven calls
-    /// in a little more than a minute.
+    /// Seven calls in a little more than a minute. Official clients of vendors pause like this (1, 2, 4, 8, 16, 32 s and a
+    /// random part), and it suits other vendors.
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self { attempts: 7, first: seconds(1), longest: seconds(32), longest_slow: seconds(120) }
@@ -53,7 +53,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The same where requests count against `budget`.
+    /// The policy for requests that count against `budget`: pauses are longer if the endpoint is slow.
     #[must_use]
     pub fn within(self, budget: Option<&RequestBudget>) -> Self {
         let is_slow = budget.is_some_and(|budget| budget.per_seconds / budget.requests.max(1) >= SLOW);
@@ -61,7 +61,7 @@ impl RetryPolicy {
     }
 }
 
-/// Calls until there is an answer, an error that waiting does not mend, or no attempt left. Tells `waiting`
+/// Repeats `call` until it returns an answer or an error that a retry can't fix, or no attempt is left. Calls `waiting`
 /// before each pause.
 pub(crate) async fn until_answered<T, F: Future<Output = Result<T, CallError>>>(
     policy: RetryPolicy,
@@ -86,7 +86,7 @@ pub(crate) async fn until_answered<T, F: Future<Output = Result<T, CallError>>>(
         };
         let asked = asked.map(|seconds| Duration::from_secs(seconds.into()).min(LONGEST_RETRY_AFTER));
         let wait = Wait {
-            // "Retry after 0 s" is no reason to use up all attempts at once.
+            // With "Retry-After: 0", all attempts would be used up at once.
             duration: asked.map_or(pause, |asked| asked.max(policy.first)),
             reason: error.to_string(),
             attempt,

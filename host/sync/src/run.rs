@@ -1,5 +1,5 @@
-//! A run: what may be read is asked first, then streams are read side by side, page by page, each page kept
-//! before the next one is asked for.
+//! A run: checks which streams can be read, then reads them in parallel, page by page. The next page of a stream is read
+//! while the last one is stored.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,18 +24,18 @@ use crate::stream_reader::StreamReader;
 use crate::summary::{self, StreamOutcome, StreamSummary, Summary};
 use crate::{CallError, SyncError};
 
-/// Streams that are read at the same time. Vendors document no limit; politeness does.
+/// Streams that are read at the same time. Vendors document no limit; more would be a burden for them.
 const SIDE_BY_SIDE: usize = 4;
 
-/// Reads all selected streams into the store at `path`. The connector may be swapped meanwhile: the next page is
-/// read by the one that serves then.
+/// Reads all selected streams into the store at `path`. The connector may be swapped meanwhile: the new one reads the
+/// next page.
 ///
-/// Once `stop` is cancelled, the pages in flight are kept if they come within a few seconds, and the run ends; the next
-/// one resumes it.
+/// Once `stop` is cancelled, the pages in flight are stored if they arrive within a few seconds, and the run ends; the
+/// next one resumes it.
 ///
 /// # Errors
 ///
-/// [`SyncError`] when there is nothing to report. A stream that fails alone is part of the [`Summary`].
+/// [`SyncError`] when the whole run fails. A stream that fails alone is part of the [`Summary`].
 pub async fn run(
     serving: Arc<ActiveIntegration>,
     path: PathBuf,
@@ -44,7 +44,7 @@ pub async fn run(
 ) -> Result<Summary, SyncError> {
     let started = Instant::now();
     let requests = Arc::new(AtomicU64::new(0));
-    // A run that takes too long ends as one that is stopped.
+    // A run that takes too long is stopped.
     let (asked_to_stop, stop) = (stop.clone(), stop.child_token());
     let longest = serving.current().longest_run;
     let _deadline = AbortOnDropHandle::new(tokio::spawn({
@@ -64,7 +64,7 @@ pub async fn run(
     };
     observer.event(Event::Checked { report: &report });
 
-    // Only now: a run that can't begin leaves no trace.
+    // The store is opened only now: a run whose check fails leaves no trace.
     let store = Keeper::open(path).await?;
     let manifest = integration.manifest();
     let digest = integration.connector.digest();
@@ -107,7 +107,7 @@ pub async fn run(
     let mut summaries = match read {
         Ok(summaries) => summaries,
         Err(error) => {
-            // Its cost is recorded anyway; the next run resumes it.
+            // The requests of a failed run are recorded as well; the next run resumes it.
             store.with(move |store| store.add_requests(run.id, sent)).await?;
             return Err(error);
         }
@@ -171,7 +171,7 @@ fn yields(manifest: &Manifest) -> Vec<Yields<'_>> {
     yields.collect()
 }
 
-/// The streams of a run, and all they are read with.
+/// What the streams of a run share.
 struct Streams {
     serving: Arc<ActiveIntegration>,
     integration: Arc<Integration>,
@@ -184,7 +184,7 @@ struct Streams {
 }
 
 impl Streams {
-    /// Reads all that may be read, and again what a connector read that was rolled back.
+    /// Reads all streams that can be read. Streams that a connector read before it was rolled back are read again.
     async fn read_all(&self, report: &api::Report) -> Result<Vec<StreamSummary>, SyncError> {
         let (mut summaries, mut wanted) = (Vec::new(), Vec::new());
         for spec in self.integration.selected.clone() {
@@ -202,7 +202,7 @@ impl Streams {
             self.observer.event(Event::StreamEnded { summary: &summary });
             summaries.push(summary);
         }
-        // What was read before the run was interrupted, too.
+        // A resumed run may have pages of a connector that was rolled back.
         self.discard_pages().await?;
         while !wanted.is_empty() {
             summaries.extend(self.read(wanted).await?);
@@ -212,7 +212,7 @@ impl Streams {
         Ok(summaries)
     }
 
-    /// Reads these, side by side.
+    /// Reads these streams in parallel.
     async fn read(&self, specs: Vec<StreamSpec>) -> Result<Vec<StreamSummary>, SyncError> {
         let mut tasks = JoinSet::new();
         let places = Arc::new(Semaphore::new(SIDE_BY_SIDE));
@@ -238,7 +238,7 @@ impl Streams {
         }
         let mut summaries = Vec::new();
         while let Some(ended) = tasks.join_next().await {
-            // What ends one stream this way ends all: dropping the set stops the others between two pages.
+            // Such an error ends the run: dropping the set stops the other streams between two pages.
             let summary = ended.map_err(|error| StoreError::GivenUp(error.to_string()))??;
             self.observer.event(Event::StreamEnded { summary: &summary });
             summaries.push(summary);
@@ -246,7 +246,7 @@ impl Streams {
         Ok(summaries)
     }
 
-    /// Takes back the streams that a connector read, in part at least, which was rolled back since: they are to be read
+    /// Discards the pages of connectors that were rolled back. Returns the streams that had such pages: they must be read
     /// again.
     async fn discard_pages(&self) -> Result<Vec<StreamSpec>, SyncError> {
         let mut again = Vec::new();
@@ -260,7 +260,7 @@ impl Streams {
             }
             if taken_back {
                 let stream = spec.name.as_str();
-                tracing::warn!(stream, "it is read again: a connector that was rolled back read it");
+                tracing::warn!(stream, "reading it again: a connector that was rolled back read it");
                 again.push(spec.clone());
             }
         }
@@ -268,7 +268,7 @@ impl Streams {
     }
 }
 
-/// The first check of a run, and who answered it.
+/// Checks the integration at the start of a run. Returns the integration that answered, and its report.
 async fn check_serving(
     serving: &ActiveIntegration,
     observer: &dyn Observer,
@@ -287,8 +287,8 @@ async fn check_serving(
     }
 }
 
-/// Why a stream is not even tried: `check` found that it may not be read. Another reason may pass, so those
-/// streams are tried.
+/// Why a stream is skipped: `check` found that a permission is missing, or that the edition lacks it. Streams with another
+/// error are tried, because it may pass.
 fn refusal<'a>(report: &'a api::Report, spec: &StreamSpec) -> Option<&'a api::Error> {
     let row = report.streams.iter().find(|row| spec.name == row.stream)?;
     match &row.access {

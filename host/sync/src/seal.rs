@@ -1,7 +1,7 @@
-//! Secrets that are kept: encrypted in the configuration of an integration, with a key that lies elsewhere.
+//! Encrypts secrets in the configuration of an integration. The key is stored elsewhere.
 //!
-//! XChaCha20-Poly1305, whose nonces are long enough to be drawn at random. What a secret is for (integration and setting)
-//! is authenticated with it, so that a sealed value that is moved elsewhere opens nothing.
+//! The cipher is XChaCha20-Poly1305, whose nonces are long enough to be drawn at random. A sealed value authenticates its
+//! integration and setting, so that it can't be opened for another one.
 
 use std::path::{Path, PathBuf};
 
@@ -12,19 +12,19 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use connector_sandbox::private_file;
 use zeroize::{Zeroize as _, Zeroizing};
 
-/// Holds the key, in base64, where the operator does not want it in a file.
+/// The environment variable with the key in base64, as an alternative to the file.
 pub const KEY_VARIABLE: &str = "CONNECTOR_HOST_SEALING_KEY";
 /// The bytes of a key.
 const KEY: usize = 32;
 /// The bytes of a nonce.
 const NONCE: usize = 24;
-/// What a sealed value begins with, so that another cipher can follow.
+/// The prefix of a sealed value, so that a later version can use another cipher.
 const VERSION: &str = "v1:";
 
 /// Seals and opens secrets.
 pub struct SealingKey(XChaCha20Poly1305);
 
-/// A secret that can't be sealed or opened. Never repeats it.
+/// A secret that can't be sealed or opened. The error never contains the secret.
 #[derive(Debug, thiserror::Error)]
 pub enum SealError {
     /// There is no key.
@@ -35,25 +35,25 @@ pub enum SealError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// Others may read it.
-    #[error("others may read the sealing key `{0}`: make it its owner's only (`chmod 600`)")]
+    /// Users other than its owner may read the key file.
+    #[error("other users may read the sealing key `{0}`: allow only its owner to read it (`chmod 600`)")]
     Exposed(PathBuf),
-    /// What should be a key is none.
-    #[error("{0} is not a sealing key: 32 bytes in base64")]
+    /// The text is not a key.
+    #[error("{0} is not a sealing key, which is 32 bytes in base64")]
     NotAKey(String),
     /// The value was sealed with another key or for another setting, or was changed.
-    #[error("it was sealed with another key, for another setting, or was changed since")]
+    #[error("it was sealed with another key or for another setting, or was changed since")]
     Other,
-    /// The system has no randomness.
-    #[error("the system gives no random numbers: {0}")]
+    /// The operating system returned no random numbers.
+    #[error("the operating system returned no random numbers: {0}")]
     Random(getrandom::Error),
 }
 
 impl SealingKey {
-    /// The key of the environment, else that of `file`.
+    /// The key from the environment variable, or from `file` if the variable is not set.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl SealingKey {
         }
     }
 
-    /// Like [`Self::load`], but makes a key where there is none; only its owner may read the file.
+    /// Like [`Self::load`], but makes a key if there is none; only its owner may read the file.
     ///
     /// # Errors
     ///
@@ -85,7 +85,7 @@ impl SealingKey {
         let mut key = Zeroizing::new([0; KEY]);
         getrandom::fill(key.as_mut()).map_err(SealError::Random)?;
         let text = Zeroizing::new(format!("{}\n", STANDARD.encode(key.as_ref())));
-        // Another program, or another request, may have been faster: then its key serves.
+        // Another program or request may have created the file first: then its key is used.
         private_file::create(file, text.as_bytes())
             .map_err(|error| SealError::File { path: file.to_owned(), error })?;
         Self::load(file)
@@ -98,11 +98,11 @@ impl SealingKey {
         cipher.map(Self)
     }
 
-    /// `secret`, sealed for `setting` of `integration`.
+    /// Seals `secret` for `setting` of `integration`.
     ///
     /// # Errors
     ///
-    /// When the system gives no random numbers.
+    /// When the operating system returns no random numbers.
     pub fn seal(&self, integration: &str, setting: &str, secret: &str) -> Result<String, SealError> {
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).map_err(SealError::Random)?;
@@ -112,11 +112,11 @@ impl SealingKey {
         Ok(format!("{VERSION}{}", STANDARD.encode([nonce.as_slice(), &sealed].concat())))
     }
 
-    /// The secret that was sealed for `setting` of `integration`.
+    /// Opens a secret that was sealed for `setting` of `integration`.
     ///
     /// # Errors
     ///
-    /// When it was sealed otherwise.
+    /// When it was sealed with another key or for another setting, or was changed since.
     pub fn open(
         &self,
         integration: &str,
@@ -133,12 +133,12 @@ impl SealingKey {
     }
 }
 
-/// Names of integrations and settings hold no line breaks.
+/// What a sealed value is for. Names of integrations and settings have no line breaks, so it is unambiguous.
 fn purpose(integration: &str, setting: &str) -> String {
     format!("{integration}\n{setting}")
 }
 
-/// Whether others than its owner may read a file.
+/// Whether users other than its owner may read a file.
 fn is_exposed(path: &Path) -> std::io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)

@@ -1,4 +1,4 @@
-//! One stream, from its checkpoint to its end.
+//! Reads one stream, from its checkpoint to its end.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -27,14 +27,14 @@ use crate::{CallError, SyncError};
 
 /// The longest cursor or bookmark, in bytes; see the contract.
 const LONGEST_CURSOR: usize = 4096;
-/// How long a page in flight is waited for when the run is stopped.
+/// How long a stopped run waits for the page in flight.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// Reads one stream.
 pub(crate) struct StreamReader {
-    /// Who reads the next page.
+    /// Has the connector that reads the next page.
     pub(crate) serving: Arc<ActiveIntegration>,
-    /// Who read the last one.
+    /// Has the connector that read the last page.
     pub(crate) integration: Arc<Integration>,
     pub(crate) stop: CancellationToken,
     pub(crate) waits: Arc<Waits>,
@@ -42,7 +42,7 @@ pub(crate) struct StreamReader {
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) requests: Arc<AtomicU64>,
     pub(crate) run: RunId,
-    /// What `check` said it is connected to.
+    /// The account that `check` reported.
     pub(crate) account: Option<String>,
     pub(crate) spec: StreamSpec,
 }
@@ -50,27 +50,27 @@ pub(crate) struct StreamReader {
 /// How a stream waits: for the vendor's rate limit, or before it tries again.
 #[derive(Default)]
 pub(crate) struct Waits {
-    /// Until when.
+    /// The end of the present wait.
     until: Mutex<Option<Instant>>,
-    /// What the stream cost so far, beside its pages.
+    /// The cost of the stream so far, besides its pages.
     cost: Mutex<StreamCost>,
 }
 
 impl Waits {
-    /// Nothing is on its way for so long.
+    /// Begins a wait: no request is in flight for `duration`.
     fn begin(&self, duration: Duration) {
         self.cost.lock().waited += duration;
         *self.until.lock() = Instant::now().checked_add(duration);
     }
 }
 
-/// Where a walk is, and where it can start over.
+/// The position of a walk, and the positions where it can start over.
 struct Walk {
     position: Position,
     /// Where it began.
     start: Position,
-    /// Where to start over when a cursor is refused: after the bookmark, then at the beginning. Each once, because a
-    /// cursor that never lasts would send us round for ever.
+    /// Where to start over when a cursor is refused: after the bookmark, then at the beginning. Each is used once: a vendor
+    /// that refuses every cursor would make the walk endless.
     restarts: Vec<Position>,
     cursors: CursorsSeen,
 }
@@ -83,14 +83,14 @@ impl Walk {
         Self { position, start, restarts, cursors: CursorsSeen::default() }
     }
 
-    /// Starts over where it first began.
+    /// Starts over at its first position.
     fn begin_again(&mut self) {
         let restarts = vec![Position::Beginning, self.start.clone()];
         (self.position, self.restarts) = (self.start.clone(), restarts);
         self.cursors = CursorsSeen::default();
     }
 
-    /// Starts over after a cursor was refused; `false` where that was tried.
+    /// Starts over after a cursor was refused; `false` if no restart is left.
     fn restart(&mut self) -> bool {
         if matches!(self.position, Position::After(_)) || self.start == Position::Beginning {
             self.restarts.truncate(1);
@@ -103,7 +103,7 @@ impl Walk {
 }
 
 impl StreamReader {
-    /// Reads to the end, or to what ends it early. An error ends the whole run.
+    /// Reads until the stream is complete or ends early. An error ends the whole run.
     pub(crate) async fn read(mut self) -> Result<StreamSummary, SyncError> {
         let summary = self.walk().await;
         let (run, name) = (self.run, self.spec.name.clone());
@@ -125,14 +125,14 @@ impl StreamReader {
             return Ok(summary);
         }
         let mut walk = Walk::new(checkpoint.cursor, checkpoint.bookmark);
-        // The next page, where it was asked for while the last one was kept.
+        // The next page, if it was read while the last one was stored.
         let mut ahead: Option<Result<Page, CallError>> = None;
         loop {
             if self.stop.is_cancelled() && ahead.is_none() {
                 return Ok(stopped(summary));
             }
             self.serving.roll_back_if_failed();
-            // What was read ahead is its reader's, unless that was rolled back meanwhile.
+            // A page that was read ahead is used, unless its connector was rolled back meanwhile.
             if ahead.is_none() || self.is_rolled_back() {
                 ahead = None;
                 match self.take_over(&walk.position).await? {
@@ -142,13 +142,14 @@ impl StreamReader {
                         self.start_over(
                             &walk,
                             &mut summary,
-                            "a connector that was rolled back read a part of it",
+                            "a connector that was rolled back read part of it",
                         )
                         .await?;
                     }
                     Trust::Nobody => {
                         let reason =
-                            "its connector was rolled back, and the one before does not have it".to_owned();
+                            "its connector was rolled back, and the active one does not have the stream"
+                                .to_owned();
                         let outcome = StreamOutcome::Incomplete { reason, hint: None };
                         return self.end_with(summary, outcome).await;
                     }
@@ -181,7 +182,7 @@ impl StreamReader {
                             (walk.position, ahead) = (next, read);
                             None
                         }
-                        // It quotes the connector, which may say as much as it likes.
+                        // The reason quotes the connector, whose text may be long or unsafe to show.
                         Err(reason) => Some(plain(&format!("the connector broke the contract: {reason}"))),
                     }
                 }
@@ -213,9 +214,9 @@ impl StreamReader {
         }
     }
 
-    /// Lets the connector that serves now read the next page, if there is no cursor yet or it takes that of the last one.
-    /// Else that one finishes the stream, unless it was rolled back: then what it read of this stream is not to be
-    /// trusted either.
+    /// Lets the active connector read the next page, if there is no cursor yet or it can read the present cursor. Otherwise
+    /// the previous connector finishes the stream. If the previous one was rolled back, the active one starts the stream
+    /// over, and the pages that the previous one read are discarded.
     async fn take_over(&mut self, position: &Position) -> Result<Trust, SyncError> {
         let current = self.serving.current();
         if Arc::ptr_eq(&current, &self.integration) {
@@ -245,7 +246,7 @@ impl StreamReader {
         Ok(if read { Trust::Lost } else { Trust::Kept })
     }
 
-    /// Forgets the checkpoint, so that the walk starts over.
+    /// Deletes the checkpoint, so that the walk starts over.
     async fn start_over(
         &self,
         walk: &Walk,
@@ -259,7 +260,7 @@ impl StreamReader {
         Ok(self.store.with(move |store| store.forget_checkpoint(run, &name, whole)).await?)
     }
 
-    /// Keeps a page.
+    /// Stores a page.
     async fn keep(&self, page: Page, summary: &mut StreamSummary) -> Result<Option<HeldRemovals>, SyncError> {
         let objects = page.entities.len() + page.usages.len() + page.problems.len();
         let listed = match self.spec.entities.first() {
@@ -283,12 +284,12 @@ impl StreamReader {
         Ok(held)
     }
 
-    /// Whether who read the last page was rolled back.
+    /// Whether the connector that read the last page was rolled back.
     fn is_rolled_back(&self) -> bool {
         self.serving.rolled_back().contains(&self.integration.connector.digest())
     }
 
-    /// The next page, while the last one is kept; `None` where another connector is to read it, or the run is stopped.
+    /// Reads the next page while the last one is stored. `None` if another connector is active now, or the run is stopped.
     async fn read_ahead(&self, position: &Position) -> Option<Result<Page, CallError>> {
         self.serving.roll_back_if_failed();
         if self.stop.is_cancelled() || !Arc::ptr_eq(&self.serving.current(), &self.integration) {
@@ -297,7 +298,7 @@ impl StreamReader {
         self.page_unless_stopped(position).await
     }
 
-    /// A page; `None` where the run is stopped before it comes.
+    /// Reads a page; `None` if the run is stopped before it arrives.
     async fn page_unless_stopped(&self, position: &Position) -> Option<Result<Page, CallError>> {
         tokio::select! {
             page = self.page(position) => Some(page),
@@ -305,20 +306,20 @@ impl StreamReader {
         }
     }
 
-    /// How a stream ends that has more pages than it may have.
+    /// The outcome of a stream that reached the limit of pages.
     fn endless(&self, summary: &StreamSummary) -> Option<StreamOutcome> {
         let most = self.integration.pages;
         (summary.pages >= most).then(|| StreamOutcome::Incomplete {
             reason: format!("it has more than the limit of {most} pages (`pages`)"),
             hint: Some(
-                "if the tenant is that large, raise `pages` under `[limits]`; if not, the connector continues without \
-                 end: report it to its author"
+                "if the tenant is that large, raise `pages` under `[limits]`; otherwise this is a bug in the connector: \
+                 report it to its author"
                     .to_owned(),
             ),
         })
     }
 
-    /// Waits until the run is stopped, and then a little for the page in flight, if one is.
+    /// Waits until the run is stopped, and then for `DRAIN` if a page is in flight.
     async fn drained(&self) {
         self.stop.cancelled().await;
         let waits_until = *self.waits.until.lock();
@@ -327,7 +328,7 @@ impl StreamReader {
         }
     }
 
-    /// One page, asked for until there is an answer.
+    /// Reads a page, with retries.
     async fn page(&self, position: &Position) -> Result<Page, CallError> {
         let throttled: WaitListener = {
             let (waits, observer) = (Arc::clone(&self.waits), Arc::clone(&self.observer));
@@ -352,7 +353,7 @@ impl StreamReader {
         .await
     }
 
-    /// What a page must keep to, so that a later stream, run or reader can rely on it.
+    /// Checks a page against the contract, so that later streams, runs and readers can rely on it.
     fn examine(&self, page: &Page) -> Result<(), String> {
         for entity in &page.entities {
             let (source_type, name) = (&entity.source_type, &entity.name);
@@ -403,7 +404,7 @@ impl StreamReader {
     }
 
     async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
-        // The next stream would fail in the same way.
+        // Every other stream would fail in the same way.
         let ends_all =
             matches!(error.kind(), Some(ErrorKind::Unauthenticated | ErrorKind::InvalidSetting(_)));
         let mut summary = summary;
@@ -437,20 +438,22 @@ impl StreamReader {
     }
 }
 
-/// How a stream ends that no longer saw too many objects.
+/// The outcome of a stream that did not see too many of its objects.
 fn too_many_removed(held: &HeldRemovals) -> StreamOutcome {
     let HeldRemovals { source_type, held, present } = held;
     StreamOutcome::Incomplete {
-        reason: format!("{held} of {present} objects of the type `{source_type}` are missing; they were not marked as removed"),
+        reason: format!(
+            "{held} of {present} objects of the type `{source_type}` are missing; they were not marked as removed"
+        ),
         hint: Some(
-            "if they were deleted at the vendor, sync again: a second run that does not find them marks them as removed. Or raise \
-             `removal-percent` under `[store]`"
+            "if they were deleted at the vendor, sync again: a second run that does not find them marks them as removed. \
+             Or raise `removal-percent` under `[store]`"
                 .to_owned(),
         ),
     }
 }
 
-/// What the vendor does not let these credentials read.
+/// The error, if the vendor does not let these credentials read the stream.
 fn refused(error: &CallError) -> Option<&api::Error> {
     match error {
         CallError::Connector(error) => {
@@ -460,12 +463,12 @@ fn refused(error: &CallError) -> Option<&api::Error> {
     }
 }
 
-/// Whether what a connector read of a stream before another took over may stay.
+/// What happens to the pages that a connector read before another took over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Trust {
     Kept,
     Lost,
-    /// Its connector was rolled back, and no other has the stream.
+    /// The connector was rolled back, and the active one does not have the stream.
     Nobody,
 }
 
@@ -474,7 +477,7 @@ fn stopped(mut summary: StreamSummary) -> StreamSummary {
     summary
 }
 
-/// The cursors of a walk, by their digests: one that comes back would lead round for ever.
+/// The digests of a walk's cursors: a cursor that comes back would make the walk endless.
 #[derive(Default)]
 struct CursorsSeen(HashSet<Digest>);
 
@@ -485,7 +488,7 @@ impl CursorsSeen {
         }
         match &page.progress {
             Progress::More(next) if self.0.contains(&Digest::of(next.as_bytes())) => {
-                Err("its cursor does not advance: it was there before".to_owned())
+                Err("its cursor does not advance: an earlier page had the same one".to_owned())
             }
             _ => Ok(()),
         }

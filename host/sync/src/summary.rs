@@ -1,4 +1,4 @@
-//! What a run brought.
+//! The result of a run.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -10,15 +10,15 @@ use connector_store::{
     ConnectorUse, EntityCount, IncompleteStream, RelationCount, StoredProblem, StreamState,
 };
 
-/// Problems that a summary lists; the store has them all.
+/// The most problems that a summary lists; the store has all of them.
 pub(crate) const PROBLEMS_SHOWN: u32 = 20;
 
-/// What a run brought. Serializes for `sync --json`.
+/// The result of a run, as `sync --json` prints it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Summary {
     /// Name of the integration.
     pub integration: String,
-    /// What it is connected to.
+    /// The vendor's account.
     pub account: Option<String>,
     /// Name of the connector.
     pub connector: String,
@@ -28,11 +28,11 @@ pub struct Summary {
     pub digest: Digest,
     /// Whether it resumed an interrupted run.
     pub resumed: bool,
-    /// Whether every selected stream is complete, optional ones that were skipped aside.
+    /// Whether every selected stream is complete; optional ones, and those that this edition lacks, may be skipped.
     pub complete: bool,
     /// Whether it was stopped: the next run resumes it.
     pub stopped: bool,
-    /// Where it was stopped because it reached `run-seconds`: that limit, in seconds.
+    /// The limit `run-seconds`, if the run was stopped because it reached that.
     pub timed_out: Option<u64>,
     /// Each selected stream, in the manifest's order.
     pub streams: Vec<StreamSummary>,
@@ -44,11 +44,11 @@ pub struct Summary {
     pub relations: Vec<RelationCount>,
     /// The first problems.
     pub problems: Vec<StoredProblem>,
-    /// All problems.
+    /// The number of all problems.
     pub problem_count: u64,
-    /// Requests sent to the vendor, attempts that failed included.
+    /// Requests sent to the vendor, including failed attempts.
     pub requests: u64,
-    /// From the first request to the end.
+    /// How long the run took.
     pub seconds: f64,
 }
 
@@ -59,23 +59,23 @@ pub struct StreamSummary {
     pub stream: StreamName,
     /// Its title.
     pub title: String,
-    /// Whether a run can do without it.
+    /// Whether a run is complete without it.
     pub optional: bool,
-    /// Whether it was skipped because the vendor's edition or deployment does not have it, and was not selected by name.
+    /// Whether the vendor's edition or deployment does not have it, and the configuration does not name it.
     #[serde(skip)]
     pub is_absent: bool,
     /// How it ended.
     #[serde(flatten)]
     pub outcome: StreamOutcome,
-    /// Pages kept.
+    /// Pages stored.
     pub pages: u64,
-    /// How many objects the vendor says it has.
+    /// The number of its objects, as the vendor reports it.
     pub total: Option<u64>,
     /// The time that its usages cover.
     pub window: Option<StreamWindow>,
 }
 
-/// The time that the usages of a stream cover: who is not among them did not use it within this window.
+/// The time that the usages of a stream cover: a use that is not listed did not happen within it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct StreamWindow {
     /// Its beginning.
@@ -85,7 +85,7 @@ pub struct StreamWindow {
 }
 
 impl StreamWindow {
-    /// What the connector says.
+    /// The window that the connector reports.
     #[must_use]
     pub fn new(window: Window) -> Self {
         let time = |seconds| DateTime::from_timestamp(seconds, 0).unwrap_or_default();
@@ -101,18 +101,18 @@ pub enum StreamOutcome {
     Complete,
     /// It ended early.
     Incomplete {
-        /// Why.
+        /// The reason.
         reason: String,
         /// What to do about it.
         hint: Option<String>,
     },
     /// The run was stopped; the next one resumes it.
     Stopped,
-    /// It may not be read.
+    /// It was not read: a permission is missing, or the vendor does not have it.
     Skipped {
-        /// Why.
+        /// The reason.
         reason: String,
-        /// The permission that is missing, in the vendor's words, where it is that.
+        /// The missing permission, in the vendor's words, if that is the reason.
         permission: Option<String>,
         /// What to do about it.
         hint: Option<String>,
@@ -129,7 +129,7 @@ impl StreamOutcome {
         }
     }
 
-    /// Because of this error of the connector.
+    /// Skipped because of `error`.
     pub(crate) fn skipped(error: &api::Error) -> Self {
         let permission = match &error.kind {
             ErrorKind::MissingPermission(names) => Some(names.join(" or ")).filter(|names| !names.is_empty()),
@@ -162,7 +162,7 @@ impl StreamSummary {
         }
     }
 
-    /// Why it is not complete; `None` where it is, or where the run was stopped and will be resumed.
+    /// Why it is not complete; `None` if it is, or if the run was stopped and will be resumed.
     #[must_use]
     pub fn incomplete(&self) -> Option<IncompleteStream> {
         let (state, permission) = match &self.outcome {
@@ -179,7 +179,7 @@ impl StreamSummary {
         })
     }
 
-    /// Whether the run is complete as far as this stream goes.
+    /// Whether a run with this stream can be complete.
     #[must_use]
     pub fn is_complete_enough(&self) -> bool {
         match self.outcome {

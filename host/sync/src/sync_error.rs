@@ -1,4 +1,4 @@
-//! Why a run brought nothing to report.
+//! Why a run ended without a summary.
 
 use connector_sandbox::Hint;
 use connector_store::StoreError;
@@ -8,17 +8,17 @@ use crate::CallError;
 /// A run that could not begin, or could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum SyncError {
-    /// The vendor or the connector refuses altogether. Before the store was touched, if `check` said so.
+    /// The vendor or the connector refused the whole run. If `check` failed, the store was not touched.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// What came can't be kept.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Somebody stopped it before it began to read.
+    /// It was stopped before it began to read.
     #[error("stopped before anything was read")]
     Stopped,
     /// It reached its limit before it began to read.
-    #[error("it reached its limit of {0} s (`run-seconds`) before anything was read")]
+    #[error("the run reached its limit of {0} s (`run-seconds`) before anything was read")]
     TimedOut(u64),
 }
 
@@ -28,9 +28,9 @@ impl Hint for SyncError {
             Self::Call(error) => error.hint(),
             Self::Store(error) => error.hint(),
             Self::Stopped => None,
-            Self::TimedOut(_) => {
-                Some("the vendor made it wait: try later, or raise `run-seconds` under `[limits]`".to_owned())
-            }
+            Self::TimedOut(_) => Some(
+                "the vendor made the run wait: try later, or raise `run-seconds` under `[limits]`".to_owned(),
+            ),
         }
     }
 }

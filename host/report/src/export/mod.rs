@@ -1,4 +1,4 @@
-//! What is kept, in the formats others read. One file a format.
+//! Exports the contents of a store in formats that other programs read. One module for each format.
 
 mod ndjson;
 
@@ -16,10 +16,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// All of them.
+    /// All formats.
     pub const ALL: [Self; 1] = [Self::Ndjson];
 
-    /// Its name, as the command line takes it.
+    /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -48,19 +48,19 @@ pub enum ExportError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// A row of the store is not what the store writes.
+    /// A row of the store has a value that is not JSON.
     #[error("the store has a row that is not JSON: {0}")]
     Row(serde_json::Error),
 }
 
-/// Writes all that `store` has to the folder `out`, which is made where there is none.
+/// Writes the contents of `store` to the folder `out`, which is created if missing.
 ///
 /// # Errors
 ///
-/// [`ExportError`]; files that were there before are replaced only by whole ones.
+/// [`ExportError`]; existing files are replaced only by complete ones.
 pub fn export(store: &Reader, format: Format, out: &Path) -> Result<Vec<Written>, ExportError> {
     std::fs::create_dir_all(out).map_err(|error| ExportError::File { path: out.to_owned(), error })?;
     match format {

@@ -1,4 +1,4 @@
-//! Newline-delimited JSON: an object a line, written as rows come, so that memory stays flat.
+//! Newline-delimited JSON: one object a line, written row by row, so that the size of the store needs no memory.
 
 use std::collections::BTreeMap;
 use std::io::{BufWriter, Write};
@@ -52,13 +52,13 @@ struct UsageLine<'a> {
     last_attempt: Option<&'a str>,
     last_attempt_result: Option<&'a str>,
     last_attempt_vendor: Option<&'a str>,
-    /// A use that is not listed did not happen between these two times. Nothing is known of earlier uses.
+    /// A use that is not listed did not happen between these two times. Earlier uses are not known.
     window_from: Option<&'a str>,
     window_to: Option<&'a str>,
 }
 
 pub(super) fn export(store: &Reader, out: &Path) -> Result<Vec<Written>, ExportError> {
-    // As of one moment, so that what one file names is in the other.
+    // All files are of one snapshot, so that objects that one file names are in the others.
     store.snapshot(|| {
         Ok(vec![
             file(out, "entities.ndjson", |lines| store.entities(|row| lines.entity(&row)))?,
@@ -68,7 +68,7 @@ pub(super) fn export(store: &Reader, out: &Path) -> Result<Vec<Written>, ExportE
     })
 }
 
-/// Writes beside the file and then renames: who reads it meanwhile sees the old one, whole.
+/// Writes to a temporary file, and renames it: until then, readers see the complete old file.
 fn file(
     out: &Path,
     name: &str,
@@ -84,7 +84,7 @@ fn file(
     write(&mut lines)?;
     let Lines { writer, records, .. } = lines;
     let temporary = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    // A name that survives a power failure must not lead to an empty file.
+    // Without this, a power failure could leave an empty file under the new name.
     temporary.as_file().sync_all().map_err(failed)?;
     temporary.persist(&path).map_err(|error| failed(error.error))?;
     Ok(Written { path, records })

@@ -1,6 +1,6 @@
-//! What a reviewer looks at first: findings that are derived from the data, each with its rule and the rows behind it.
+//! Findings for reviewers: each is derived from the data by a rule, and has the rows that the rule selects.
 //!
-//! `rules` has all of them, as SQL over the views. Nothing here is kept.
+//! `rules` has all rules, as SQL over the views. Findings are not stored.
 
 mod report;
 mod rules;
@@ -19,25 +19,25 @@ pub const IDLE_DAYS: i64 = 90;
 /// A rule.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct Insight {
-    /// Names it: `users-in-bypass`.
+    /// Its name, such as `users-in-bypass`.
     pub name: &'static str,
-    /// As it is shown.
+    /// Its title on pages.
     pub title: &'static str,
-    /// What counts, and why it matters.
+    /// What it finds, and why that matters.
     pub rule: &'static str,
     /// How much it matters.
     pub severity: Severity,
-    /// What the rows say of an object, after what it is.
+    /// The titles of the columns that follow the object.
     pub columns: &'static [&'static str],
-    /// What it looks at: where any of that was not read, nothing is known.
+    /// The data that it needs: if any of that was not read, its result is not known.
     #[serde(skip)]
     needs: &'static [Needs],
-    /// Its rows: integration, source type, key, name, and then the columns.
+    /// The select of its rows: integration, source type, key, name, and then the columns.
     #[serde(skip)]
     select: &'static str,
 }
 
-/// What a rule looks at.
+/// Data that a rule needs.
 #[derive(Clone, Copy, Debug)]
 enum Needs {
     /// Objects of this entity type that fulfil this SQL condition over the columns of `entities`.
@@ -57,7 +57,7 @@ pub enum Severity {
 }
 
 impl Severity {
-    /// As it is shown.
+    /// Its name on pages.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -76,7 +76,7 @@ pub struct Found {
     pub insight: Insight,
     /// How many objects it found; `None` where the data it needs was not read.
     pub count: Option<u64>,
-    /// The first of them.
+    /// Some of these objects.
     pub rows: Vec<Finding>,
 }
 
@@ -91,11 +91,11 @@ pub struct Finding {
     pub source_id: String,
     /// Its name.
     pub name: String,
-    /// What the rule says of it, in the order of the rule's columns.
+    /// Its values, in the order of the rule's columns.
     pub cells: Vec<Cell>,
 }
 
-/// A part of a whole, for a chart.
+/// A part of a chart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Slice {
     /// What is counted.
@@ -104,24 +104,24 @@ pub struct Slice {
     pub count: u64,
 }
 
-/// A whole in its parts.
+/// A chart of a total and its parts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Chart {
-    /// As it is shown.
+    /// Its title on pages.
     pub title: &'static str,
     /// The parts, the largest first.
     pub slices: Vec<Slice>,
 }
 
 impl Chart {
-    /// All parts.
+    /// The sum of all parts.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.slices.iter().map(|slice| slice.count).sum()
     }
 }
 
-/// When, and of which integration.
+/// The integration and the times that a rule is evaluated for.
 struct Question<'a> {
     integration: Option<&'a str>,
     now: String,
@@ -140,7 +140,7 @@ impl<'a> Question<'a> {
     }
 }
 
-/// What all rules find, with the first `rows` objects of each, as of `now`.
+/// Evaluates all rules as of `now`, with the first `rows` objects of each.
 ///
 /// # Errors
 ///
@@ -154,7 +154,7 @@ pub fn all(
     INSIGHTS.iter().map(|insight| find(store, insight, integration, now, rows, 0)).collect()
 }
 
-/// What one rule finds, with `rows` objects after `skip`.
+/// Evaluates one rule as of `now`, with `rows` objects after the first `skip`.
 ///
 /// # Errors
 ///
@@ -182,7 +182,7 @@ pub fn find(
     Ok(Found { insight: *insight, count: Some(count), rows: rows.collect() })
 }
 
-/// Whether all that a rule looks at was read.
+/// Whether all data that a rule needs was read.
 fn is_known(store: &Reader, needs: &[Needs], integration: Option<&str>) -> Result<bool, StoreError> {
     for need in needs {
         let known = match need {
@@ -196,7 +196,7 @@ fn is_known(store: &Reader, needs: &[Needs], integration: Option<&str>) -> Resul
     Ok(true)
 }
 
-/// The data at a glance.
+/// The charts that are not empty.
 ///
 /// # Errors
 ///

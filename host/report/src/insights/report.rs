@@ -1,4 +1,4 @@
-//! All findings of a store at once, with what they rest on.
+//! All findings of a store, with the runs that they are based on.
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -9,26 +9,26 @@ use connector_store::{IncompleteStream, Reader, RunRow, StoreError};
 /// All findings of a store.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// As of when.
+    /// The time at which the rules were evaluated.
     pub now: DateTime<Utc>,
-    /// The last run of each integration: what the findings rest on.
+    /// The last run of each integration: the findings are based on them.
     pub sources: Vec<Source>,
-    /// The data at a glance.
+    /// The charts of the data.
     pub charts: Vec<Chart>,
-    /// What each rule found.
+    /// The findings of each rule.
     pub insights: Vec<Found>,
 }
 
-/// What is known of an integration.
+/// The last run of an integration.
 #[derive(Clone, Debug, Serialize)]
 pub struct Source {
     /// Its name.
     pub integration: String,
-    /// What it is connected to.
+    /// The vendor's account.
     pub account: Option<String>,
     /// When the last run began.
     pub read_at: DateTime<Utc>,
-    /// Streams that it did not read completely: the findings lack what these would add.
+    /// Streams that the run did not read completely: the findings lack their objects.
     pub incomplete: Vec<IncompleteStream>,
 }
 
@@ -44,7 +44,7 @@ impl Source {
 }
 
 impl Report {
-    /// Of `integration`, or of all that is in `store`, with the first `rows` objects of each finding.
+    /// The report on `integration`, or on all of `store`, with the first `rows` objects of each finding.
     ///
     /// # Errors
     ///
@@ -55,7 +55,7 @@ impl Report {
         now: DateTime<Utc>,
         rows: u32,
     ) -> Result<Self, StoreError> {
-        // As of one moment: a run may end between two rules.
+        // All rules read one snapshot: a run may end between two of them.
         store.snapshot(|| {
             let mut sources = Vec::new();
             for name in store.integrations()? {

@@ -1,5 +1,6 @@
-//! All rules, as SQL over the views. They know the normal form only, and no vendor's words. A select gives integration, source
-//! type, key and name of each object, and then the columns of its rule. It may name `:integration`, `:now` and `:idle_since`.
+//! All rules, as SQL over the views. They use only the normal form, no vendor's terms. A select returns integration, source
+//! type, key and name of each object, and then the columns of its rule. It may use the parameters `:integration`, `:now`
+//! and `:idle_since`.
 
 use super::{Insight, Needs, Severity};
 
@@ -19,7 +20,7 @@ macro_rules! is_administrator {
     };
 }
 
-/// Of the integration that is asked about, or of all.
+/// The condition that `e` belongs to the integration in question; null means all.
 macro_rules! of_integration {
     () => {
         " AND (:integration IS NULL OR e.integration = :integration)"
@@ -61,8 +62,8 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "users-without-mfa",
         title: "Active users without MFA",
-        rule: "Users who may sign in and have no authenticator enrolled. An attacker who knows the password of one of them can \
-               enroll an authenticator.",
+        rule: "Users who may sign in and have no authenticator enrolled. An attacker who knows the password of one \
+               of them can enroll an authenticator.",
         severity: Severity::High,
         columns: &["user name", "created", "last login"],
         needs: &[USERS],
@@ -78,8 +79,8 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "users-in-bypass",
         title: "Users in bypass",
-        rule: "Users who sign in without a second factor because an administrator set them to bypass. Bypass is meant for hours; \
-               it often stays for years.",
+        rule: "Users who sign in without a second factor because an administrator set them to bypass. Bypass is \
+               meant for hours; it often stays for years.",
         severity: Severity::High,
         columns: &["user name", "last login"],
         needs: &[USERS],
@@ -126,8 +127,8 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "idle-users",
         title: "Users idle for 90 days",
-        rule: "Users who may sign in and did not sign in within the last 90 days. Users who were created within the last 90 days \
-               and never signed in are left out.",
+        rule: "Users who may sign in and did not sign in within the last 90 days. Users who were created within the \
+               last 90 days and never signed in are left out.",
         severity: Severity::Medium,
         columns: &["user name", "last login", "created"],
         needs: &[USERS],
@@ -144,8 +145,8 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "administrators-without-phishing-resistant-factor",
         title: "Administrators without a phishing-resistant factor",
-        rule: "Active administrators who own no phishing-resistant authenticator (a security key or a passkey). A stolen session of \
-               an administrator opens the MFA of all users.",
+        rule: "Active administrators who own no phishing-resistant authenticator (a security key or a passkey). A \
+               stolen session of an administrator opens the MFA of all users.",
         severity: Severity::High,
         columns: &["e-mail", "last login"],
         needs: &[ADMINISTRATORS, PHISHING_RESISTANT],
@@ -186,9 +187,9 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "number-of-owners",
         title: "Too few or too many owners",
-        rule: "Active administrators with a role that gives unlimited control, where there are fewer than two of them (none is left \
-               when one is away) or more than five (each of them can change everything). Where no administrator has a role, \
-               all of them count. Where no owner is left, the account is listed.",
+        rule: "Active administrators with a role that gives unlimited control, where there are fewer than two of \
+               them (none is left when one is away) or more than five (each of them can change everything). Where \
+               no administrator has a role, all of them count. Where no owner is left, the account is listed.",
         severity: Severity::Medium,
         columns: &["e-mail", "number of owners"],
         needs: &[ADMINISTRATORS],
@@ -222,8 +223,8 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "unused-applications",
         title: "Applications unused within the window of the log",
-        rule: "Applications that no identity signed in to within the time that the log covers. Where no log was read, the rule \
-               finds nothing.",
+        rule: "Applications that no identity signed in to within the time that the log covers. Where no log was \
+               read, the rule finds nothing.",
         severity: Severity::Low,
         columns: &["log read from", "log read to"],
         needs: &[APPLICATIONS, Needs::Log],
@@ -237,7 +238,7 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "service-accounts-with-write-grants",
         title: "Service accounts with write grants",
-        rule: "Keys of programs that may change the source system. Whoever has such a key can change who gets in.",
+        rule: "Keys of programs that may change the source system. Such a key is enough to change who has access.",
         severity: Severity::High,
         columns: &["grants"],
         needs: &[SERVICE_ACCOUNTS],
@@ -253,7 +254,7 @@ pub const INSIGHTS: &[Insight] = &[
     Insight {
         name: "shared-authenticators",
         title: "Authenticators shared by several users",
-        rule: "Authenticators that more than one identity owns: it can't be told who approved a sign-in.",
+        rule: "Authenticators that more than one identity owns: a sign-in can't be attributed to one of them.",
         severity: Severity::Medium,
         columns: &["owners", "their names"],
         needs: &[AUTHENTICATORS],
@@ -282,7 +283,7 @@ const SHARED: &str = "
         AND e.normal ->> 'kind' = 'authenticator'
     ORDER BY s.owners DESC, e.name, e.source_id";
 
-/// Owners where there are too few or too many, and the account where there is none.
+/// The owners, if there are too few or too many; the account, if there is no owner.
 const OWNERS: &str = concat!(
     "WITH administrator AS (
         SELECT e.integration, e.source_type, e.source_id, e.name, e.normal -> 'emails' ->> 0 AS email,
@@ -320,7 +321,7 @@ const OWNERS: &str = concat!(
     ORDER BY 4, 3"
 );
 
-/// Bypass codes that fulfil `$which`, with who holds them and `$last` as the last column.
+/// Bypass codes that fulfil `$which`, with their holder, and with `$last` as the last column.
 macro_rules! codes {
     ($which:literal, $last:literal) => {
         select!(
@@ -348,7 +349,7 @@ const CODES_WITH_UNLIMITED_USES: &str = codes!(
     "expires"
 );
 
-/// Titles of charts, and what they count: a label and a number, the largest first.
+/// The charts: a title, and a select of labels and numbers, the largest first.
 pub(super) const CHARTS: &[(&str, &str)] = &[
     (
         "Users by status",

@@ -7,7 +7,7 @@ fn now() -> DateTime<Utc> {
     DateTime::from_timestamp(NOW, 0).unwrap()
 }
 
-/// The keys that a rule finds; none where it is not known.
+/// The keys that a rule finds; `None` if its result is not known.
 fn finds(store: &Reader, rule: &str) -> Option<Vec<String>> {
     let found = find(store, named(rule).unwrap(), Some("acme"), now(), 100, 0).unwrap();
     let keys: Vec<_> = found.rows.iter().map(|row| row.source_id.clone()).collect();
@@ -143,7 +143,7 @@ fn owners() {
             }
             if has_roles {
                 store.relate((administrator, "helper"), "assigned", (role, "help desk"), true);
-                // A role that is denied is none.
+                // A denied role does not count.
                 store.relate((administrator, "helper"), "assigned", (role, "everything"), false);
             }
             for owner in owners {

@@ -1,5 +1,5 @@
-//! What a large tenant costs: time to write it, and bytes on the disk. Measured by hand, since the numbers are those of a machine:
-//! `cargo test --workspace --lib -- --ignored --nocapture cost`.
+//! Measures the cost of a large tenant: the time to write it, and its bytes on the disk. Run by hand, because the numbers
+//! depend on the machine: `cargo test --workspace --lib -- --ignored --nocapture cost`.
 
 use std::time::Instant;
 
@@ -152,7 +152,7 @@ fn streams() -> Vec<(&'static str, u32, Make)> {
     ]
 }
 
-/// One run over all of it. The seconds it took.
+/// Reads the whole tenant in one run. Returns how many seconds that took.
 fn whole_run(store: &mut Writer) -> f64 {
     let mut seconds = 0.0;
     let begun = Instant::now();
@@ -232,7 +232,7 @@ fn cost_of_questions() {
             "privileged",
             format!("SELECT source_id FROM entities WHERE {human} AND normal ->> 'is_privileged' = 1"),
         ),
-        // An aggregate over a select that is not flattened: only then SQLite reads nothing but the index.
+        // SQLite reads only the index if the select below an aggregate is not flattened.
         (
             "by status",
             format!(

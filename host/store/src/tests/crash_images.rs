@@ -1,8 +1,8 @@
 //! The files of a store as a power failure would leave them: each image opens, is intact, and the next run on it ends with
 //! the content of the vendor.
 //!
-//! `synchronous = NORMAL` syncs the log before a checkpoint and the file after one. So what may be lost is the end of the log,
-//! at any byte; or, within a checkpoint, any of the pages that it writes to the file, while all of the log is there.
+//! `synchronous = NORMAL` syncs the log before a checkpoint and the file after one. So a power failure may lose the end of
+//! the log, from any byte; or, within a checkpoint, any of the pages that it writes to the file, while the log is complete.
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn vendor_page(number: u32, second: bool) -> Page {
     Page { relations, ..page(entities, progress) }
 }
 
-/// Runs to the end, from the checkpoint where there is one; calls `after` with the store after each page.
+/// Runs to the end, from the checkpoint if there is one; calls `after` with the store after each page.
 fn read_vendor(store: &mut Writer, second: bool, mut after: impl FnMut(&mut Writer)) {
     let run = store.begin_run(&start()).unwrap().id;
     let checkpoint = store.begin_stream(run, &name("groups"), false, 1).unwrap();
@@ -106,7 +106,7 @@ fn after_a_power_failure_at_any_moment_the_next_run_ends_with_the_content_of_the
         recovers(images.path(), file, &log[..kept], &expected);
     }
 
-    // Within a checkpoint: some pages of the file are those after it.
+    // A power failure within a checkpoint: some pages of the file are already those after it.
     let (file, log) = moments.last().unwrap();
     store.reader().connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     let checkpointed = std::fs::read(&path).unwrap();

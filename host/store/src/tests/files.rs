@@ -1,4 +1,4 @@
-//! The file: which ones are refused, who may read one, who writes to it.
+//! The file of a store: refused files, permissions, and the lock.
 
 use connector_sandbox::Hint as _;
 
@@ -36,10 +36,7 @@ fn a_reader_changes_nothing_and_leaves_no_file_behind() {
     drop(store);
     let reader = Reader::open(&folder.path().join("test.db")).unwrap();
     assert_eq!(names(&reader), ["one"]);
-    assert!(
-        reader.connection.execute("DELETE FROM entity", []).is_err(),
-        "SQLite refuses what is not a question"
-    );
+    assert!(reader.connection.execute("DELETE FROM entity", []).is_err(), "SQLite refuses writes");
     drop(reader);
     let files: Vec<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|file| file.unwrap().file_name()).collect();
@@ -70,7 +67,7 @@ fn a_store_with_two_names_has_one_writer() {
     assert!(matches!(Writer::open(&other_name), Err(StoreError::Busy(_))));
     drop(store);
     assert!(Writer::open(&other_name).is_ok());
-    // A name that leads to no file yet.
+    // A link to a file that does not exist yet.
     let (new, link) = (folder.path().join("new.db"), folder.path().join("new link.db"));
     std::os::unix::fs::symlink(&new, &link).unwrap();
     let _store = Writer::open(&link).unwrap();
@@ -108,7 +105,7 @@ fn a_snapshot_shows_one_moment() {
     assert_eq!(names(&reader), ["two"]);
 }
 
-/// The views, and their columns in order, as `docs/store.md` would have them.
+/// The views and their columns, in the order of `docs/store.md`.
 #[test]
 fn the_views_are_those_of_the_documentation() {
     let documented = include_str!("../../../../docs/store.md");

@@ -1,4 +1,4 @@
-//! Objects that two streams yield, each in its own way.
+//! Objects that two streams yield with different values.
 
 use super::*;
 
@@ -65,7 +65,7 @@ fn an_object_that_its_stream_no_longer_has_is_reassigned_to_the_stream_that_has_
         assert_eq!(names(store.reader()), ["as applications has it"]);
         let quiet = run(&mut store, vec![], as_applications());
         assert_eq!(changes(&store, quiet), []);
-        // It belongs to that stream now, and no other has it.
+        // It belongs to that stream now, and no other stream yields it.
         let gone = run(&mut store, vec![], vec![]);
         assert_eq!(
             changes(&store, gone),
@@ -114,7 +114,7 @@ fn a_first_read_of_a_stream_corrects_removals_that_another_stream_recorded() {
     let both = page(vec![group("1", "one"), group("2", "two")], done());
     store.commit_page(first, &name("groups"), &both, &reader()).unwrap();
     store.finish_run(first, RunOutcome::Complete).unwrap();
-    // The groups lose two; one of them is among the applications, which were never read before.
+    // Two groups disappear; one of them is among the applications, which were never read before.
     let second = run_of(&mut store, &[("groups", vec![]), ("applications", vec![group("1", "one")])]);
     assert_eq!(changes(&store, second), [change("removed", "two", &[])]);
 }

@@ -1,4 +1,4 @@
-//! Query plans: an index serves each question that is asked often.
+//! Query plans: each frequent query uses an index.
 
 use super::*;
 

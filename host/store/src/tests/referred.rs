@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// How the readers show the application `vpn`: present in lists, in counts and in a search; known; found by its key.
+/// How readers show the application `vpn`: in lists, in counts, in a search, whether it is known, and by its key.
 fn shown(store: &Reader) -> (Vec<String>, Vec<TypeCount>, u64, bool, bool) {
     let which = Entities { source_type: "application", search: "vpn", turn: PageCursor::First, limit: 10 };
     (

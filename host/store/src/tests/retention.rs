@@ -1,4 +1,4 @@
-//! What is deleted with old runs, and what stays.
+//! What is deleted with old runs, and what is kept.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Who used what when, and within which time that is known.
+//! Usages, and the window of the log that they are from.
 
 use super::*;
 

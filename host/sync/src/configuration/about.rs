@@ -1,42 +1,42 @@
-//! What people say of an integration: who answers for it, and who reviews the access it shows. Kept for the
-//! identity-governance product; no connector sees it.
+//! The description, the owners and the reviewers of an integration. They are for the identity-governance product; no
+//! connector sees them.
 
 use serde::{Deserialize, Serialize};
 
-/// The most reviewers an item of access gets.
+/// The most reviewers of one item of access.
 pub const MOST_REVIEWERS: u32 = 10;
 
-/// What people say of an integration.
+/// The description, the owners and the reviewers of an integration.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct About {
-    /// What it is for.
+    /// Its purpose.
     #[serde(default)]
     pub description: String,
-    /// Who answers for it: a name or an e-mail address.
+    /// The responsible person: a name or an e-mail address.
     #[serde(default)]
     pub owner: String,
-    /// Who else does.
+    /// Other responsible persons.
     #[serde(default)]
     pub secondary_owners: Vec<String>,
-    /// Who reviews.
+    /// The reviewers of its access.
     #[serde(default)]
     pub review: Review,
 }
 
-/// Who reviews the access that an integration shows.
+/// The reviewers of the access that an integration reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Review {
-    /// Who is asked, the first one that there is.
+    /// Kinds of reviewers in order of preference: the first one that exists is asked.
     #[serde(default)]
     pub precedence: Vec<Reviewer>,
-    /// How many are asked.
+    /// The number of reviewers that are asked.
     #[serde(default)]
     pub reviewers: Option<u32>,
 }
 
-/// A kind of reviewer, as the consuming product knows them.
+/// A kind of reviewer of the identity-governance product.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[expect(missing_docs, reason = "the names say it")]
@@ -52,7 +52,7 @@ impl Reviewer {
     pub const ALL: [Self; 4] =
         [Self::FirstLineManager, Self::BusinessOwner, Self::RiskManager, Self::ApplicationOwner];
 
-    /// As it is written.
+    /// Its name in the configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Reviewer {
         }
     }
 
-    /// As it is shown.
+    /// Its title on pages.
     #[must_use]
     pub fn title(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Reviewer {
         }
     }
 
-    /// The one that is written so.
+    /// The reviewer with this name.
     #[must_use]
     pub fn find(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reviewer| reviewer.name() == name)

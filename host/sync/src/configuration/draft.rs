@@ -1,7 +1,7 @@
-//! An integration before it is a file: the wizard's form, and the body of the API.
+//! An integration before it is a file: the form of the wizard, and the request body of the API.
 //!
-//! A draft becomes the same TOML that is written by hand. What it does not know of a file (limits, networks, comments)
-//! stays as it is. A secret is sealed before it gets here.
+//! A draft becomes the same TOML that is written by hand. Parts of a file that a draft does not have (limits, networks,
+//! comments) are kept. Secrets in a draft are already sealed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value, value};
 use super::{About, MOST_REVIEWERS, Review, Reviewer, Schedule, file};
 use connector_sandbox::manifest::{Manifest, SettingKind};
 
-/// An integration as it is filled in.
+/// An integration as a person fills it in.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Draft {
@@ -19,28 +19,28 @@ pub struct Draft {
     pub name: String,
     /// The name of its connector.
     pub connector: String,
-    /// What people say of it.
+    /// Its description, owners and reviewers.
     #[serde(flatten)]
     pub about: About,
-    /// Whether it waits.
+    /// Whether scheduled runs are disabled.
     #[serde(default)]
     pub paused: bool,
-    /// The values of settings that are not secret; blank where the default is meant.
+    /// The values of settings that are not secret; blank means the default.
     #[serde(default)]
     pub settings: BTreeMap<String, String>,
     /// The sealed values of secrets that were filled in.
     #[serde(skip)]
     pub sealed: BTreeMap<String, String>,
-    /// Settings that stay as the file has them: secrets, and what comes from a variable or a file.
+    /// Settings whose values in the file are kept: secrets, and values from a variable or a file.
     #[serde(skip)]
     pub kept: BTreeSet<String>,
-    /// The streams to read; none named is all of them.
+    /// The streams to read; if empty, all of them.
     #[serde(default)]
     pub streams: Vec<String>,
-    /// How often it runs by itself: `6h`.
+    /// The interval of scheduled runs: `6h`.
     #[serde(default)]
     pub interval: String,
-    /// When it runs by itself, as cron writes it. Excludes `interval`.
+    /// The times of scheduled runs, as a cron pattern. Excludes `interval`.
     #[serde(default)]
     pub cron: String,
 }
@@ -50,16 +50,16 @@ pub struct Draft {
 pub struct FieldProblem {
     /// The field; a setting is `settings.NAME`.
     pub field: String,
-    /// What is wrong, for the end of a sentence that begins with the field's title. Never the value.
+    /// What is wrong: the end of a sentence that begins with the field's title. It never contains the value.
     pub reason: String,
 }
 
-/// A file that no draft can be made of, or be written into.
+/// A file that can't be read as a draft, or that a draft can't be written into.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration can't be edited here: {0}")]
 pub struct DraftError(String);
 
-/// The part of a draft that a step of the wizard asks for.
+/// The part of a draft that a step of the wizard shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Name, owner and description.
@@ -71,7 +71,7 @@ pub enum Part {
 }
 
 impl Draft {
-    /// What the file with this text says.
+    /// The draft of the file with this text.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Draft {
         })
     }
 
-    /// The text of its file, `before` being the text so far.
+    /// The new text of its file; `before` is the present text.
     ///
     /// # Errors
     ///
@@ -147,7 +147,7 @@ impl Draft {
         Ok(document.to_string())
     }
 
-    /// What is wrong with it by the connector's manifest, as far as `part` goes, or altogether.
+    /// The problems of `part`, or of the whole draft, according to the connector's manifest.
     #[must_use]
     pub fn problems(&self, manifest: &Manifest, part: Option<Part>) -> Vec<FieldProblem> {
         let asks = |other: Part| part.is_none_or(|part| part == other);
@@ -160,7 +160,7 @@ impl Draft {
                 problem("name", format!("takes {}", super::NAME_TAKES));
             }
             if self.about.owner.trim().is_empty() {
-                problem("owner", "is required: who answers for this integration".to_owned());
+                problem("owner", "is required: the person responsible for this integration".to_owned());
             }
         }
         for spec in &manifest.settings {
@@ -188,7 +188,7 @@ impl Draft {
                 problem(&format!("settings.{name}"), format!("is not a setting of {}", manifest.title));
             }
             if let Some(stream) = self.streams.iter().find(|name| manifest.stream(name).is_none()) {
-                problem("streams", format!("has `{stream}`, which {} does not have", manifest.title));
+                problem("streams", format!("names `{stream}`, which {} does not have", manifest.title));
             }
             let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
             let (interval, cron) = (given(&self.interval), given(&self.cron));
@@ -202,14 +202,14 @@ impl Draft {
             let precedence = &self.about.review.precedence;
             let twice = |one: &Reviewer| precedence.iter().filter(|other| *other == one).count() > 1;
             if precedence.iter().any(twice) {
-                problem("precedence", "has a reviewer twice".to_owned());
+                problem("precedence", "names a reviewer twice".to_owned());
             }
         }
         problems
     }
 }
 
-/// Changes the value of `key`, or removes it; what stands around it stays.
+/// Changes the value of `key`, or removes it. The comments and spaces around a changed value are kept.
 fn set(table: &mut Table, key: &str, new: Option<Value>) {
     match (new, table.get_mut(key)) {
         (None, _) => drop(table.remove(key)),
@@ -230,7 +230,7 @@ fn list(texts: &[String]) -> Option<Value> {
     (!texts.is_empty()).then(|| Value::Array(Array::from_iter(texts.iter().map(String::as_str))))
 }
 
-/// The table `[key]`, which is made where there is none, and shows only if something is in it.
+/// The table `[key]`. It is created if missing, and is written only if it is not empty.
 fn table<'a>(root: &'a mut Table, key: &str) -> Result<&'a mut Table, DraftError> {
     let implicit = || {
         let mut table = Table::new();

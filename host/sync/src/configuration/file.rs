@@ -129,14 +129,14 @@ pub(super) fn parse(text: &str, path: &Path) -> Result<Written, ConfigurationErr
     })
 }
 
-/// The library's message without the value it quotes, as in `invalid type: string "...", expected a map`: the
-/// value may be a secret that was put in the wrong place. Names stand in backticks and are kept.
+/// The library's message without the value that it quotes, as in `invalid type: string "...", expected a map`: the value
+/// may be a secret in the wrong place. Names are in backticks, and are kept.
 fn without_values(message: &str) -> String {
     let mut kept = String::new();
     let mut rest = message;
     while let Some((before, after)) = rest.split_once('"') {
         kept.push_str(before.trim_end());
-        // A quoted value may hold quotes itself; what follows it, in serde's texts, is `, expected ...`.
+        // A quoted value may contain quotes; in serde's messages, `, expected ...` follows it.
         rest = after.rfind("\", expected").map_or("", |end| after.get(end + 1..).unwrap_or_default());
     }
     kept.push_str(rest);

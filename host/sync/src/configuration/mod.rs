@@ -1,8 +1,8 @@
 //! An integration, as the operator configures it.
 //!
-//! `file` is what stands in the TOML file, `value` where a setting's value comes from, `schedule` when it runs by itself,
-//! `draft` what a form says before it is a file. This module turns them into what is meant: paths resolved, limits filled
-//! in, settings held against the manifest.
+//! `file` is the TOML file as written, `value` the source of a setting's value, `schedule` the times of scheduled runs,
+//! `draft` a form before it is a file. This module parses the file: it resolves paths, fills in limits, and checks the
+//! settings against the manifest.
 
 mod about;
 mod draft;
@@ -33,27 +33,27 @@ pub use schedule::Schedule;
 pub use value::KEY_FILE;
 pub use value::Value;
 
-/// Pages of one stream in one run. At the vendors' usual few hundred objects a page, tens of millions of them.
+/// The most pages of one stream in one run: at a few hundred objects a page, tens of millions of objects.
 const MOST_PAGES: u64 = 100_000;
 
-/// A longer run hangs, or reads more than a day allows: it ends, and the next one resumes it.
+/// The default of `run-seconds`. A longer run hangs, or reads too much for a day: it ends, and the next one resumes it.
 const LONGEST_RUN: Duration = Duration::from_secs(24 * 60 * 60);
-/// The most that may be set for it: a log of years takes days at a few requests a minute.
+/// The largest `run-seconds`: at a few requests a minute, a log of years takes days.
 const LONGEST_RUN_EVER: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// The most that may be set for what takes a part of a call.
+/// The longest time that can be configured for a call, a request or a pause.
 const LONGEST_CALL: Duration = Duration::from_secs(60 * 60);
 
-/// How long a store keeps runs and what they found, in days: a year, and what a review a little later asks for.
+/// The default of `keep-days`: a year, and some weeks for a late review.
 const KEEP_DAYS: u32 = 400;
-/// More of a type than this is rarely deleted in a day, and often missing from a broken answer.
+/// The default of `removal-percent`: more of a type is rarely deleted in a day, but often missing from a broken answer.
 const REMOVAL_PERCENT: u8 = 20;
-/// The longest that can be asked for, in days: a century.
+/// The largest `keep-days`: a century.
 const LONGEST_KEEP_DAYS: u32 = 36_500;
 
 /// The connector that a configuration names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConnectorReference {
-    /// By name: a bundled one, or for `serve` one of its folder of connectors.
+    /// By name: a bundled one or, for `serve`, one from its folder of connectors.
     Name(String),
     /// By the path of its file, which ends in `.wasm`.
     File(PathBuf),
@@ -77,55 +77,55 @@ impl fmt::Display for ConnectorReference {
     }
 }
 
-/// An integration as meant.
+/// The parsed configuration of an integration.
 #[derive(Clone, Debug)]
 pub struct Configuration {
-    /// Names it in the store, in logs and on screen.
+    /// Its name in the store, in logs and on screen.
     pub name: String,
-    /// What people say of it.
+    /// Its description, owners and reviewers.
     pub about: About,
     /// Whether scheduled runs are disabled.
     pub paused: bool,
     /// The connector.
     pub connector: ConnectorReference,
-    /// What the connector must be.
+    /// The digest and the signing key that the connector must have.
     pub provenance: Provenance,
     /// The streams to read; `None` is all of them.
     pub streams: Option<Vec<String>>,
     /// Values of settings, by name.
     pub settings: BTreeMap<String, Value>,
-    /// Where connections for a host go instead, by host.
+    /// Other addresses to connect to, by host.
     pub connect_to: BTreeMap<String, String>,
-    /// Authorities to trust beside the system's.
+    /// Certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// What a call may use.
+    /// The limits of a call.
     pub limits: Limits,
-    /// Pages of one stream in one run: an endless stream ends here.
+    /// The most pages of one stream in one run: an endless stream ends here.
     pub pages: u64,
-    /// What an exchange over HTTP may take.
+    /// The limits of an HTTP exchange.
     pub http: HttpLimits,
-    /// When it runs by itself.
+    /// The times of scheduled runs.
     pub schedule: Schedule,
-    /// How long to try again.
+    /// How failed calls are repeated.
     pub retry: RetryPolicy,
-    /// Whether to keep to the vendor's rate limits.
+    /// Whether to stay within the vendor's rate limits.
     pub budgets: bool,
-    /// Other rate limits than the manifest declares, by name: requests, and in how many seconds.
+    /// Rate limits that replace those of the manifest, by name: the requests, and their period in seconds.
     pub own_budgets: BTreeMap<String, (u32, u32)>,
     /// How long a run may take; the next one resumes it.
     pub run: Duration,
-    /// How long runs and what they found are kept, in days.
+    /// How long runs are kept with their changes and problems, in days.
     pub keep_days: u32,
-    /// Of the objects of a type, the most that one run may remove, in percent.
+    /// The most objects of a type that one run may remove, in percent.
     pub removal_percent: u8,
 }
 
-/// The settings of an integration, valid by its connector's manifest.
+/// The settings of an integration, checked against its connector's manifest.
 #[derive(Debug)]
 pub struct Settings {
-    /// Those that are not secret, defaults filled in.
+    /// The settings that are not secret, including defaults.
     pub public: Vec<api::Setting>,
-    /// Those that are, by name. `Debug` hides them.
+    /// The secret settings, by name. `Debug` hides them.
     pub secrets: BTreeMap<String, SecretString>,
 }
 
@@ -137,10 +137,10 @@ pub enum ConfigurationError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The error of the operating system.
         error: std::io::Error,
     },
-    /// It is not TOML, or not this TOML.
+    /// It is not TOML, or has unknown keys or values of a wrong type.
     #[error("`{path}`, line {line}: {message}")]
     Syntax {
         /// The file.
@@ -150,12 +150,12 @@ pub enum ConfigurationError {
         /// What is wrong; never an excerpt, which might hold a secret.
         message: String,
     },
-    /// A value in it makes no sense.
+    /// A value in it is not allowed.
     #[error("`{key}` {reason}")]
     Key {
         /// The key.
         key: &'static str,
-        /// Why.
+        /// What is wrong: the end of a sentence that begins with the key.
         reason: String,
     },
     /// Settings are missing or malformed.
@@ -163,7 +163,7 @@ pub enum ConfigurationError {
     Settings {
         /// The integration.
         integration: String,
-        /// All of them.
+        /// All problems.
         problems: Vec<SettingProblem>,
     },
 }
@@ -204,10 +204,10 @@ impl Hint for ConfigurationError {
     }
 }
 
-/// What a name is made of, for people.
+/// What a name may consist of, for error messages.
 const NAME_TAKES: &str = "letters, digits, `-` and `_`, at most 64 of them";
 
-/// Whether an integration may be called so.
+/// Whether an integration or a connector may have this name.
 fn is_name(name: &str) -> bool {
     let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '-' | '_');
     !name.is_empty() && name.len() <= 64 && name.chars().all(plain)
@@ -218,7 +218,7 @@ impl Configuration {
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError`] when the file can't be read or makes no sense.
+    /// [`ConfigurationError`] when the file can't be read or is not a valid configuration.
     pub fn load(path: &Path) -> Result<Self, ConfigurationError> {
         let text = Self::read(path)?;
         let folder = path.parent().unwrap_or(Path::new(""));
@@ -235,7 +235,7 @@ impl Configuration {
             .map_err(|error| ConfigurationError::Unreadable { path: path.to_owned(), error })
     }
 
-    /// Parses `text`, which stands in `path`; relative paths start from `folder`.
+    /// Parses `text`, the content of the file `path`; relative paths start from `folder`.
     ///
     /// # Errors
     ///
@@ -311,7 +311,7 @@ impl Configuration {
         for (name, budget) in written.budgets {
             let (requests, per_seconds) = (budget.requests, budget.per_seconds);
             if requests == 0 || !(1..=LONGEST_BUDGET).contains(&per_seconds) {
-                let reason = "takes at least one of `requests`, and `per-seconds` up to a day".to_owned();
+                let reason = "takes `requests` of at least 1, and `per-seconds` of at most a day".to_owned();
                 return Err(key("budgets", reason));
             }
             own_budgets.insert(name, (requests, per_seconds));
@@ -376,11 +376,11 @@ impl Configuration {
         })
     }
 
-    /// Holds the settings against `manifest` and reads the secrets.
+    /// Checks the settings against `manifest`, and reads the secrets.
     ///
     /// # Errors
     ///
-    /// [`ConfigurationError::Settings`] with all that is wrong.
+    /// [`ConfigurationError::Settings`] with all problems.
     pub fn settings(&self, manifest: &Manifest) -> Result<Settings, ConfigurationError> {
         let mut problems = Vec::new();
         let mut public = Vec::new();
@@ -416,7 +416,7 @@ impl Configuration {
         Ok(Settings { public, secrets })
     }
 
-    /// The valid value of a setting; `None` where it is optional and not set.
+    /// The valid value of a setting; `None` if it is optional and not set.
     fn resolve(&self, spec: &SettingSpec) -> Result<Option<String>, SettingProblem> {
         let problem = |reason: String, help: &str| SettingProblem {
             name: spec.name.clone(),
@@ -433,7 +433,7 @@ impl Configuration {
                 None => return Ok(None),
             },
             Some(value) if spec.kind == SettingKind::Secret && value.is_literal() => {
-                let reason = "is a secret, and a configuration holds no secret".to_owned();
+                let reason = "is a secret, and a configuration must not contain secrets".to_owned();
                 return Err(problem(reason, value::HOW_SECRET));
             }
             Some(value) => value.read().map_err(|reason| problem(reason, value::HOW_SECRET))?,

@@ -1,4 +1,4 @@
-//! When an integration runs by itself.
+//! The times of an integration's scheduled runs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,16 +10,16 @@ use croner::Cron;
 /// The shortest interval. A vendor's lists do not change faster than they can be read.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// When an integration runs by itself.
+/// The times of an integration's scheduled runs.
 #[derive(Clone, Debug)]
 pub enum Schedule {
-    /// So long after the last run began.
+    /// This long after the last run began.
     Interval(Duration),
     /// At these times, in the machine's time zone.
     Cron(Box<Cron>),
 }
 
-/// How often an integration runs that says nothing else.
+/// The default interval.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl fmt::Display for Schedule {
@@ -44,7 +44,7 @@ impl Schedule {
     ///
     /// # Errors
     ///
-    /// The key, and the end of a sentence that begins with it.
+    /// Returns the key, and what is wrong: the end of a sentence that begins with the key.
     pub(super) fn parse(interval: Option<&str>, cron: Option<&str>) -> Result<Self, (&'static str, String)> {
         match (interval, cron) {
             (None, None) => Ok(Self::default()),
@@ -65,7 +65,7 @@ impl Schedule {
         }
     }
 
-    /// When the next run is due, `last` being the beginning of the last one.
+    /// When the next run is due; `last` is when the last one began.
     #[must_use]
     pub fn next(&self, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
@@ -75,7 +75,7 @@ impl Schedule {
             }
             Self::Cron(cron) => {
                 let next = cron.find_next_occurrence(&now.with_timezone(&Local), false);
-                // A pattern that never comes again, such as a year that is over: look again in a day.
+                // A pattern without a next time, such as one of a past year, is looked at again in a day.
                 next.map_or(now + chrono::Duration::days(1), |next| next.with_timezone(&Utc))
             }
         }

@@ -1,4 +1,4 @@
-//! Where the value of a setting comes from.
+//! The source of a setting's value.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -13,19 +13,19 @@ pub(super) const HOW: &str =
 pub(super) const HOW_SECRET: &str =
     "keep it in an environment variable or a file, and write `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
 
-/// The largest file a value is read from, in bytes.
+/// The largest file that a value is read from, in bytes.
 const LARGEST: u64 = 64 << 10;
 
-/// Where the value of a setting comes from.
+/// The source of a setting's value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Value {
-    /// It stands in the configuration. Not for secrets.
+    /// The configuration itself. Not for secrets.
     Literal(String),
     /// An environment variable.
     Environment(String),
     /// A file; one line break at its end is not part of the value.
     File(PathBuf),
-    /// It stands in the configuration, encrypted.
+    /// The configuration itself, in which the value is encrypted.
     Sealed(Sealed),
 }
 
@@ -38,11 +38,11 @@ pub struct Sealed {
     key_file: PathBuf,
 }
 
-/// Where the sealing key lies, from the folder of the configurations.
+/// The path of the sealing key, relative to the folder of the configurations.
 pub const KEY_FILE: &str = "../data/seal.key";
 
 impl fmt::Debug for Value {
-    /// Without the literal, which is a secret in a configuration that is about to be refused.
+    /// Hides a literal: in a configuration that will be refused, it may be a secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Literal(_) => formatter.write_str("Literal(..)"),
@@ -54,7 +54,7 @@ impl fmt::Debug for Value {
 }
 
 impl Value {
-    /// The value of `setting` of `integration`; relative paths start from `folder`.
+    /// Parses the value of `setting` of `integration`; relative paths start from `folder`.
     pub(super) fn parse(
         value: toml::Value,
         folder: &Path,
@@ -82,24 +82,24 @@ impl Value {
                             key_file: folder.join(KEY_FILE),
                         }))
                     }
-                    _ => Err("is a table with other keys than one of `env`, `file` and `sealed`".to_owned()),
+                    _ => Err("is a table, which takes one of the keys `env`, `file` and `sealed`".to_owned()),
                 }
             }
             other => Err(format!("is of type {}, which no setting takes", other.type_str())),
         }
     }
 
-    /// Whether the value stands in the configuration itself.
+    /// Whether the value is in the configuration itself, and not encrypted.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         matches!(self, Self::Literal(_))
     }
 
-    /// The value.
+    /// Reads the value.
     ///
     /// # Errors
     ///
-    /// The end of a sentence that begins with the setting's name.
+    /// Returns what is wrong: the end of a sentence that begins with the setting's name.
     pub fn read(&self) -> Result<String, String> {
         match self {
             Self::Literal(text) => Ok(text.clone()),
