@@ -141,6 +141,17 @@ impl CheckedStream {
 }
 
 impl StreamAccess {
+    /// Every value.
+    pub const ALL: [Self; 7] = [
+        Self::Readable,
+        Self::PermissionMissing,
+        Self::NotInEdition,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Refused,
+        Self::NotChecked,
+    ];
+
     fn refused(kind: &ErrorKind) -> Self {
         match kind {
             ErrorKind::MissingPermission(_) => Self::PermissionMissing,

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use connector_sync::check::{self, Checked};
+use connector_sync::check::{Checked, StreamAccess};
 use connector_sync::configuration::{About, Draft, Review, Reviewer};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{Object, ObjectBuilder, Type};
 use zeroize::Zeroizing;
 
 /// An integration to create or to check.
@@ -101,38 +103,10 @@ pub struct CheckResult {
     pub streams: Vec<CheckedStream>,
 }
 
-/// Whether a stream can be read, or the kind of reason why not.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum StreamAccess {
-    /// It can be read.
-    Readable,
-    /// A permission is missing.
-    PermissionMissing,
-    /// The vendor's edition does not have it.
-    NotInEdition,
-    /// It could not be checked: too many requests.
-    RateLimited,
-    /// It could not be checked: the vendor can't answer now.
-    Unavailable,
-    /// The vendor refused for another reason.
-    Refused,
-    /// The connector did not report it.
-    NotChecked,
-}
-
-impl From<check::StreamAccess> for StreamAccess {
-    fn from(access: check::StreamAccess) -> Self {
-        match access {
-            check::StreamAccess::Readable => Self::Readable,
-            check::StreamAccess::PermissionMissing => Self::PermissionMissing,
-            check::StreamAccess::NotInEdition => Self::NotInEdition,
-            check::StreamAccess::RateLimited => Self::RateLimited,
-            check::StreamAccess::Unavailable => Self::Unavailable,
-            check::StreamAccess::Refused => Self::Refused,
-            check::StreamAccess::NotChecked => Self::NotChecked,
-        }
-    }
+/// The words of [`StreamAccess`], for the OpenAPI document. `connector-sync` knows nothing of OpenAPI.
+fn stream_access() -> Object {
+    let words = StreamAccess::ALL.iter().map(|access| json!(access));
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build()
 }
 
 /// Whether a stream can be read.
@@ -146,7 +120,8 @@ pub struct CheckedStream {
     pub permissions: Vec<String>,
     /// Whether a run is complete without it.
     pub optional: bool,
-    /// Whether it can be read, or the kind of reason why not.
+    /// Whether it can be read, or why not.
+    #[schema(schema_with = stream_access)]
     pub access: StreamAccess,
     /// Why it can't be read.
     pub reason: Option<String>,
@@ -161,7 +136,7 @@ impl From<Checked> for CheckResult {
             title: row.title,
             permissions: row.permissions,
             optional: row.optional,
-            access: row.access.into(),
+            access: row.access,
             reason: row.reason,
             hint: row.hint,
         });
