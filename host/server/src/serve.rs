@@ -18,10 +18,13 @@ use crate::pages::{self, PagesError, PagesOptions};
 use crate::recent_log::RecentLog;
 use crate::registry::{InstalledError, Registry, TRIAL};
 use crate::supervisor::Supervisor;
-use crate::watch::{WatchError, watch};
+use crate::watch::{WatchError, settle, watch};
 
-/// The time between a first change and reading the files, because editors and copies write a file in several steps.
-const SETTLED: Duration = Duration::from_millis(300);
+/// Changed files are read when nothing has changed for this time ...
+const QUIET: Duration = Duration::from_millis(300);
+
+/// ... or this time after the first change.
+const LONGEST_SETTLING: Duration = Duration::from_secs(5);
 
 /// The options of [`serve`].
 #[derive(Debug)]
@@ -134,11 +137,10 @@ pub async fn serve(
                 // Secrets may have changed although the configuration did not.
                 next = Some(true);
             }
-            Some(()) = changed.recv() => {
-                tokio::time::sleep(SETTLED).await;
-                while changed.try_recv().is_ok() {}
-                next = Some(false);
-            }
+            Some(()) = changed.recv() => tokio::select! {
+                () = stop.cancelled() => break,
+                () = settle(&mut changed, QUIET, LONGEST_SETTLING) => next = Some(false),
+            },
             Some(rolled_back) = failed.recv() => tokio::select! {
                 () = stop.cancelled() => break,
                 () = supervisor.finish_rollback(&rolled_back) => {}
