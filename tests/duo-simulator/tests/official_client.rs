@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod python;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use duo_simulator::tenant::{Kind, Tenant};
@@ -49,26 +51,11 @@ const READ: [&str; 35] = [
     "/admin/v1/settings",
 ];
 
-/// A Python with the client in it, in the target directory.
-fn python() -> PathBuf {
-    let environment = Path::new(env!("CARGO_TARGET_TMPDIR")).join("official-client");
-    let python = environment.join("bin").join("python");
-    let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/requirements.txt");
-    let run = |command: &mut Command| {
-        let output = command.output().unwrap();
-        assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    if !python.exists() {
-        run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
-    }
-    run(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(requirements));
-    python
-}
-
 #[tokio::test(flavor = "multi_thread")]
 #[cfg_attr(not(has_python), ignore = "there is no `python3`")]
 async fn the_official_client_reads_the_whole_tenant() {
-    let python = python();
+    let python =
+        python::with_official_client(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("official-client"));
     let grants = [
         Grant::ResourceRead,
         Grant::AdministratorsRead,
