@@ -1,9 +1,10 @@
 //! Entities and relations of a page as rows of their tables.
 
 use rusqlite::{Row, ToSql};
+use serde::Serialize;
 
 use crate::change::{FieldChange, Object, fields_between};
-use crate::normal;
+use crate::normal::{self, Attributes, Fields};
 use crate::numbers::Numbers;
 use connector_sandbox::contract::types::{Entity, NormalForm, Relation};
 use connector_sandbox::manifest::entity_type_word;
@@ -44,8 +45,8 @@ impl<'a> EntityRow<'a> {
             source_id: &entity.source_id,
             name: &entity.name,
             search: search(&entity.normal),
-            normal: normal::fields(&entity.normal).to_string(),
-            attributes: normal::attributes(&entity.attributes).to_string(),
+            normal: json(&Fields(&entity.normal))?,
+            attributes: json(&Attributes(&entity.attributes))?,
         })
     }
 }
@@ -116,7 +117,7 @@ impl RelationRow {
             privilege: numbers.privilege(privilege, parent, child)?,
             child: numbers.entity(child)?,
             privilege_value: *privilege_value,
-            attributes: normal::attributes(attributes).to_string(),
+            attributes: json(&Attributes(attributes))?,
         })
     }
 }
@@ -157,6 +158,10 @@ impl PageRow for RelationRow {
         fields_between("attributes.", attributes, &self.attributes, &mut changes);
         Ok(Some(changes))
     }
+}
+
+fn json(value: &impl Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
 }
 
 /// A text of a row, without a copy of it.
