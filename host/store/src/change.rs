@@ -110,6 +110,11 @@ pub(crate) fn fields_between(prefix: &str, from: &str, to: &str, changes: &mut V
     }
 }
 
+/// Whether `run` has recorded any change.
+pub(crate) fn are_recorded(transaction: &Transaction<'_>, run: RunId) -> rusqlite::Result<bool> {
+    transaction.prepare_cached("SELECT 1 FROM change WHERE run_id = ?1")?.exists([run.0])
+}
+
 /// Whether `run` has recorded a change of the object with this `id`.
 pub(crate) fn is_recorded(
     transaction: &Transaction<'_>,

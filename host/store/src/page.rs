@@ -3,6 +3,7 @@
 use roaring::RoaringTreemap;
 use rusqlite::{OptionalExtension, params};
 
+use crate::change;
 use crate::normal::time_text;
 use crate::numbers::{self, Numbers};
 use crate::page_writer::PageWriter;
@@ -66,6 +67,7 @@ impl Writer {
                 stream_id: numbers::stream(transaction, integration, stream)?,
                 connector: numbers::connector(transaction, connector, version, digest)?,
                 is_baseline,
+                has_changes: change::are_recorded(transaction, run)?,
             };
             let mut numbers = Numbers::new(transaction, integration);
             let entities = writer.entities(&page.entities, &mut numbers)?;

@@ -22,6 +22,8 @@ pub(crate) struct PageWriter<'a> {
     pub(crate) connector: i64,
     /// Whether there is no earlier complete read to compare with.
     pub(crate) is_baseline: bool,
+    /// Whether the run had recorded changes before this page.
+    pub(crate) has_changes: bool,
 }
 
 /// A row of an object that a stream has yielded.
@@ -129,7 +131,9 @@ impl<'a> PageWriter<'a> {
         since: &[FieldChange],
     ) -> rusqlite::Result<()> {
         // The first read of a stream records nothing, but corrects what another stream of the run has recorded.
-        if self.is_baseline && !change::is_recorded(self.transaction, self.run, object, id)? {
+        if self.is_baseline
+            && !(self.has_changes && change::is_recorded(self.transaction, self.run, object, id)?)
+        {
             return Ok(());
         }
         change::record(self.transaction, self.run, object, id, kind, since)
