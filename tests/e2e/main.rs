@@ -18,6 +18,7 @@ mod circles;
 mod collection;
 mod contract;
 mod faults;
+mod fleet;
 mod harness;
 mod interruption;
 mod killed;

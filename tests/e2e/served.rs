@@ -62,7 +62,7 @@ impl<'a> Served<'a> {
     }
 
     /// Waits until `holds` returns true; `what` names it in the failure.
-    pub(crate) fn wait(&self, what: &str, holds: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&self, what: &str, mut holds: impl FnMut(&Self) -> bool) {
         let start = Instant::now();
         while !holds(self) {
             assert!(start.elapsed() < PATIENCE, "timed out waiting for {what}: {}", self.log());

@@ -123,6 +123,10 @@ enum Command {
     Completions(completions::Options),
 }
 
+/// The most threads for work that blocks: stores, files and name look-ups. What comes later waits; with more threads than
+/// processors it would not be done earlier, and each has memory of its own.
+const BLOCKING_THREADS: usize = 32;
+
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -133,7 +137,8 @@ pub fn main() -> ExitCode {
     let verbose = if matches!(cli.command, Command::Serve(_)) { cli.verbose.max(1) } else { cli.verbose };
     let recent_log = RecentLog::default();
     start_log(verbose, &recent_log);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
         Ok(runtime) => runtime,
         Err(error) => return Failure::new(Exit::Failed, error.into()).report(),
     };

@@ -85,6 +85,7 @@ fn state(integration: &IntegrationStatus) -> String {
         IntegrationState::Running if waits => style("waiting for the vendor").yellow().to_string(),
         IntegrationState::Running => style("running").cyan().to_string(),
         IntegrationState::Idle => "idle".to_owned(),
+        IntegrationState::Queued => "waiting for other runs".to_owned(),
         IntegrationState::Paused => style("paused").yellow().to_string(),
         IntegrationState::Unusable => style("unusable").red().to_string(),
     }

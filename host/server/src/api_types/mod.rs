@@ -78,6 +78,8 @@ pub struct IntegrationStatus {
 pub enum IntegrationState {
     /// It waits until its next run is due.
     Idle,
+    /// A run is due, and begins when other runs end.
+    Queued,
     /// A run is under way.
     Running,
     /// Scheduled runs are disabled.
@@ -103,6 +105,9 @@ pub enum Health {
 }
 
 impl Health {
+    /// Every value.
+    pub const ALL: [Self; 5] = [Self::Connected, Self::Waiting, Self::Failed, Self::NotUsable, Self::Paused];
+
     /// The title on the pages.
     #[must_use]
     pub fn title(self) -> &'static str {

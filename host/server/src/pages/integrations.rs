@@ -3,22 +3,50 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
 
 use connector_report::filters;
+use serde::Deserialize;
 
 use super::page::{self, Frame, PageError, Posted};
 use super::{Signed, Web, live};
 use crate::api_types::{Health, IntegrationState, IntegrationStatus, Status};
+
+/// A list that is longer has a filter.
+const SHORT_LIST: usize = 5;
+
+/// Which integrations the list shows.
+#[derive(Clone, Default, Deserialize)]
+#[serde(default)]
+struct Filter {
+    /// A part of the name, the title of the connector, the owner or the description, whatever the case.
+    q: String,
+    /// The title of a status; empty for all.
+    status: String,
+}
+
+impl Filter {
+    fn shows(&self, integration: &IntegrationStatus) -> bool {
+        let IntegrationStatus { name, title, owner, description, status, .. } = integration;
+        let text = self.q.trim().to_lowercase();
+        (self.status.is_empty() || self.status == status.title())
+            && [name, title, owner, description].iter().any(|field| field.to_lowercase().contains(&text))
+    }
+
+    fn is_set(&self) -> bool {
+        !self.q.is_empty() || !self.status.is_empty()
+    }
+}
 
 #[derive(Template)]
 #[template(path = "integrations.html")]
 struct ListPage {
     frame: Frame,
     status: Status,
+    filter: Filter,
 }
 
 /// The part of the list that follows the status.
@@ -27,8 +55,17 @@ struct ListPage {
 struct ListLive<'a> {
     csrf: &'a str,
     status: &'a Status,
+    /// Those of them that the filter shows.
+    shown: Vec<&'a IntegrationStatus>,
     /// The page that is shown after a button's action.
     here: &'a str,
+}
+
+impl<'a> ListLive<'a> {
+    fn new(csrf: &'a str, status: &'a Status, filter: &Filter) -> Self {
+        let shown = status.integrations.iter().filter(|integration| filter.shows(integration));
+        Self { csrf, status, shown: shown.collect(), here: "" }
+    }
 }
 
 #[derive(Template)]
@@ -55,21 +92,33 @@ pub(super) fn router() -> Router<Arc<Web>> {
 impl ListPage {
     /// The part that follows the status, in its current state.
     fn live(&self) -> ListLive<'_> {
-        ListLive { csrf: &self.frame.csrf, status: &self.status, here: "" }
+        ListLive::new(&self.frame.csrf, &self.status, &self.filter)
+    }
+
+    fn has_filter(&self) -> bool {
+        self.filter.is_set() || self.status.integrations.len() > SHORT_LIST
     }
 }
 
-async fn list(State(web): State<Arc<Web>>, Extension(session): Signed) -> Response {
-    page::show(&ListPage { frame: Frame::new(&session), status: web.supervisor.status() })
+async fn list(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Query(filter): Query<Filter>,
+) -> Response {
+    page::show(&ListPage { frame: Frame::new(&session), status: web.supervisor.status(), filter })
 }
 
-async fn events(State(web): State<Arc<Web>>, Extension(session): Signed) -> Response {
+async fn events(
+    State(web): State<Arc<Web>>,
+    Extension(session): Signed,
+    Query(filter): Query<Filter>,
+) -> Response {
     let supervisor = Arc::clone(&web.supervisor);
     let csrf = session.csrf.clone();
     live::follow(&web, session, move || {
         let status = supervisor.status();
         let waits = status.integrations.iter().filter_map(|one| one.progress?.waits_until);
-        let html = ListLive { csrf: &csrf, status: &status, here: "" }.render().unwrap_or_default();
+        let html = ListLive::new(&csrf, &status, &filter).render().unwrap_or_default();
         live::Part { html, until: waits.min() }
     })
 }

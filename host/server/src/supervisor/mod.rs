@@ -16,6 +16,7 @@ use connector_store::{Reader, StoreError};
 use connector_sync::configuration::Configuration;
 use connector_sync::probation::RolledBack;
 use parking_lot::Mutex;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +44,8 @@ pub(crate) struct Supervisor {
     unusable: Mutex<BTreeMap<PathBuf, ErrorBody>>,
     connector_message: Mutex<Option<String>>,
     tasks: Mutex<JoinSet<()>>,
+    /// Limits the runs that read at the same time.
+    places: Arc<Semaphore>,
     /// Held while a configuration is changed, one at a time.
     editing: tokio::sync::Mutex<()>,
     /// Held while the configurations are read, one at a time.
@@ -72,6 +75,7 @@ impl Supervisor {
             unusable: Mutex::default(),
             connector_message: Mutex::default(),
             tasks: Mutex::default(),
+            places: Arc::new(Semaphore::new(worker::PLACES)),
             editing: tokio::sync::Mutex::default(),
             reloading: tokio::sync::Mutex::default(),
             stop,
@@ -206,8 +210,8 @@ impl Supervisor {
         }
         let store = self.folders.store(&name);
         let stored = Stored::read(&store, &name).await;
-        let worker =
-            Arc::new(Worker::new(bound, store, stored, self.changes.clone(), self.stop.child_token()));
+        let (places, changes) = (Arc::clone(&self.places), self.changes.clone());
+        let worker = Arc::new(Worker::new(bound, store, stored, places, changes, self.stop.child_token()));
         tracing::info!(integration = name, "set up");
         self.workers.lock().insert(name, Arc::clone(&worker));
         self.tasks.lock().spawn(worker.work());

@@ -13,7 +13,7 @@ use connector_sync::active::ActiveIntegration;
 use connector_sync::configuration::Configuration;
 use connector_sync::{Event, Observer};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use super::outcome::{Ending, describe_outcome};
@@ -26,6 +26,12 @@ use crate::task;
 /// A failed run is repeated after this time, unless a run is due earlier.
 const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
 
+/// The most runs that read at the same time: each takes memory, threads and connections.
+pub(super) const PLACES: usize = 16;
+
+/// A run that waits longer than this for the vendor gives its place to another one.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
 /// Runs one integration.
 pub(super) struct Worker {
     name: String,
@@ -33,6 +39,8 @@ pub(super) struct Worker {
     state: Mutex<State>,
     /// Notified when it must run now, or its due time may have changed.
     wake: Notify,
+    /// What all integrations share: a run begins when it gets a place.
+    places: Arc<Semaphore>,
     changes: Changes,
     stop: CancellationToken,
     /// Cancelled when nothing writes to its store any more.
@@ -42,6 +50,8 @@ pub(super) struct Worker {
 struct State {
     bound: Bound,
     run_now: bool,
+    /// Whether a run is due and waits for a place.
+    queued: bool,
     running: Option<Running>,
     /// Why it does not run until it is configured again.
     halted: Option<ErrorBody>,
@@ -114,6 +124,7 @@ impl Worker {
         bound: Bound,
         store: PathBuf,
         stored: Stored,
+        places: Arc<Semaphore>,
         changes: Changes,
         stop: CancellationToken,
     ) -> Self {
@@ -122,6 +133,7 @@ impl Worker {
         let Ending { last_run, message, hint } = ending.unwrap_or_default();
         let state = State {
             run_now: stored.last_run.is_some_and(|run| run.finished_at.is_none()),
+            queued: false,
             running: None,
             halted: None,
             last_begun: last_run.as_ref().map(|run| run.started_at),
@@ -134,7 +146,7 @@ impl Worker {
             bound: bound.clone(),
         };
         let (name, ended) = (bound.configuration.name, CancellationToken::new());
-        Self { name, store, state: Mutex::new(state), wake: Notify::new(), changes, stop, ended }
+        Self { name, store, state: Mutex::new(state), wake: Notify::new(), places, changes, stop, ended }
     }
 
     /// Whether it runs with the configuration of this text. If so, `file` becomes the path of its configuration, and the
@@ -242,16 +254,17 @@ impl Worker {
             (Some(_), _) => IntegrationState::Unusable,
             (None, Some(_)) => IntegrationState::Running,
             (None, None) if paused => IntegrationState::Paused,
+            (None, None) if state.queued => IntegrationState::Queued,
             (None, None) => IntegrationState::Idle,
         };
         let failed = state.last_run.as_ref().is_some_and(|run| run.outcome == RunOutcome::Failed);
         let status = match does {
             IntegrationState::Unusable => Health::NotUsable,
             IntegrationState::Paused => Health::Paused,
-            IntegrationState::Idle | IntegrationState::Running if failed => Health::Failed,
+            _ if failed => Health::Failed,
             // A first run counts as connected from its first objects on.
-            IntegrationState::Idle | IntegrationState::Running if state.has_data() => Health::Connected,
-            IntegrationState::Idle | IntegrationState::Running => Health::Waiting,
+            _ if state.has_data() => Health::Connected,
+            _ => Health::Waiting,
         };
         let about = &state.bound.configuration.about;
         IntegrationStatus {
@@ -278,11 +291,7 @@ impl Worker {
     /// Runs the integration when it is due, until it is stopped.
     pub(super) async fn work(self: Arc<Self>) {
         while !self.stop.is_cancelled() {
-            let waits = {
-                let state = self.state.lock();
-                state.halted.is_some() || state.bound.configuration.paused
-            };
-            if waits {
+            if self.is_held() {
                 tokio::select! {
                     () = self.wake.notified() => {}
                     () = self.stop.cancelled() => {}
@@ -315,7 +324,7 @@ impl Worker {
         let mut due = match state.next_run {
             // It is due now; the time of the next run is counted from this run.
             Some(due) if due <= now => due,
-            _ => state.bound.configuration.schedule.next(state.last_begun, now),
+            _ => state.bound.configuration.schedule.next(&self.name, state.last_begun, now),
         };
         let failed = state.last_run.as_ref().filter(|run| run.outcome == RunOutcome::Failed);
         if let Some(again) = failed.map(|run| run.ended_at + AFTER_FAILURE) {
@@ -327,7 +336,37 @@ impl Worker {
         due
     }
 
+    /// Whether it may not run.
+    fn is_held(&self) -> bool {
+        let state = self.state.lock();
+        state.halted.is_some() || state.bound.configuration.paused
+    }
+
+    /// Waits for a place, in order. `None` if it may not run any more.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            return Some(place);
+        }
+        self.state.lock().queued = true;
+        self.changes.publish();
+        let place = Arc::clone(&self.places).acquire_owned();
+        tokio::pin!(place);
+        let place = loop {
+            tokio::select! {
+                // The semaphore is never closed.
+                place = &mut place => break place.ok(),
+                () = self.stop.cancelled() => break None,
+                () = self.wake.notified() => if self.is_held() {
+                    break None;
+                },
+            }
+        };
+        self.state.lock().queued = false;
+        place
+    }
+
     async fn run(&self) {
+        let Some(place) = self.place().await else { return };
         let (started_at, counter) = (Utc::now(), Arc::new(Counter::default()));
         let stop = self.stop.child_token();
         let active = {
@@ -335,6 +374,8 @@ impl Worker {
             if state.halted.is_some() || state.bound.configuration.paused {
                 return;
             }
+            // This run is the one that was asked for while it waited.
+            state.run_now = false;
             let running = Running { started_at, counter: Arc::clone(&counter), stop: stop.clone() };
             state.running = Some(running);
             state.last_begun = Some(started_at);
@@ -342,8 +383,9 @@ impl Worker {
         };
         self.changes.publish();
         tracing::info!(integration = self.name, "a run begins");
-        let observer =
-            Arc::new(LogObserver { name: self.name.clone(), counter, changes: self.changes.clone() });
+        let place = Mutex::new(Some(place));
+        let (name, changes) = (self.name.clone(), self.changes.clone());
+        let observer = Arc::new(LogObserver { name, counter, place, changes });
         let ended = connector_sync::run(active, self.store.clone(), observer, stop).await;
         let (outcome, requests, message, hint) = describe_outcome(&ended);
         tracing::info!(
@@ -395,7 +437,20 @@ impl Counter {
 struct LogObserver {
     name: String,
     counter: Arc<Counter>,
+    /// Until the run waits for the vendor for the first time. Then it goes on without one: a run that reads a log at the
+    /// vendor's limit waits for hours, and needs little meanwhile.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
     changes: Changes,
+}
+
+impl LogObserver {
+    fn waits(&self, duration: Duration) {
+        if duration >= LONG_WAIT {
+            *self.place.lock() = None;
+        }
+        self.counter.waits(duration);
+        self.changes.publish();
+    }
 }
 
 impl Observer for LogObserver {
@@ -411,15 +466,13 @@ impl Observer for LogObserver {
                 tracing::info!(integration, "it resumes an interrupted run");
             }
             Event::Waiting { stream, wait } => {
-                self.counter.waits(wait.duration);
-                self.changes.publish();
+                self.waits(wait.duration);
                 let seconds = wait.duration.as_secs_f32();
                 let reason = plain(&wait.reason);
                 tracing::warn!(integration, stream, "waiting {seconds:.1} s before it tries again: {reason}");
             }
             Event::Throttled { stream, duration } => {
-                self.counter.waits(duration);
-                self.changes.publish();
+                self.waits(duration);
                 let seconds = duration.as_secs_f32();
                 tracing::debug!(integration, stream, "keeping to the vendor's rate limit for {seconds:.0} s");
             }

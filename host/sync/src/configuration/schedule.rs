@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use chrono::{DateTime, Local, Utc};
+use connector_sandbox::Digest;
 use croner::Cron;
 
 /// The shortest interval. A vendor's lists do not change faster than they can be read.
@@ -18,6 +19,9 @@ pub enum Schedule {
     /// At these times, in the machine's time zone.
     Cron(Box<Cron>),
 }
+
+/// See [`Schedule::next`].
+const LONGEST_DELAY: chrono::Duration = chrono::Duration::minutes(5);
 
 /// The default interval.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -65,21 +69,30 @@ impl Schedule {
         }
     }
 
-    /// When the next run is due; `last` is when the last one began.
+    /// When the next run of `integration` is due; `last` is when the last one began. Each integration has its own delay of up
+    /// to five minutes after the times of a cron pattern, so that those with the same pattern do not all begin at once.
     #[must_use]
-    pub fn next(&self, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
+    pub fn next(&self, integration: &str, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> DateTime<Utc> {
         match self {
             Self::Interval(interval) => {
                 let due = last.and_then(|last| Some(last + chrono::Duration::from_std(*interval).ok()?));
                 due.map_or(now, |due| due.max(now))
             }
             Self::Cron(cron) => {
-                let next = cron.find_next_occurrence(&now.with_timezone(&Local), false);
+                let delay = delay(integration);
+                let next = cron.find_next_occurrence(&(now - delay).with_timezone(&Local), false);
                 // A pattern without a next time, such as one of a past year, is looked at again in a day.
-                next.map_or(now + chrono::Duration::days(1), |next| next.with_timezone(&Utc))
+                next.map_or(now + chrono::Duration::days(1), |next| next.with_timezone(&Utc) + delay)
             }
         }
     }
+}
+
+/// The delay of an integration, from its name: the same in each run and on each machine.
+fn delay(integration: &str) -> chrono::Duration {
+    let digest = Digest::of(integration.as_bytes()).to_string();
+    let seconds = i64::from_str_radix(digest.get(..8).unwrap_or_default(), 16).unwrap_or_default();
+    chrono::Duration::seconds(seconds % LONGEST_DELAY.num_seconds())
 }
 
 #[cfg(test)]
@@ -94,16 +107,30 @@ mod tests {
     fn an_interval_counts_from_the_last_run() {
         let schedule = Schedule::parse(Some("6h"), None).unwrap();
         let now = at("2026-11-24T12:00:00Z");
-        assert_eq!(schedule.next(None, now), now, "the first run is due at once");
-        assert_eq!(schedule.next(Some(at("2026-11-24T10:00:00Z")), now), at("2026-11-24T16:00:00Z"));
-        assert_eq!(schedule.next(Some(at("2026-11-23T10:00:00Z")), now), now, "it is overdue");
+        assert_eq!(schedule.next("duo", None, now), now, "the first run is due at once");
+        assert_eq!(schedule.next("duo", Some(at("2026-11-24T10:00:00Z")), now), at("2026-11-24T16:00:00Z"));
+        assert_eq!(schedule.next("duo", Some(at("2026-11-23T10:00:00Z")), now), now, "it is overdue");
     }
 
     #[test]
     fn a_cron_pattern_names_the_next_time() {
         let schedule = Schedule::parse(None, Some("30 * * * *")).unwrap();
-        let now = at("2026-11-24T12:00:00Z");
-        assert_eq!(schedule.next(None, now), at("2026-11-24T12:30:00Z"));
+        let (now, delay) = (at("2026-11-24T12:00:00Z"), delay("duo"));
+        let due = at("2026-11-24T12:30:00Z") + delay;
+        assert_eq!(schedule.next("duo", None, now), due);
+        assert_eq!(schedule.next("duo", None, due - chrono::Duration::seconds(1)), due, "it is still due");
+        assert_eq!(schedule.next("duo", None, due), due + chrono::Duration::hours(1));
+    }
+
+    #[test]
+    fn integrations_with_one_pattern_are_spread_over_five_minutes() {
+        let delays: std::collections::BTreeSet<_> =
+            (0..300).map(|number| delay(&format!("duo-{number}"))).collect();
+        assert!(delays.len() > 150, "{delays:?}");
+        assert!(
+            delays.iter().all(|delay| (chrono::Duration::zero()..LONGEST_DELAY).contains(delay)),
+            "{delays:?}"
+        );
     }
 
     #[test]
