@@ -92,6 +92,9 @@ enum Transport {
     Memory(Arc<Answer>),
 }
 
+/// A connection that was not used for this time is closed.
+const IDLE_CONNECTION: Duration = Duration::from_secs(10);
+
 impl HttpClient {
     /// A client that reaches what `egress` allows. `ca_pem` is trusted beside the system's authorities.
     ///
@@ -110,7 +113,9 @@ impl HttpClient {
             .no_proxy()
             .http1_only()
             .dns_resolver(Arc::new(Resolver { egress: Arc::clone(&egress) }))
-            .connect_timeout(limits.connect);
+            .connect_timeout(limits.connect)
+            // Hundreds of integrations that rest hold no connections.
+            .pool_idle_timeout(IDLE_CONNECTION);
         if let Some(pem) = ca_pem {
             let certificates = Certificate::from_pem_bundle(pem)
                 .map_err(|error| HttpSetupError::Certificate(chain(&error)))?;
