@@ -13,6 +13,8 @@ use crate::contract::{EntityType, Identity, IdentityKind, NormalForm, Page, Prob
 use crate::lenient::Field;
 
 const SERVICE_ACCOUNT: &str = "service-account";
+/// The privilege of an application of the Accounts API.
+const ACCOUNTS_API: &str = "accounts-api";
 
 pub(super) const SERVICE_ACCOUNTS: EntityRow = EntityRow {
     entity_type: EntityType::Identity,
@@ -36,8 +38,9 @@ pub(super) const GRANTS: RelationRow = RelationRow {
     privilege: "*",
     child: ACCOUNT,
     description: "Each permission that it is granted, as one relation: `administrators-read`, `administrators-write`, \
-                  `applications-write`, `information-read`, `log-read`, `permissions-write`, `resource-read`, \
-                  `resource-write`, `settings-write`, `accounts-api`, and any that Duo adds (`adminapi_*`)",
+                  `applications-read`, `applications-write`, `information-read`, `log-read`, `permissions-write`, \
+                  `resource-read`, `resource-write`, `settings-read`, `settings-write`, `accounts-api`, and any that \
+                  Duo adds (`adminapi_*`)",
 };
 
 /// Whether applications of this type act on the account.
@@ -78,24 +81,28 @@ impl<'de> Deserialize<'de> for Flags {
     }
 }
 
+/// The known flags without `adminapi_`, each with its privilege and whether it changes anything.
+const PRIVILEGES: &[(&str, &str, bool)] = &[
+    ("admins", "administrators-write", true),
+    ("admins_read", "administrators-read", false),
+    ("info", "information-read", false),
+    ("integrations", "applications-write", true),
+    ("integrations_read", "applications-read", false),
+    ("read_log", "log-read", false),
+    ("read_resource", "resource-read", false),
+    ("write_resource", "resource-write", true),
+    ("settings", "settings-write", true),
+    ("settings_read", "settings-read", false),
+    ("allow_to_set_permissions", "permissions-write", true),
+];
+
 /// The privilege that a flag grants, and whether it changes anything.
 fn privilege(flag: &str) -> (String, bool) {
-    let (privilege, writes) = match flag {
-        "admins" => ("administrators-write", true),
-        "admins_read" => ("administrators-read", false),
-        "info" => ("information-read", false),
-        "integrations" => ("applications-write", true),
-        "integrations_read" => ("applications-read", false),
-        "read_log" => ("log-read", false),
-        "read_resource" => ("resource-read", false),
-        "write_resource" => ("resource-write", true),
-        "settings" => ("settings-write", true),
-        "settings_read" => ("settings-read", false),
-        "allow_to_set_permissions" => ("permissions-write", true),
+    match PRIVILEGES.iter().find(|(known, ..)| *known == flag) {
+        Some((_, privilege, writes)) => ((*privilege).to_owned(), *writes),
         // An unknown flag counts as writing unless its name contains "read", so that a review does not overlook it.
-        other => return (other.replace('_', "-"), !other.contains("read")),
-    };
-    (privilege.to_owned(), writes)
+        None => (flag.replace('_', "-"), !flag.contains("read")),
+    }
 }
 
 /// Adds the service account and its grants to `page`; returns the problems.
@@ -120,7 +127,7 @@ pub(super) fn map(
         .map(|(flag, _)| privilege(&flag))
         .collect();
     if accounts_api {
-        granted.push(("accounts-api".to_owned(), true));
+        granted.push((ACCOUNTS_API.to_owned(), true));
     }
     granted.sort();
     granted.dedup();
@@ -158,4 +165,17 @@ pub(super) fn map(
         attributes,
     ));
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manifest_names_each_privilege_that_duo_is_known_to_grant() {
+        let granted = PRIVILEGES.iter().map(|(_, privilege, _)| *privilege).chain([ACCOUNTS_API]);
+        for privilege in granted {
+            assert!(GRANTS.description.contains(&format!("`{privilege}`")), "{privilege}");
+        }
+    }
 }
