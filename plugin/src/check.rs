@@ -8,13 +8,11 @@ use crate::contract::{Access, Error, ErrorKind, Report, StreamAccess};
 use crate::permission_group::PermissionGroup;
 use crate::settings::API_HOSTNAME;
 use crate::streams::STREAMS;
-use crate::streams::account::INFORMATION;
 
 /// The result for a group.
 struct Probed {
     group: &'static PermissionGroup,
     access: Access,
-    account: Option<String>,
 }
 
 /// After a temporary failure, a check that has taken longer sends no further requests: a request without an answer
@@ -64,17 +62,7 @@ pub(crate) fn check(client: &Client<'_>) -> Result<Report, Error> {
         Some(StreamAccess { stream: stream.name.to_owned(), access: probed.access.clone() })
     });
     let streams = streams.collect();
-    Ok(Report { account: account(client, probed), streams })
-}
-
-/// The account's id, or the API hostname if the id is permanently unavailable. `None` after a temporary failure: the
-/// hostname would look like another account once the id is available.
-fn account(client: &Client<'_>, probed: Vec<Probed>) -> Option<String> {
-    let information = probed.into_iter().find(|probed| std::ptr::eq(probed.group, &INFORMATION))?;
-    match information.access {
-        Access::Refused(error) if is_passing(&error) => None,
-        _ => Some(information.account.unwrap_or_else(|| client.api_hostname().to_owned())),
-    }
+    Ok(Report { account: Some(client.api_hostname().to_owned()), streams })
 }
 
 fn find<'a>(probed: &'a [Probed], group: &PermissionGroup) -> Option<&'a Probed> {
@@ -82,7 +70,7 @@ fn find<'a>(probed: &'a [Probed], group: &PermissionGroup) -> Option<&'a Probed>
 }
 
 fn refused(group: &'static PermissionGroup, error: Error) -> Probed {
-    Probed { group, access: Access::Refused(error), account: None }
+    Probed { group, access: Access::Refused(error) }
 }
 
 /// Whether the failure is temporary.
@@ -93,7 +81,7 @@ fn is_passing(error: &Error) -> bool {
 /// The result for `group`. An error means that no group can be read.
 fn probe(client: &Client<'_>, group: &'static PermissionGroup, others: &[Probed]) -> Result<Probed, Error> {
     let mut error = match (group.probe)(client) {
-        Ok(account) => return Ok(Probed { group, access: Access::Readable, account }),
+        Ok(()) => return Ok(Probed { group, access: Access::Readable }),
         Err(error) => error,
     };
     match error.kind {
@@ -177,14 +165,14 @@ mod tests {
     }
 
     #[test]
-    fn the_account_is_named_by_its_id_where_that_may_be_read_and_else_by_the_hostname() {
+    fn the_account_is_named_by_its_hostname_whatever_may_be_read() {
         const NEW: (u16, &str) = (
             200,
             r#"{"response":{"account_id":"DAOSZ4YYK0VOGIA1JIYJ","edition":"Duo Premier"},"stat":"OK"}"#,
         );
         const OLD: (u16, &str) = (200, r#"{"response":{"user_count":4},"stat":"OK"}"#);
         let account = |answer| check(answer).0.unwrap().account.unwrap();
-        assert_eq!(account(|url| if url.contains("/info/") { NEW } else { EMPTY }), "DAOSZ4YYK0VOGIA1JIYJ");
+        assert_eq!(account(|url| if url.contains("/info/") { NEW } else { EMPTY }), HOSTNAME);
         assert_eq!(account(|url| if url.contains("/info/") { OLD } else { EMPTY }), HOSTNAME);
         assert_eq!(account(|url| if url.contains("/info/") { (200, "hello") } else { EMPTY }), HOSTNAME);
         assert_eq!(account(|url| if url.contains("/info/") { FORBIDDEN } else { EMPTY }), HOSTNAME);
@@ -282,9 +270,7 @@ mod tests {
                 let refused: Vec<&str> = refused.map(|row| row.stream.as_str()).collect();
                 assert_eq!(refused.join(" "), streams, "{part}");
                 assert!(refused.iter().all(|stream| kind_of(&report, stream) == Some(kind.clone())));
-                // Not the hostname: the id would later look like another account.
-                let account = (part != "/info/summary").then(|| HOSTNAME.to_owned());
-                assert_eq!(report.account, account, "{part}");
+                assert_eq!(report.account.as_deref(), Some(HOSTNAME), "{part}");
             }
         }
     }
@@ -307,7 +293,7 @@ mod tests {
         assert_eq!(host.requests.take().len(), 2);
         assert_eq!(kind_of(&report, "users"), None);
         assert_eq!(kind_of(&report, "application-usage"), Some(ErrorKind::Unavailable(None)));
-        assert_eq!(report.account, None);
+        assert_eq!(report.account.as_deref(), Some(HOSTNAME));
     }
 
     #[test]

@@ -60,8 +60,7 @@ pub fn describe() -> Manifest {
     manifest::manifest()
 }
 
-/// Tries `settings` with a cheap request for each group of endpoints that one permission opens. One of these
-/// requests also reads the account's id.
+/// Tries `settings` with a cheap request for each group of endpoints that one permission opens.
 ///
 /// # Errors
 ///

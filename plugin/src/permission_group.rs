@@ -17,8 +17,8 @@ pub(crate) struct PermissionGroup {
     pub(crate) permissions: &'static [&'static str],
     /// If not every edition of Duo has this group: a group that the same permission opens in every edition.
     pub(crate) edition_of: Option<&'static Self>,
-    /// Requests the cheapest endpoint. Returns the account's id if the answer has it.
-    pub(crate) probe: fn(&Client<'_>) -> Result<Option<String>, Error>,
+    /// Requests the cheapest endpoint.
+    pub(crate) probe: fn(&Client<'_>) -> Result<(), Error>,
 }
 
 pub(crate) const GRANT_RESOURCE_READ: &[&str] = &["Grant resource - Read"];
@@ -30,8 +30,17 @@ pub(crate) const GRANT_READ_LOG: &[&str] = &["Grant read log"];
 pub(crate) const GRANT_READ_INFORMATION: &[&str] = &["Grant read information"];
 
 /// Requests one object of a list.
-pub(crate) fn first_of(client: &Client<'_>, endpoint: &Endpoint<'_>) -> Result<Option<String>, Error> {
-    client.get::<IgnoredAny>(endpoint, &[("limit", "1"), ("offset", "0")]).map(|_| None)
+pub(crate) fn first_of(client: &Client<'_>, endpoint: &Endpoint<'_>) -> Result<(), Error> {
+    answers(client, endpoint, &[("limit", "1"), ("offset", "0")])
+}
+
+/// Requests `endpoint` with `params`, and ignores what it answers.
+pub(crate) fn answers(
+    client: &Client<'_>,
+    endpoint: &Endpoint<'_>,
+    params: &[(&str, &str)],
+) -> Result<(), Error> {
+    client.get::<IgnoredAny>(endpoint, params).map(|_| ())
 }
 
 /// Fails without a request if `endpoint` would refuse the signature. Duo's answers to an old signature vary, and may

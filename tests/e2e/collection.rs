@@ -114,7 +114,8 @@ async fn each_object_of_the_tenant_is_an_entity() {
         }
     }
     let account = row(&serde_json::json!(entities), "source_type", "account").clone();
-    assert_eq!(account["source_id"], "DASIMULATEDACCOUNT01");
+    assert_eq!(account["source_id"], setup.simulator.options().host);
+    assert_eq!(account["attributes"]["account_id"], "DASIMULATEDACCOUNT01");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -382,7 +383,8 @@ async fn a_child_account_is_named_in_every_request() {
     setup.reconfigure("[settings]\n", "[settings]\naccount-id = \"DACHILD0000000000001\"\n");
     setup.sync(0);
     let (entities, _) = setup.export();
-    assert!(entities.iter().any(|entity| entity["source_id"] == "DACHILD0000000000001"));
+    let account = row(&serde_json::json!(entities), "source_type", "account").clone();
+    assert_eq!(account["attributes"]["account_id"], "DACHILD0000000000001");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
 //! A permission that is missing is told as such, and never as "empty".
 
-use duo_simulator::{Grant, TenantOptions};
+use duo_simulator::{Grant, Grants, TenantOptions};
 
 use crate::harness::{Setup, row, tenant};
 
@@ -50,4 +50,31 @@ async fn what_only_optional_streams_need_is_not_needed() {
     let grants = [Grant::ResourceRead, Grant::AdministratorsRead].into();
     let setup = Setup::new(TenantOptions { grants, ..tenant(20) }).await;
     setup.sync(0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_account_stays_the_same_whether_its_id_may_be_read_or_not() {
+    let with_id: Grants = [Grant::ResourceRead, Grant::AdministratorsRead, Grant::ReadInformation].into();
+    let without_id: Grants = [Grant::ResourceRead, Grant::AdministratorsRead].into();
+    for order in [[&with_id, &without_id, &with_id], [&without_id, &with_id, &without_id]] {
+        let setup = Setup::new(TenantOptions { grants: order[0].clone(), ..tenant(20) }).await;
+        let account = setup.sync(0)["account"].clone();
+        for grants in &order[1..] {
+            setup.simulator.set_grants((*grants).clone());
+            let summary = setup.sync(0);
+            assert_eq!(summary["account"], account);
+            let rows = ["entities", "relations"].map(|name| summary[name].as_array().unwrap().clone());
+            for row in rows.iter().flatten().filter(|row| row["source_type"] != "account") {
+                assert_eq!([&row["new"], &row["changed"], &row["gone"]], [0, 0, 0], "{row}");
+            }
+            assert_eq!(setup.run(&["changes", "--store", "duo.db", "--json"]).stdout, "");
+        }
+        let (entities, relations) = setup.export();
+        let accounts = entities.iter().filter(|entity| entity["source_type"] == "account");
+        assert!(accounts.map(|entity| &entity["source_id"]).eq([&account]));
+        let mut related = relations.iter().filter(|relation| relation["child"]["source_type"] == "account");
+        assert!(
+            related.clone().count() > 3 && related.all(|relation| relation["child"]["source_id"] == account)
+        );
+    }
 }

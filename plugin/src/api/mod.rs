@@ -53,7 +53,7 @@ struct Call<'a> {
 }
 
 impl<'a> Client<'a> {
-    /// `account` is the account that `check` found.
+    /// `account` is the account that `check` reported.
     pub(crate) fn new(host: &'a dyn Host, settings: &'a Settings, account: Option<&'a str>) -> Self {
         Self { host, settings, account }
     }
@@ -63,20 +63,7 @@ impl<'a> Client<'a> {
         self.settings
     }
 
-    /// The same client, connected to `account`.
-    pub(crate) fn connected_to<'b>(&self, account: &'b str) -> Client<'b>
-    where
-        'a: 'b,
-    {
-        Client { account: Some(account), ..*self }
-    }
-
-    /// The account that `check` found, if it found one.
-    pub(crate) fn known_account(&self) -> Option<&'a str> {
-        self.account
-    }
-
-    /// The key of the account: its id if that may be read, otherwise the API hostname.
+    /// The key of the account: what `check` reported, which is the API hostname.
     pub(crate) fn account(&self) -> &'a str {
         self.account.unwrap_or(&self.settings.api_hostname)
     }

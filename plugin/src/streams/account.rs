@@ -1,6 +1,7 @@
 //! Stream `account`: the Duo account itself, from `/admin/v1/info/summary`.
 //!
-//! Its key is the account's id if that may be read, otherwise the API hostname. Other streams relate to the same key.
+//! Its key is the API hostname, which is the same whatever is granted: Duo's own id may be read in one run and not in the
+//! next, and would make two accounts of one. Other streams relate to the same key; the id is an attribute.
 
 use serde::Deserialize;
 
@@ -8,12 +9,10 @@ use super::list::{empty_page, no_answer};
 use super::object::{Attributes, Fields, entity};
 use super::{EntityRow, Stream};
 use crate::api::{Client, Endpoint};
-use crate::contract::{
-    Account, EntityType, Error, ErrorKind, NormalForm, Page, Position, Progress, Resource,
-};
+use crate::contract::{Account, EntityType, Error, NormalForm, Page, Position, Progress, Resource};
 use crate::lenient::{Field, Record};
 use crate::paging::offset::Cursor;
-use crate::permission_group::{GRANT_READ_INFORMATION, PermissionGroup};
+use crate::permission_group::{GRANT_READ_INFORMATION, PermissionGroup, answers};
 
 /// The source type of the account.
 pub(super) const ACCOUNT: &str = "account";
@@ -25,10 +24,7 @@ pub(crate) const ENDPOINT: Endpoint<'_> =
 pub(crate) static INFORMATION: PermissionGroup = PermissionGroup {
     permissions: GRANT_READ_INFORMATION,
     edition_of: None,
-    probe: |client| {
-        let reply = client.get::<Field<Record<Summary>>>(&ENDPOINT, &[])?;
-        Ok(reply.response.ok().and_then(|Record(summary)| summary.account_id.ok()))
-    },
+    probe: |client| answers(client, &ENDPOINT, &[]),
 };
 
 pub(super) static STREAM: Stream = Stream {
@@ -40,7 +36,8 @@ pub(super) static STREAM: Stream = Stream {
         title: "Accounts",
         fields: &[("edition", "`edition`; older accounts do not have it")],
         attributes: &[
-            ("api_hostname", "The hostname of its API"),
+            ("account_id", "`account_id`: Duo's own id; older accounts do not have it"),
+            ("api_hostname", "The hostname of its API, which is its key too"),
             ("user_count", "Users, as Duo counts them"),
             ("user_pending_deletion_count", "Users in the trash"),
             ("admin_count", "Administrators"),
@@ -68,29 +65,8 @@ struct Summary {
     telephony_credits_remaining: Field<i64>,
 }
 
-/// The key of the account, for a stream that relates to it. Usually `check` has found it. If not, it is requested now:
-/// the hostname in place of the id would look like another account.
-///
-/// # Errors
-///
-/// `rate-limited` or `unavailable`, as for any request.
-pub(super) fn key(client: &Client<'_>) -> Result<String, Error> {
-    let id = match client.known_account() {
-        Some(known) => Some(known.to_owned()),
-        None => match (INFORMATION.probe)(client) {
-            Err(error) if matches!(error.kind, ErrorKind::RateLimited(_) | ErrorKind::Unavailable(_)) => {
-                return Err(error);
-            }
-            answered => answered.ok().flatten(),
-        },
-    };
-    Ok(id.unwrap_or_else(|| client.api_hostname().to_owned()))
-}
-
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     Cursor::at(position, None)?;
-    let account = key(client)?;
-    let client = &client.connected_to(&account);
     let reply = client.get::<Field<Record<Summary>>>(&ENDPOINT, &[])?;
     let summary = match reply.response {
         Field::Value(Record(summary)) => summary,
@@ -104,6 +80,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let mut fields = Fields { key, now: client.now(), problems: &mut page.problems };
     let account = Account { edition: fields.take("edition", summary.edition) };
     let mut attributes = Attributes::default();
+    attributes.text("account_id", fields.take("account_id", summary.account_id));
     attributes.text("api_hostname", Some(client.api_hostname().to_owned()));
     for (name, count) in [
         ("user_count", summary.user_count),

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::account::{self, ACCOUNT};
+use super::account::ACCOUNT;
 use super::list::{elements, map_element, read_list};
 use super::object::{
     Attributes, Fields, Object, connection, entity, grant, identity, nested, phone_number, resource,
@@ -138,10 +138,7 @@ pub(super) static STREAM: Stream = Stream {
     optional: false,
     log: false,
     permission_group: &ADMINISTRATORS,
-    read: |client, position| {
-        let account = account::key(client)?;
-        read_list::<Administrator>(&client.connected_to(&account), &ENDPOINT, LIMIT, position)
-    },
+    read: |client, position| read_list::<Administrator>(client, &ENDPOINT, LIMIT, position),
 };
 
 nested!(

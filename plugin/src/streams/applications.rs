@@ -11,7 +11,6 @@
 
 use serde::Deserialize;
 
-use super::account;
 use super::groups::GROUP;
 use super::list::read_from;
 use super::object::{Attributes, Fields, Object, connection, entity, grant, resource};
@@ -133,8 +132,6 @@ pub(crate) fn is_refused(error: &Error) -> bool {
 
 fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let cursor = Cursor::at(position, Some(LEGACY_LIST))?;
-    let account = account::key(client)?;
-    let client = &client.connected_to(&account);
     let legacy = || {
         // Offsets of one list mean nothing in another.
         let cursor = if cursor.list.is_some() { cursor.clone() } else { Cursor::of(LEGACY_LIST) };

@@ -11,7 +11,6 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use super::Stream;
 use super::applications::APPLICATION;
@@ -24,7 +23,7 @@ use crate::lenient::{Field, Record};
 use crate::moment::{Moment, NOT_PAST};
 use crate::paging::log::Walk;
 use crate::paging::offset;
-use crate::permission_group::{GRANT_READ_LOG, PermissionGroup};
+use crate::permission_group::{GRANT_READ_LOG, PermissionGroup, answers};
 use crate::settings::LOG_DAYS;
 
 pub(crate) const ENDPOINT: Endpoint<'_> =
@@ -42,7 +41,7 @@ pub(crate) static LOG: PermissionGroup = PermissionGroup {
         let walk = Walk::at(&Position::Beginning, 1, client.now())?;
         let params = walk.params(1);
         let params: Vec<_> = params.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        client.get::<IgnoredAny>(&ENDPOINT, &params).map(|_| None)
+        answers(client, &ENDPOINT, &params)
     },
 };
 
