@@ -136,6 +136,40 @@ impl Shape<'_> for String {
     }
 }
 
+/// A key of an object, without white space around it. A key with control characters is malformed: the host refuses it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Key(pub(crate) String);
+
+impl From<Key> for String {
+    fn from(Key(key): Key) -> Self {
+        key
+    }
+}
+
+impl Shape<'_> for Key {
+    const EXPECTED: &'static str = "a key";
+
+    fn text(text: &str) -> Field<Self> {
+        match text.trim() {
+            "" => Field::Missing,
+            key if key.contains(char::is_control) => Field::Malformed("a text with control characters"),
+            key => Field::Value(Self(key.to_owned())),
+        }
+    }
+
+    fn boolean(value: bool) -> Field<Self> {
+        Field::Value(Self(value.to_string()))
+    }
+
+    fn integer(value: i64) -> Field<Self> {
+        Field::Value(Self(value.to_string()))
+    }
+
+    fn number(value: f64) -> Field<Self> {
+        Field::Value(Self(value.to_string()))
+    }
+}
+
 impl Shape<'_> for bool {
     const EXPECTED: &'static str = "true or false";
 
@@ -190,21 +224,21 @@ impl Shape<'_> for i64 {
 
 /// Words: a list, or a text that separates them by commas.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Words(pub(crate) Vec<String>);
+pub(crate) struct Words(pub(crate) Vec<Field<String>>);
 
 impl<'de> Shape<'de> for Words {
     const EXPECTED: &'static str = "a list";
 
     fn text(text: &str) -> Field<Self> {
         let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
-        let words: Vec<String> = words.map(str::to_owned).collect();
+        let words: Vec<_> = words.map(|word| Field::Value(word.to_owned())).collect();
         if words.is_empty() { Field::Missing } else { Field::Value(Self(words)) }
     }
 
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Field<Self>, A::Error> {
         let mut words = Vec::new();
-        while let Some(word) = list.next_element::<Field<String>>()? {
-            words.extend(word.ok());
+        while let Some(word) = list.next_element()? {
+            words.push(word);
         }
         Ok(Field::Value(Self(words)))
     }

@@ -25,7 +25,7 @@ use crate::contract::{
     Connection, ConnectionKind, EntityType, Error, Identity, IdentityKind, MfaState, NormalForm, Page,
     Position, Progress, Status,
 };
-use crate::lenient::{Field, List, Record};
+use crate::lenient::{Field, Key, List, Record};
 use crate::moment::Moment;
 use crate::paging::offset::Cursor;
 use crate::permission_group::{GRANT_ADMINISTRATORS_READ, PermissionGroup, first_of};
@@ -157,15 +157,15 @@ nested!(
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Administrator {
-    admin_id: Field<String>,
+    admin_id: Field<Key>,
     name: Field<String>,
     email: Field<String>,
     phone: Field<String>,
-    role: Field<String>,
+    role: Field<Key>,
     role_id: Field<String>,
     subaccount_role: Field<String>,
     restricted_by_admin_units: Field<bool>,
-    admin_units: Field<Vec<Field<String>>>,
+    admin_units: Field<Vec<Field<Key>>>,
     status: Field<String>,
     last_login: Field<Moment>,
     created: Field<Moment>,
@@ -177,7 +177,7 @@ struct Administrator {
 impl Object for Administrator {
     const KEY: &'static str = "admin_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.admin_id
     }
 
@@ -194,11 +194,11 @@ impl Object for Administrator {
         let owned = token.into_iter().map(|token| resource(HARDWARE_TOKEN, token));
         let owned = owned.chain(credentials.into_iter().map(|key| resource(WEBAUTHN_CREDENTIAL, key)));
         page.relations.extend(owned.map(|device| grant(administrator(), "owns", device)));
-        for unit in fields.texts("admin_units", self.admin_units) {
+        for unit in fields.list("admin_units", self.admin_units) {
             let unit = connection(ADMINISTRATIVE_UNIT, unit);
             page.relations.push(grant(administrator(), "restricted-to", unit));
         }
-        let role = fields.take("role", self.role).map(|role| role.trim().to_owned());
+        let role = fields.take("role", self.role).map(String::from);
         if let Some(role) = &role {
             page.relations.push(grant(administrator(), "assigned", connection(ADMIN_ROLE, &**role)));
             let known = |entity: &crate::contract::Entity| {
@@ -252,7 +252,7 @@ fn map_credentials(list: List<Credential>, key: &str, client: &Client<'_>, page:
     let mut fields = Fields { key, now: client.now(), problems: &mut page.problems };
     let credentials = fields.take("webauthncredentials", list).unwrap_or_default();
     for (index, credential) in credentials.into_iter().enumerate() {
-        if let Field::Value(Record(Credential { webauthnkey: Field::Value(key), .. })) = &credential {
+        if let Field::Value(Record(Credential { webauthnkey: Field::Value(Key(key)), .. })) = &credential {
             keys.push(key.clone());
         }
         let place = format_args!("`webauthncredentials[{index}]` of administrator `{key}`");
@@ -311,7 +311,7 @@ fn description(role: &str) -> Option<&'static str> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Address {
-    admin_id: Field<String>,
+    admin_id: Field<Key>,
     email: Field<String>,
 }
 
@@ -331,7 +331,9 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
         let mut page = Vec::new();
         for element in elements(client, &ENDPOINT, reply.response)? {
             let (key, email) = match element {
-                Field::Value(Record(Address { admin_id, email })) => (admin_id.ok(), email.ok()),
+                Field::Value(Record(Address { admin_id, email })) => {
+                    (admin_id.ok().map(String::from), email.ok())
+                }
                 Field::Missing | Field::Malformed(_) => (None, None),
             };
             if let (Some(key), Some(email)) = (&key, email) {

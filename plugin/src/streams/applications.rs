@@ -22,7 +22,7 @@ use crate::contract::{
     Application, EntityType, Error, ErrorKind, Level, NormalForm, Page, Position, Problem, Resource,
     UserAccess,
 };
-use crate::lenient::{Field, Words};
+use crate::lenient::{Field, Key, Words};
 use crate::paging::offset::Cursor;
 use crate::permission_group::{GRANT_RESOURCE_READ_OR_APPLICATIONS, PermissionGroup, first_of};
 use crate::signing::Scheme;
@@ -152,14 +152,14 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Integration {
-    integration_key: Field<String>,
+    integration_key: Field<Key>,
     name: Field<String>,
     #[serde(rename = "type")]
     kind: Field<String>,
     notes: Field<String>,
-    policy_key: Field<String>,
+    policy_key: Field<Key>,
     user_access: Field<String>,
-    groups_allowed: Field<Vec<Field<String>>>,
+    groups_allowed: Field<Vec<Field<Key>>>,
     self_service_allowed: Field<bool>,
     username_normalization_policy: Field<String>,
     networks_for_api_access: Field<Words>,
@@ -174,7 +174,7 @@ struct Integration {
 impl Object for Integration {
     const KEY: &'static str = "integration_key";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.integration_key
     }
 
@@ -195,7 +195,7 @@ struct Legacy(Integration);
 impl Object for Legacy {
     const KEY: &'static str = Integration::KEY;
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         self.0.key()
     }
 
@@ -213,12 +213,17 @@ impl Integration {
         let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let name = fields.take("name", self.name);
         let kind = fields.take("type", self.kind);
-        let networks =
-            fields.take("networks_for_api_access", self.networks_for_api_access).unwrap_or_default().0;
-        let groups = fields.texts("groups_allowed", self.groups_allowed);
+        let networks = fields.words("networks_for_api_access", self.networks_for_api_access);
+        // A list of unreadable groups is not an empty one, which would let all users in.
+        let no_groups = match &self.groups_allowed {
+            Field::Value(groups) => Some(groups.is_empty()),
+            Field::Missing => Some(true),
+            Field::Malformed(_) => None,
+        };
+        let groups = fields.list("groups_allowed", self.groups_allowed);
         let said = fields.take("user_access", self.user_access);
         let is_actor = kind.as_deref().is_some_and(service_accounts::is_service_account);
-        let user_access = user_access(is_v3, said.as_deref(), is_actor, groups.is_empty());
+        let user_access = user_access(is_v3, said.as_deref(), is_actor, no_groups);
         if user_access == UserAccess::Unknown
             && let Some(word) = &said
         {
@@ -251,14 +256,14 @@ impl Integration {
         let enabled = fields.take("prompt_v4_enabled", self.prompt_v4_enabled);
         attributes.boolean("universal_prompt_enabled", enabled);
         attributes.text("sensitivity_level", fields.take("sensitivity_level", self.sensitivity_level));
-        let requirements = fields.take("compliance_requirements", self.compliance_requirements);
-        attributes.texts("compliance_requirements", requirements.unwrap_or_default().0);
+        let requirements = fields.words("compliance_requirements", self.compliance_requirements);
+        attributes.texts("compliance_requirements", requirements);
 
         let normal = Application {
             application_type: kind.clone(),
             user_access,
             self_service: fields.take("self_service_allowed", self.self_service_allowed),
-            policy_key: fields.take("policy_key", self.policy_key),
+            policy_key: fields.take("policy_key", self.policy_key).map(String::from),
         };
         if let Some(kind) = kind.filter(|_| is_actor) {
             let problems: Vec<Problem> =
@@ -270,16 +275,17 @@ impl Integration {
     }
 }
 
-/// Who may use it. Version 1 and 2: "if `groups_allowed` is empty, all groups are allowed".
-fn user_access(is_v3: bool, word: Option<&str>, is_actor: bool, no_groups: bool) -> UserAccess {
+/// Who may use it. Version 1 and 2: "if `groups_allowed` is empty, all groups are allowed". `no_groups` is `None` if
+/// `groups_allowed` can't be read.
+fn user_access(is_v3: bool, word: Option<&str>, is_actor: bool, no_groups: Option<bool>) -> UserAccess {
     match word.map(|word| word.trim().to_ascii_uppercase().replace('-', "_")).as_deref() {
         Some("ALL_USERS") => UserAccess::AllUsers,
         Some("NO_USERS") => UserAccess::NoUsers,
         Some("PERMITTED_GROUPS") => UserAccess::PermittedGroups,
         Some(_) => UserAccess::Unknown,
         None if is_actor => UserAccess::NoUsers,
-        None if !no_groups => UserAccess::PermittedGroups,
-        None if is_v3 => UserAccess::Unknown,
+        None if no_groups == Some(false) => UserAccess::PermittedGroups,
+        None if is_v3 || no_groups.is_none() => UserAccess::Unknown,
         None => UserAccess::AllUsers,
     }
 }
@@ -300,8 +306,11 @@ mod tests {
             (None, false, true, UserAccess::Unknown, UserAccess::AllUsers),
             (None, true, true, UserAccess::NoUsers, UserAccess::NoUsers),
         ] {
-            assert_eq!(user_access(true, word, is_actor, no_groups), v3, "{word:?}");
-            assert_eq!(user_access(false, word, is_actor, no_groups), v1, "{word:?}");
+            assert_eq!(user_access(true, word, is_actor, Some(no_groups)), v3, "{word:?}");
+            assert_eq!(user_access(false, word, is_actor, Some(no_groups)), v1, "{word:?}");
+        }
+        for is_v3 in [true, false] {
+            assert_eq!(user_access(is_v3, None, false, None), UserAccess::Unknown, "unreadable groups");
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::administrators::{self, ADMINISTRATOR};
 use super::groups::RESOURCE;
 use super::list::read_from;
-use super::object::{Attributes, Fields, Object, entity, grant, identity, resource, said};
+use super::object::{Attributes, Fields, Nullable, Object, entity, grant, identity, resource};
 use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
@@ -19,7 +19,7 @@ use crate::contract::{
     BypassCode, EntityType, Error, ErrorKind, Expiry, NormalForm, Page, Position, Problem, Progress,
     Resource, UsesLeft,
 };
-use crate::lenient::{Field, Record};
+use crate::lenient::{Field, Key, Record};
 use crate::moment::Moment;
 use crate::paging::offset::Cursor;
 use crate::permission_group::GRANT_RESOURCE_READ;
@@ -121,37 +121,30 @@ fn issuer(entity: &crate::contract::Entity) -> Option<(String, String)> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Code {
-    bypass_code_id: Field<String>,
+    bypass_code_id: Field<Key>,
     admin_email: Field<String>,
     created: Field<Moment>,
-    #[serde(deserialize_with = "said")]
-    expiration: Option<Field<Moment>>,
-    #[serde(deserialize_with = "said")]
-    reuse_count: Option<Field<i64>>,
+    expiration: Nullable<Moment>,
+    reuse_count: Nullable<i64>,
     user: Field<Record<UserOf>>,
 }
 
 impl Object for Code {
     const KEY: &'static str = "bypass_code_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.bypass_code_id
     }
 
     fn map(self, key: String, client: &Client<'_>, page: &mut Page) {
         let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let expires = match self.expiration {
-            Some(Field::Missing) => Expiry::Never,
-            field => {
-                fields.expiry("expiration", field.unwrap_or_default()).map_or(Expiry::Unknown, Expiry::At)
-            }
+            Nullable::Null => Expiry::Never,
+            Nullable::Given(field) => fields.expiry("expiration", field).map_or(Expiry::Unknown, Expiry::At),
         };
         let uses_left = match self.reuse_count {
-            Some(Field::Missing) => UsesLeft::Unlimited,
-            field => {
-                let count = fields.take("reuse_count", field.unwrap_or_default());
-                count.and_then(|count| u32::try_from(count).ok()).map_or(UsesLeft::Unknown, UsesLeft::Times)
-            }
+            Nullable::Null => UsesLeft::Unlimited,
+            Nullable::Given(field) => uses_left(&mut fields, field),
         };
         let code = BypassCode {
             created: fields.past("created", self.created),
@@ -165,4 +158,18 @@ impl Object for Code {
         let normal = NormalForm::Resource(Resource::BypassCode(code));
         page.entities.push(entity(BYPASS_CODE, key, None, normal, Attributes::default()));
     }
+}
+
+/// How often the code can still be used.
+fn uses_left(fields: &mut Fields<'_>, reuse_count: Field<i64>) -> UsesLeft {
+    let Some(count) = fields.take("reuse_count", reuse_count) else { return UsesLeft::Unknown };
+    u32::try_from(count).map_or_else(
+        |_| {
+            let message =
+                format!("`reuse_count` is {count}, which is no possible number of uses; it was left out");
+            fields.problem("reuse_count", message);
+            UsesLeft::Unknown
+        },
+        UsesLeft::Times,
+    )
 }

@@ -12,7 +12,7 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::lenient::{Field, List, Record};
+use crate::lenient::{Field, Key, List, Record};
 use crate::moment::Moment;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
@@ -56,7 +56,7 @@ pub(super) static STREAM: Stream = Stream {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct DesktopAuthenticator {
-    dakey: Field<String>,
+    dakey: Field<Key>,
     device_name: Field<String>,
     name: Field<String>,
     hostname: Field<String>,
@@ -72,13 +72,13 @@ struct DesktopAuthenticator {
     last_used: Field<Moment>,
     user: Field<Record<UserOf>>,
     users: List<UserOf>,
-    user_id: Field<String>,
+    user_id: Field<Key>,
 }
 
 impl Object for DesktopAuthenticator {
     const KEY: &'static str = "dakey";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.dakey
     }
 
@@ -111,7 +111,7 @@ impl Object for DesktopAuthenticator {
         attributes.text("os_version", fields.take("os_version", self.os_version));
         let mut users = fields.keys("users", self.users);
         users.extend(fields.nested("user", self.user));
-        users.extend(fields.take("user_id", self.user_id));
+        users.extend(fields.take("user_id", self.user_id).map(String::from));
         users.sort();
         users.dedup();
         for user in users {

@@ -13,7 +13,7 @@ use super::object::{Attributes, Fields, Object, entity};
 use super::{EntityRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Connection, ConnectionKind, EntityType, MfaState, NormalForm, Page, Status};
-use crate::lenient::Field;
+use crate::lenient::{Field, Key};
 use crate::permission_group::{GRANT_RESOURCE_READ, PermissionGroup, first_of};
 
 /// The source type of a group.
@@ -65,7 +65,7 @@ pub(super) static STREAM: Stream = Stream {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Group {
-    group_id: Field<String>,
+    group_id: Field<Key>,
     name: Field<String>,
     desc: Field<String>,
     status: Field<String>,
@@ -74,7 +74,7 @@ struct Group {
 impl Object for Group {
     const KEY: &'static str = "group_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.group_id
     }
 

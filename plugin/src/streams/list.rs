@@ -2,7 +2,7 @@
 
 use crate::api::{Client, Endpoint, Listing};
 use crate::contract::{Error, ErrorKind, Page, Position, Problem, Progress};
-use crate::lenient::{Field, Record};
+use crate::lenient::{Field, Key, Record};
 use crate::paging::offset::{self, Cursor};
 
 use super::object::Object;
@@ -67,7 +67,7 @@ pub(super) fn list<T: Object>(
 fn keys<T: Object>(elements: &[Field<Record<T>>]) -> Vec<Option<&str>> {
     let keys = elements.iter().map(|element| match element {
         Field::Value(Record(object)) => match object.key() {
-            Field::Value(key) => usable(key),
+            Field::Value(Key(key)) => Some(key.as_str()),
             Field::Missing | Field::Malformed(_) => None,
         },
         Field::Missing | Field::Malformed(_) => None,
@@ -121,10 +121,7 @@ pub(super) fn map_element<T: Object>(
 ) {
     let fault = match element {
         Field::Value(Record(object)) => match object.key().clone() {
-            Field::Value(key) => match usable(&key) {
-                Some(key) => return object.map(key.to_owned(), client, page),
-                None => format!("has control characters in its `{}`{}", T::KEY, hint(&object)),
-            },
+            Field::Value(Key(key)) => return object.map(key, client, page),
             Field::Missing => format!("has no `{}`{}", T::KEY, hint(&object)),
             Field::Malformed(what) => format!("has {what} as its `{}`{}", T::KEY, hint(&object)),
         },
@@ -136,12 +133,6 @@ pub(super) fn map_element<T: Object>(
         field: Some(T::KEY.to_owned()),
         message: format!("{place} {fault}; it was left out, because nothing could refer to it"),
     });
-}
-
-/// The key without surrounding white space; `None` if it is empty or contains control characters.
-fn usable(key: &str) -> Option<&str> {
-    let key = key.trim();
-    (!key.is_empty() && !key.contains(char::is_control)).then_some(key)
 }
 
 fn hint<T: Object>(object: &T) -> String {

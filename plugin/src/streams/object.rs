@@ -7,7 +7,7 @@ use crate::api::Client;
 use crate::contract::{
     Attribute, AttributeValue, Entity, EntityRef, EntityType, NormalForm, Page, Problem, Relation,
 };
-use crate::lenient::{Field, List, Record, Shape};
+use crate::lenient::{Field, Key, List, Record, Shape, Words};
 use crate::moment::{Moment, NOT_EXPIRY, NOT_PAST};
 
 /// A type of object in one of Duo's lists.
@@ -16,7 +16,7 @@ pub(super) trait Object: for<'de> Deserialize<'de> + Default {
     const KEY: &'static str;
 
     /// The key.
-    fn key(&self) -> &Field<String>;
+    fn key(&self) -> &Field<Key>;
 
     /// Another field that shows a person which object it is: the name and value of the field.
     fn hint(&self) -> Option<(&'static str, &Field<String>)> {
@@ -33,7 +33,7 @@ pub(super) trait Nested: for<'de> Deserialize<'de> + Default {
     const KEY: &'static str;
 
     /// The key.
-    fn key(self) -> Field<String>;
+    fn key(self) -> Field<Key>;
 }
 
 /// Declares an object inside another one.
@@ -43,13 +43,13 @@ macro_rules! nested {
         #[derive(Debug, Default, serde::Deserialize)]
         #[serde(default)]
         pub(super) struct $name {
-            $key: crate::lenient::Field<String>,
+            $key: crate::lenient::Field<crate::lenient::Key>,
         }
 
         impl crate::streams::object::Nested for $name {
             const KEY: &'static str = stringify!($key);
 
-            fn key(self) -> crate::lenient::Field<String> {
+            fn key(self) -> crate::lenient::Field<crate::lenient::Key> {
                 self.$key
             }
         }
@@ -57,11 +57,25 @@ macro_rules! nested {
 }
 pub(super) use nested;
 
-/// Deserializes a field that has a meaning when null: `None` is absent, `Some(Field::Missing)` is null or blank.
-pub(super) fn said<'de, D: Deserializer<'de>, T: Shape<'de>>(
-    deserializer: D,
-) -> Result<Option<Field<T>>, D::Error> {
-    Field::deserialize(deserializer).map(Some)
+/// A field that has a meaning when it is null.
+#[derive(Debug)]
+pub(super) enum Nullable<T> {
+    /// It is null.
+    Null,
+    /// It is absent, or has a value.
+    Given(Field<T>),
+}
+
+impl<T> Default for Nullable<T> {
+    fn default() -> Self {
+        Self::Given(Field::Missing)
+    }
+}
+
+impl<'de, T: Shape<'de>> Deserialize<'de> for Nullable<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Option::deserialize(deserializer).map(|given| given.map_or(Self::Null, Self::Given))
+    }
 }
 
 /// Takes the fields of one object, and records a problem for each malformed one.
@@ -109,7 +123,7 @@ impl Fields<'_> {
     pub(super) fn nested<T: Nested>(&mut self, name: &str, field: Field<Record<T>>) -> Option<String> {
         let Record(object) = self.take(name, field)?;
         match object.key() {
-            Field::Value(key) => Some(key.trim().to_owned()),
+            Field::Value(Key(key)) => Some(key),
             Field::Missing => {
                 self.problem(name, format!("`{name}` has no `{}`; this relation was left out", T::KEY));
                 None
@@ -129,8 +143,8 @@ impl Fields<'_> {
         for (index, element) in elements.into_iter().enumerate() {
             let fault = match element {
                 Field::Value(Record(object)) => match object.key() {
-                    Field::Value(key) => {
-                        keys.push(key.trim().to_owned());
+                    Field::Value(Key(key)) => {
+                        keys.push(key);
                         continue;
                     }
                     Field::Missing => format!("has no `{}`", T::KEY),
@@ -144,22 +158,34 @@ impl Fields<'_> {
         keys
     }
 
-    /// The texts of the list `name`.
-    pub(super) fn texts(&mut self, name: &str, list: Field<Vec<Field<String>>>) -> Vec<String> {
+    /// The texts or keys in the list `name`.
+    pub(super) fn list<T: for<'de> Shape<'de>>(&mut self, name: &str, list: Field<Vec<Field<T>>>) -> Vec<T> {
         let elements = self.take(name, list).unwrap_or_default();
-        let mut texts = Vec::with_capacity(elements.len());
+        let mut values = Vec::with_capacity(elements.len());
         for (index, element) in elements.into_iter().enumerate() {
             let fault = match element {
-                Field::Value(text) => {
-                    texts.push(text);
+                Field::Value(value) => {
+                    values.push(value);
                     continue;
                 }
                 Field::Missing => "empty",
                 Field::Malformed(what) => what,
             };
-            self.problem(name, format!("`{name}[{index}]` is {fault} instead of a text; it was left out"));
+            let expected = T::EXPECTED;
+            self.problem(
+                name,
+                format!("`{name}[{index}]` is {fault} instead of {expected}; it was left out"),
+            );
         }
-        texts
+        values
+    }
+
+    /// The words in the field `name`.
+    pub(super) fn words(&mut self, name: &str, words: Field<Words>) -> Vec<String> {
+        match self.take(name, words) {
+            Some(Words(words)) => self.list(name, Field::Value(words)),
+            None => Vec::new(),
+        }
     }
 
     /// Records a problem with the field `name`.

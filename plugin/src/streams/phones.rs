@@ -18,7 +18,7 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::lenient::{Field, List};
+use crate::lenient::{Field, Key, List};
 use crate::moment::Moment;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
@@ -80,7 +80,7 @@ pub(super) static STREAM: Stream = Stream {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Phone {
-    phone_id: Field<String>,
+    phone_id: Field<Key>,
     number: Field<String>,
     extension: Field<String>,
     name: Field<String>,
@@ -106,7 +106,7 @@ struct Phone {
 impl Object for Phone {
     const KEY: &'static str = "phone_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.phone_id
     }
 
@@ -121,7 +121,7 @@ impl Object for Phone {
         attributes.text("number", number);
         attributes.text("extension", fields.take("extension", self.extension));
         attributes.text("type", fields.take("type", self.kind));
-        attributes.texts("capabilities", fields.texts("capabilities", self.capabilities));
+        attributes.texts("capabilities", fields.list("capabilities", self.capabilities));
         attributes.text("os_version", fields.take("os_version", self.os_version));
         attributes.text("app_version", fields.take("app_version", self.app_version));
         attributes.text("encrypted", fields.take("encrypted", self.encrypted));

@@ -13,7 +13,7 @@ use crate::api::{Client, Endpoint};
 use crate::contract::{
     EntityType, Error, NormalForm, Page, Policy, Position, Problem, Progress, Relation, Resource,
 };
-use crate::lenient::{Field, Leaves, List, Record, Words};
+use crate::lenient::{Field, Key, Leaves, List, Record, Words};
 use crate::paging::offset::Cursor;
 use crate::permission_group::{GRANT_RESOURCE_READ, PermissionGroup, first_of, require_v5};
 
@@ -91,7 +91,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Rules {
-    policy_key: Field<String>,
+    policy_key: Field<Key>,
     policy_name: Field<String>,
     is_global_policy: Field<bool>,
     sections: Field<Record<Sections>>,
@@ -148,7 +148,7 @@ impl<'de> Deserialize<'de> for Sections {
 impl Object for Rules {
     const KEY: &'static str = "policy_key";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.policy_key
     }
 
@@ -168,7 +168,7 @@ impl Object for Rules {
         for (name, field) in
             [("allowed_auth_list", known.allowed_auth_list), ("blocked_auth_list", known.blocked_auth_list)]
         {
-            attributes.texts(name, fields.take(name, field).unwrap_or_default().0);
+            attributes.texts(name, fields.words(name, field));
         }
         let mut settings: Vec<String> =
             leaves.into_iter().map(|(path, text)| format!("{path}={text}")).collect();
@@ -195,7 +195,7 @@ struct Summary {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Applied {
-    policy_key: Field<String>,
+    policy_key: Field<Key>,
     policy_applies_to: List<Place>,
 }
 
@@ -203,7 +203,7 @@ struct Applied {
 #[serde(default)]
 struct Place {
     apply_type: Field<String>,
-    app_integration_key: Field<String>,
+    app_integration_key: Field<Key>,
     group_name: Field<String>,
 }
 
@@ -241,7 +241,7 @@ fn read_summary(client: &Client<'_>) -> Result<Page, Error> {
         });
     }
     for (index, policy) in policies.into_iter().enumerate() {
-        let Field::Value(Record(Applied { policy_key: Field::Value(key), policy_applies_to })) = policy
+        let Field::Value(Record(Applied { policy_key: Field::Value(Key(key)), policy_applies_to })) = policy
         else {
             page.problems.push(Problem {
                 source_id: None,
@@ -262,7 +262,7 @@ fn map_places(key: &str, places: List<Place>, client: &Client<'_>, page: &mut Pa
     for (index, place) in places.into_iter().enumerate() {
         let Field::Value(Record(Place {
             apply_type,
-            app_integration_key: Field::Value(application),
+            app_integration_key: Field::Value(Key(application)),
             group_name,
         })) = place
         else {

@@ -6,6 +6,7 @@ mod declared;
 mod devices;
 mod lists;
 mod people;
+mod replaced;
 mod usage;
 
 use serde_json::{Value, json};
@@ -141,13 +142,17 @@ fn read_body(stream: &str, body: &str) -> Result<Page, Error> {
     read_with(&settings(), stream, &Position::Beginning, body)
 }
 
-fn read_fixture(stream: &str, name: &str, body: &str) -> Page {
-    let position = match name {
+/// Where the list of a fixture begins.
+fn position_of(fixture: &str) -> Position {
+    match fixture {
         "applications-v1-2022" => Position::At("v3:offset=0;list=v1".into()),
         "policies-summary-documented" => Position::At("v3:offset=0;list=summary".into()),
         _ => Position::Beginning,
-    };
-    read_with(&settings(), stream, &position, body).unwrap()
+    }
+}
+
+fn read_fixture(stream: &str, name: &str, body: &str) -> Page {
+    read_with(&settings(), stream, &position_of(name), body).unwrap()
 }
 
 /// The page for a `response` with these elements.

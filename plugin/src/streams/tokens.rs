@@ -10,7 +10,7 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::lenient::{Field, List};
+use crate::lenient::{Field, Key, List};
 use crate::permission_group::GRANT_RESOURCE_READ;
 
 /// The source type of a hardware token.
@@ -64,7 +64,7 @@ pub(super) static STREAM: Stream = Stream {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Token {
-    token_id: Field<String>,
+    token_id: Field<Key>,
     serial: Field<String>,
     #[serde(rename = "type")]
     kind: Field<String>,
@@ -76,7 +76,7 @@ struct Token {
 impl Object for Token {
     const KEY: &'static str = "token_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.token_id
     }
 

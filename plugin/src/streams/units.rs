@@ -15,7 +15,7 @@ use crate::contract::{
     Connection, ConnectionKind, EntityType, Error, ErrorKind, Level, NormalForm, Page, Position, Progress,
     Status,
 };
-use crate::lenient::{Field, Record};
+use crate::lenient::{Field, Key, Record};
 use crate::paging::offset::Cursor;
 use crate::permission_group::{GRANT_ADMINISTRATORS_READ, PermissionGroup, first_of};
 use crate::signing;
@@ -95,10 +95,13 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     let mut keys = Vec::new();
     for (place, unit) in objects {
         match &unit {
-            Field::Value(Record(Unit { admin_unit_id: Field::Value(key), groups, integrations, .. }))
-                if *groups == Field::Missing || *integrations == Field::Missing =>
-            {
-                keys.push(key.trim().to_owned());
+            Field::Value(Record(Unit {
+                admin_unit_id: Field::Value(Key(key)),
+                groups,
+                integrations,
+                ..
+            })) if *groups == Field::Missing || *integrations == Field::Missing => {
+                keys.push(key.clone());
             }
             _ => map_element(client, unit, &place, &mut page),
         }
@@ -149,7 +152,7 @@ fn details(client: &Client<'_>, key: &str) -> Result<Option<Field<Record<Unit>>>
             if let Field::Value(Record(unit)) = &mut unit
                 && unit.admin_unit_id == Field::Missing
             {
-                unit.admin_unit_id = Field::Value(key.to_owned());
+                unit.admin_unit_id = Field::Value(Key(key.to_owned()));
             }
             Ok(Some(unit))
         }
@@ -162,19 +165,19 @@ fn details(client: &Client<'_>, key: &str) -> Result<Option<Field<Record<Unit>>>
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Unit {
-    admin_unit_id: Field<String>,
+    admin_unit_id: Field<Key>,
     name: Field<String>,
     description: Field<String>,
     restrict_by_groups: Field<bool>,
     restrict_by_integrations: Field<bool>,
-    groups: Field<Vec<Field<String>>>,
-    integrations: Field<Vec<Field<String>>>,
+    groups: Field<Vec<Field<Key>>>,
+    integrations: Field<Vec<Field<Key>>>,
 }
 
 impl Object for Unit {
     const KEY: &'static str = "admin_unit_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.admin_unit_id
     }
 
@@ -186,10 +189,10 @@ impl Object for Unit {
         let mut fields = Fields { key: &key, now: client.now(), problems: &mut page.problems };
         let name = fields.take("name", self.name);
         let unit = || connection(ADMINISTRATIVE_UNIT, &*key);
-        for group in fields.texts("groups", self.groups) {
+        for group in fields.list("groups", self.groups) {
             page.relations.push(grant(unit(), "scope", connection(GROUP, group)));
         }
-        for application in fields.texts("integrations", self.integrations) {
+        for application in fields.list("integrations", self.integrations) {
             page.relations.push(grant(unit(), "scope", resource(APPLICATION, application)));
         }
         let mut attributes = Attributes::default();

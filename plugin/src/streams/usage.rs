@@ -19,7 +19,7 @@ use super::object::{identity, resource};
 use super::users::USER;
 use crate::api::{Client, Endpoint, Listing};
 use crate::contract::{Attempt, AttemptResult, Error, ErrorKind, Page, Position, Problem, Usage};
-use crate::lenient::{Field, Record};
+use crate::lenient::{Field, Key, Record, Shape};
 use crate::moment::{Moment, NOT_PAST};
 use crate::paging::log::Walk;
 use crate::paging::offset;
@@ -128,7 +128,7 @@ struct Event {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Named {
-    key: Field<String>,
+    key: Field<Key>,
     name: Field<String>,
 }
 
@@ -151,9 +151,7 @@ impl Event {
             Some(txid) => format!("the event `{}`", txid.escape_debug()),
             None => format!("`authlogs[{index}]`"),
         };
-        let mut fault = |field: &str, fault: &str| {
-            problems.push(left_out(txid.as_deref(), Some(field), format!("{place} {fault}")));
-        };
+        let mut told = Told { txid: txid.as_deref(), place, problems };
         let event_type = self.event_type.ok().unwrap_or_default();
         if event_type.trim().eq_ignore_ascii_case("enrollment") {
             return;
@@ -161,27 +159,55 @@ impl Event {
         let at = match self.timestamp {
             Field::Value(moment) => match moment.past(now) {
                 Some(at) => at,
-                None => return fault("timestamp", &format!("is of {moment}, which is {NOT_PAST}")),
+                None => return told.left_out("timestamp", &format!("is of {moment}, which is {NOT_PAST}")),
             },
-            Field::Missing | Field::Malformed(_) => return fault("timestamp", "has no time"),
+            Field::Missing | Field::Malformed(_) => return told.left_out("timestamp", "has no time"),
         };
-        let Field::Value(Record(Named { key: Field::Value(application), name })) = self.application else {
-            return fault("application", "names no application");
+        let Field::Value(Record(Named { key: Field::Value(Key(application)), name })) = self.application
+        else {
+            return told.left_out("application", "names no application");
         };
-        let application_name = name.ok();
-        let word = self.result.ok();
+        let application_name = told.value("application.name", name);
+        let (word, reason) = (told.value("result", self.result), told.value("reason", self.reason));
         let result = result(word.as_deref().unwrap_or_default());
-        let attempt = Attempt { at, result, vendor_result: self.reason.ok().or(word) };
+        // An unknown word tells more than the reason.
+        let vendor_result = if result == AttemptResult::Other { word.or(reason) } else { reason.or(word) };
+        let attempt = Attempt { at, result, vendor_result };
         // An attempt with an unknown user name counts too, as a use of the application.
-        let (user, user_name) = match self.user {
-            Field::Value(Record(Named { key, name })) => (key.ok(), name.ok()),
-            Field::Missing | Field::Malformed(_) => (None, None),
-        };
-        if let Some(user) = user {
+        let Record(Named { key, name }) = told.value("user", self.user).unwrap_or_default();
+        let (user, user_name) = (told.value("user.key", key), told.value("user.name", name));
+        if let Some(Key(user)) = user {
             let last = uses.entry((application.clone(), Some(user))).or_default();
             last.see(&attempt, application_name.as_deref(), user_name.as_deref());
         }
         uses.entry((application, None)).or_default().see(&attempt, application_name.as_deref(), None);
+    }
+}
+
+/// Takes the fields of one event, and records a problem for each malformed one.
+struct Told<'a> {
+    txid: Option<&'a str>,
+    /// The event, for messages.
+    place: String,
+    problems: &'a mut Vec<Problem>,
+}
+
+impl Told<'_> {
+    /// The event is left out, because of its `field`.
+    fn left_out(&mut self, field: &str, fault: &str) {
+        self.problems.push(left_out(self.txid, Some(field), format!("{} {fault}", self.place)));
+    }
+
+    /// The value of `field`; `None` if it is missing or malformed.
+    fn value<T: for<'de> Shape<'de>>(&mut self, field: &str, value: Field<T>) -> Option<T> {
+        if let Field::Malformed(what) = value {
+            self.problems.push(Problem {
+                source_id: self.txid.map(str::to_owned),
+                field: Some(field.to_owned()),
+                message: format!("{} has {what} as its `{field}`; it was left out", self.place),
+            });
+        }
+        value.ok()
     }
 }
 

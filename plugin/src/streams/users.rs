@@ -23,7 +23,7 @@ use crate::contract::{
     AttributeValue, Authenticator, AuthenticatorFactor, Connection, ConnectionKind, EntityType, Error,
     Identity, IdentityKind, MfaState, NormalForm, Page, Position, Resource, Status,
 };
-use crate::lenient::{Field, Leaves, List, Members, Record};
+use crate::lenient::{Field, Key, Leaves, List, Members, Record};
 use crate::moment::Moment;
 use crate::paging::offset::Cursor;
 use crate::permission_group::GRANT_RESOURCE_READ;
@@ -166,7 +166,7 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct User {
-    user_id: Field<String>,
+    user_id: Field<Key>,
     username: Field<String>,
     realname: Field<String>,
     firstname: Field<String>,
@@ -199,14 +199,14 @@ struct User {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct U2fToken {
-    registration_id: Field<String>,
+    registration_id: Field<Key>,
     date_added: Field<Moment>,
 }
 
 impl Object for User {
     const KEY: &'static str = "user_id";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.user_id
     }
 
@@ -285,7 +285,7 @@ impl Object for User {
         let tokens = fields.take("u2ftokens", self.u2ftokens).unwrap_or_default();
         for (index, token) in tokens.into_iter().enumerate() {
             match token {
-                Field::Value(Record(U2fToken { registration_id: Field::Value(token), date_added })) => {
+                Field::Value(Record(U2fToken { registration_id: Field::Value(Key(token)), date_added })) => {
                     let added = fields.past("u2ftokens.date_added", date_added);
                     let authenticator = Authenticator {
                         factor: AuthenticatorFactor::U2f,

@@ -14,7 +14,7 @@ use super::users::{USER, UserOf};
 use super::{EntityRow, RelationRow, Stream};
 use crate::api::{Client, Endpoint};
 use crate::contract::{Authenticator, AuthenticatorFactor, EntityType, NormalForm, Page, Resource};
-use crate::lenient::{Field, Record};
+use crate::lenient::{Field, Key, Record};
 use crate::moment::Moment;
 use crate::permission_group::GRANT_RESOURCE_READ;
 
@@ -69,7 +69,7 @@ pub(super) static STREAM: Stream = Stream {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Credential {
-    pub(super) webauthnkey: Field<String>,
+    pub(super) webauthnkey: Field<Key>,
     credential_name: Field<String>,
     label: Field<String>,
     date_added: Field<Moment>,
@@ -81,7 +81,7 @@ pub(super) struct Credential {
 impl Object for Credential {
     const KEY: &'static str = "webauthnkey";
 
-    fn key(&self) -> &Field<String> {
+    fn key(&self) -> &Field<Key> {
         &self.webauthnkey
     }
 

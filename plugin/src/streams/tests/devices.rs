@@ -49,7 +49,11 @@ fn a_code_that_never_expires_is_told_from_one_that_says_nothing() {
     );
     assert_eq!(code(json!({ "expiration": 0, "reuse_count": 1 })), (Expiry::Unknown, UsesLeft::Times(1), 1));
     assert_eq!(code(json!({})), (Expiry::Unknown, UsesLeft::Unknown, 0));
-    assert_eq!(code(json!({ "expiration": [], "reuse_count": -1 })), (Expiry::Unknown, UsesLeft::Unknown, 1));
+    assert_eq!(
+        code(json!({ "expiration": " ", "reuse_count": "" })),
+        (Expiry::Unknown, UsesLeft::Unknown, 0)
+    );
+    assert_eq!(code(json!({ "expiration": [], "reuse_count": -1 })), (Expiry::Unknown, UsesLeft::Unknown, 2));
 }
 
 #[test]
