@@ -23,6 +23,7 @@ mod harness;
 mod interruption;
 mod killed;
 mod network;
+mod odd_answers;
 mod output;
 mod page;
 mod page_requests;

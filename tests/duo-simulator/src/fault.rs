@@ -15,6 +15,8 @@ pub enum Fault {
     ServerError(u16),
     /// 403 with code 40301, whatever is granted.
     Forbidden,
+    /// 401 with code 40103, as after a new secret key was made.
+    InvalidSignature,
     /// This status with a page as proxies and captive portals send it.
     HtmlPage(u16),
     /// 200 with this error in the body.

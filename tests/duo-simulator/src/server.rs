@@ -214,6 +214,7 @@ fn misbehave(fault: Fault, path: &str) -> Response<Body> {
         }
         Fault::ServerError(status) => failure(Failure::server_error(status)),
         Fault::Forbidden => failure(Failure::forbidden()),
+        Fault::InvalidSignature => failure(Failure::invalid_signature()),
         Fault::HtmlPage(status) => {
             let page = "<!DOCTYPE html>\n<html><head><title>Sign in to the guest network</title></head><body>...</body></html>";
             response(status, "text/html; charset=utf-8", Body::from(page))
