@@ -315,13 +315,45 @@ struct Address {
     email: Field<String>,
 }
 
-/// The keys of all administrators by their e-mail, in lower case.
+/// The administrators by their e-mail addresses.
+#[derive(Default)]
+pub(super) struct Addresses {
+    /// The addresses as Duo has them and the keys, by the address in lower case.
+    by_lower_case: BTreeMap<String, Vec<(String, String)>>,
+}
+
+impl Addresses {
+    fn add(&mut self, email: &str, key: &str) {
+        let email = email.trim();
+        let same = self.by_lower_case.entry(email.to_lowercase()).or_default();
+        same.push((email.to_owned(), key.to_owned()));
+    }
+
+    /// The key of the administrator with this address. Its case matters only where several addresses differ by nothing
+    /// else.
+    ///
+    /// # Errors
+    ///
+    /// The number of administrators, if the address may be that of several.
+    pub(super) fn key(&self, email: &str) -> Result<Option<&str>, usize> {
+        let email = email.trim();
+        let Some(same) = self.by_lower_case.get(&email.to_lowercase()) else { return Ok(None) };
+        let exact: Vec<_> = same.iter().filter(|(address, _)| address == email).collect();
+        match (exact.as_slice(), same.as_slice()) {
+            ([(_, key)], _) | ([], [(_, key)]) => Ok(Some(key)),
+            ([], several) => Err(several.len()),
+            (several, _) => Err(several.len()),
+        }
+    }
+}
+
+/// Reads the addresses of all administrators.
 ///
 /// # Errors
 ///
 /// As for any list.
-pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, String>, Error> {
-    let mut keys = BTreeMap::new();
+pub(super) fn addresses(client: &Client<'_>) -> Result<Addresses, Error> {
+    let mut addresses = Addresses::default();
     let mut position = Position::Beginning;
     loop {
         let cursor = Cursor::at(&position, None)?;
@@ -337,7 +369,7 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
                 Field::Missing | Field::Malformed(_) => (None, None),
             };
             if let (Some(key), Some(email)) = (&key, email) {
-                keys.insert(email.trim().to_lowercase(), key.clone());
+                addresses.add(&email, key);
             }
             page.push(key);
         }
@@ -345,7 +377,7 @@ pub(super) fn keys_by_email(client: &Client<'_>) -> Result<BTreeMap<String, Stri
         let page: Vec<_> = page.iter().map(|key| Some(key.as_deref().unwrap_or_default())).collect();
         match cursor.next(ENDPOINT.path, &reply.metadata, &page, LIMIT)?.progress {
             Progress::More(cursor) => position = Position::At(cursor),
-            Progress::Done(_) => return Ok(keys),
+            Progress::Done(_) => return Ok(addresses),
         }
     }
 }

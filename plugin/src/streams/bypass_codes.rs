@@ -74,12 +74,16 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
     if issued.is_empty() || cursor.told {
         return Ok(page);
     }
-    match administrators::keys_by_email(client) {
+    match administrators::addresses(client) {
         Ok(administrators) => {
             for (code, email) in issued {
-                if let Some(administrator) = administrators.get(&email) {
-                    let administrator = identity(ADMINISTRATOR, &**administrator);
-                    page.relations.push(grant(administrator, "issued", resource(BYPASS_CODE, code)));
+                match administrators.key(&email) {
+                    Ok(Some(administrator)) => {
+                        let administrator = identity(ADMINISTRATOR, administrator);
+                        page.relations.push(grant(administrator, "issued", resource(BYPASS_CODE, code)));
+                    }
+                    Ok(None) => {}
+                    Err(several) => page.problems.push(ambiguous(code, several)),
                 }
             }
         }
@@ -94,6 +98,15 @@ fn read(client: &Client<'_>, position: &Position) -> Result<Page, Error> {
         Err(error) => return Err(error),
     }
     Ok(page)
+}
+
+/// The problem if the issuer of a code may be each of `several` administrators.
+fn ambiguous(code: String, several: usize) -> Problem {
+    Problem {
+        source_id: Some(code),
+        field: Some("admin_email".to_owned()),
+        message: format!("`admin_email` may be that of {several} administrators; the issuer was left out"),
+    }
 }
 
 /// The problem if the issuers of codes are unknown because a permission is missing.
@@ -111,7 +124,7 @@ fn not_related(error: &Error) -> Problem {
 fn issuer(entity: &crate::contract::Entity) -> Option<(String, String)> {
     match &entity.normal {
         NormalForm::Resource(Resource::BypassCode(code)) => {
-            Some((entity.source_id.clone(), code.issued_by.as_deref()?.trim().to_lowercase()))
+            Some((entity.source_id.clone(), code.issued_by.clone()?))
         }
         _ => None,
     }

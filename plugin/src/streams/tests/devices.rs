@@ -82,6 +82,49 @@ fn who_issued_a_code_costs_a_request_only_where_a_code_says_so() {
     assert_eq!(urls("a@example.com".into(), 404), (2, 0, 1, 1));
 }
 
+#[test]
+fn administrators_whose_addresses_differ_in_case_only_are_told_apart_or_the_issuer_is_unknown() {
+    let administrators = |emails: &[&str]| {
+        let rows =
+            (1..).zip(emails).map(|(n, email)| json!({ "admin_id": format!("DE{n}"), "email": email }));
+        let metadata = json!({ "total_objects": emails.len() });
+        json!({ "stat": "OK", "response": rows.collect::<Vec<_>>(), "metadata": metadata }).to_string()
+    };
+    for (emails, issuer, problems) in [
+        (["b@x.org", "A@X.org"].as_slice(), Some("DE2"), 0),
+        (&["A@x.org", "a@x.org"], Some("DE2"), 0),
+        (&[" a@x.org", "a@X.ORG"], Some("DE1"), 0),
+        (&["A@x.org", "a@X.org"], None, 1),
+        (&["a@x.org", "a@x.org"], None, 1),
+        (&["b@x.org"], None, 0),
+    ] {
+        let rows = administrators(emails);
+        let code = json!({ "bypass_code_id": "DB1", "admin_email": "a@x.org" });
+        let body =
+            json!({ "stat": "OK", "response": [code], "metadata": { "total_objects": 1 } }).to_string();
+        let host = TestHost::with(move |request| {
+            Ok(response(200, &[], if request.url.contains("/admins?") { &rows } else { &body }))
+        });
+        let page = read(&host, &settings(), "bypass-codes", &Position::Beginning).unwrap();
+        let issued = page.relations.iter().find(|relation| relation.privilege == "issued");
+        assert_eq!(issued.map(|relation| relation.parent.source_id.as_str()), issuer, "{emails:?}");
+        assert_eq!(page.problems.len(), problems, "{emails:?}: {:?}", page.problems);
+        assert!(page.problems.iter().all(|problem| problem.source_id.as_deref() == Some("DB1")));
+    }
+}
+
+#[test]
+fn two_phones_with_one_number_are_two_phones() {
+    let phone = |key: &str, user: &str| json!({ "phone_id": key, "number": "+15555550100", "users": [{ "user_id": user }] });
+    let page = page_of("phones", &[phone("DP1", "DU1"), phone("DP2", "DU2")]);
+    let keys: Vec<_> = page.entities.iter().map(|phone| (&*phone.source_id, &*phone.name)).collect();
+    assert_eq!(keys, [("DP1", "+15555550100"), ("DP2", "+15555550100")]);
+    let owned: Vec<_> =
+        page.relations.iter().map(|owns| (&*owns.parent.source_id, &*owns.child.source_id)).collect();
+    assert_eq!(owned, [("DU1", "DP1"), ("DU2", "DP2")]);
+    assert_eq!(page.problems, []);
+}
+
 /// Two pages with one code each, both issued by the same administrator. The list of administrators gives this answer.
 fn issued_by(status: u16, administrators: &'static str) -> TestHost {
     TestHost::with(move |request| {

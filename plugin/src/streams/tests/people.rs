@@ -128,3 +128,79 @@ fn a_time_that_can_not_be_right_is_no_value() {
         assert_eq!((administrator.created, administrator.last_login), (expected, expected), "{served}");
     }
 }
+
+#[test]
+fn a_user_in_the_trash_keeps_its_groups_and_its_word() {
+    for (word, status) in [("pending deletion", Status::PendingDeletion), ("deleted", Status::Other)] {
+        let trashed = user(json!({ "status": word, "groups": [{ "group_id": "DG1" }] }));
+        let page = page_of("users", &[trashed]);
+        assert_eq!((identity(&page).status, identity(&page).vendor_status.as_deref()), (status, Some(word)));
+        assert_eq!(page.relations.len(), 2, "the group and all users");
+        assert_eq!(page.problems, []);
+    }
+}
+
+#[test]
+fn the_devices_inside_a_user_are_left_to_their_own_lists() {
+    let devices = json!({
+        "phones": [{ "phone_id": "DP1" }], "tokens": [{ "token_id": "DH1" }],
+        "webauthncredentials": [{ "webauthnkey": "WA1" }], "desktop_authenticators": [{ "dakey": "DK1" }],
+    });
+    assert_eq!(page_of("users", &[user(devices)]), page_of("users", &[user(json!({}))]));
+}
+
+/// Reads five groups, sorted by name, two a page. Before the request with this number, `renamed` gets a new name. Returns
+/// the last name of each group.
+fn groups_of_which_one_is_renamed(
+    renamed: &'static str,
+    before: usize,
+) -> std::collections::BTreeMap<String, String> {
+    let requests = std::cell::Cell::new(0);
+    let host = TestHost::with(move |request| {
+        requests.set(requests.get() + 1);
+        let mut groups = vec![("DG1", "a"), ("DG2", "b"), ("DG3", "c"), ("DG4", "d"), ("DG5", "e")];
+        if requests.get() >= before {
+            let renamed = groups.iter_mut().find(|(key, _)| *key == renamed).unwrap();
+            renamed.1 = if renamed.1 < "c" { "z" } else { "A" };
+            groups.sort_by_key(|(_, name)| *name);
+        }
+        let (_, offset) = request.url.rsplit_once("offset=").unwrap();
+        let offset: usize = offset.parse().unwrap();
+        let end = groups.len().min(offset + 2);
+        let page = &groups[offset.min(end)..end];
+        let page: Vec<_> = page.iter().map(|(key, name)| json!({ "group_id": key, "name": name })).collect();
+        let next = (end < groups.len()).then_some(end);
+        let metadata = json!({ "total_objects": groups.len(), "next_offset": next });
+        let body = json!({ "stat": "OK", "response": page, "metadata": metadata });
+        Ok(response(200, &[], &body.to_string()))
+    });
+    let (mut position, mut names) = (Position::Beginning, std::collections::BTreeMap::new());
+    for _ in 0..40 {
+        let page = read(&host, &settings(), "groups", &position).unwrap();
+        assert_eq!(page.problems, []);
+        names.extend(page.entities.into_iter().map(|group| (group.source_id, group.name)));
+        match page.progress {
+            Progress::More(cursor) => position = Position::At(cursor),
+            Progress::Done(_) => return names,
+        }
+    }
+    panic!("the walk does not end");
+}
+
+#[test]
+fn a_group_that_is_renamed_between_two_pages_is_seen_and_so_are_all_others() {
+    let old = ["a", "b", "c", "d", "e"];
+    for (index, key) in ["DG1", "DG2", "DG3", "DG4", "DG5"].into_iter().enumerate() {
+        for before in 1..6 {
+            let names = groups_of_which_one_is_renamed(key, before);
+            assert_eq!(names.len(), 5, "{key}, before request {before}: {names:?}");
+            let others = names.iter().filter(|(group, _)| *group != key).map(|(_, name)| name.as_str());
+            let expected = old.iter().enumerate().filter(|(place, _)| *place != index);
+            assert!(others.eq(expected.map(|(_, name)| *name)), "{names:?}");
+            // One that is renamed after its page was read has its new name in the next run.
+            let new = if index < 2 { "z" } else { "A" };
+            let may_be_old = before > 1 + index.div_ceil(2);
+            assert!(names[key] == new || (may_be_old && names[key] == old[index]), "{before}: {names:?}");
+        }
+    }
+}
