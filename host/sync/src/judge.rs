@@ -4,9 +4,9 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use connector_sandbox::contract::api::Page;
+use connector_sandbox::contract::api::{Page, Window};
 use connector_sandbox::contract::types::{
-    AttributeValue, Entity, Expiry, NormalForm, Problem, Resource, Timestamp, Usage,
+    Attribute, AttributeValue, Entity, Expiry, NormalForm, Problem, Resource, Timestamp, Usage,
 };
 
 /// 0001-01-01T00:00:00Z, in seconds since 1970. RFC 3339 writes years with four digits.
@@ -32,8 +32,21 @@ pub(crate) fn judge(page: &mut Page, now: DateTime<Utc>) {
     for entity in &mut page.entities {
         judge.entity(entity);
     }
+    for relation in &mut page.relations {
+        judge.attributes(&relation.child.source_id, &mut relation.attributes);
+    }
     for usage in &mut page.usages {
         judge.usage(usage);
+    }
+    if let Some(window) = page.window.take_if(|window| !judge.is_possible(*window)) {
+        judge.problems.push(Problem {
+            source_id: None,
+            field: Some("window".to_owned()),
+            message: format!(
+                "`window`: {} to {} is not a possible period; it was left out",
+                window.from, window.to
+            ),
+        });
     }
     page.problems.append(&mut judge.problems);
 }
@@ -68,7 +81,16 @@ impl Judge {
             }
             NormalForm::Resource(_) => {}
         }
-        entity.attributes.retain(|attribute| {
+        self.attributes(key, &mut entity.attributes);
+    }
+
+    /// Whether the log can cover this period: it begins in the past, and its end may be ahead by as much as clocks differ.
+    fn is_possible(&self, Window { from, to }: Window) -> bool {
+        (1..=to).contains(&from) && to <= self.latest
+    }
+
+    fn attributes(&mut self, key: &str, attributes: &mut Vec<Attribute>) {
+        attributes.retain(|attribute| {
             let fault = match attribute.value {
                 AttributeValue::Timestamp(time) if !(YEAR_1..=YEAR_9999).contains(&time) => {
                     format!("{time} is not a time between the years 1 and 9999")
@@ -113,7 +135,7 @@ impl Judge {
 mod tests {
     use connector_sandbox::contract::api::Progress;
     use connector_sandbox::contract::types::{
-        Attempt, AttemptResult, Attribute, BypassCode, EntityRef, EntityType, Identity, IdentityKind, Status,
+        Attempt, AttemptResult, BypassCode, EntityRef, EntityType, Identity, IdentityKind, Relation, Status,
         UsesLeft,
     };
 
@@ -243,6 +265,50 @@ mod tests {
         assert_eq!(fields(&page), [("app", "last_success"), ("app", "last_attempt")]);
         assert!(page.usages[0].last_attempt.is_some() && page.usages[0].last_success.is_some());
         assert!(page.usages[1].last_attempt.is_none() && page.usages[1].last_success.is_none());
+    }
+
+    #[test]
+    fn the_attributes_of_relations_are_judged_too() {
+        let end = |key: &str| EntityRef {
+            entity_type: EntityType::Resource,
+            source_type: "thing".to_owned(),
+            source_id: key.to_owned(),
+        };
+        let attribute = |name: &str, value| Attribute { name: name.to_owned(), value };
+        let mut page = judged(vec![], vec![]);
+        page.relations.push(Relation {
+            parent: end("a"),
+            privilege: "has".to_owned(),
+            privilege_value: true,
+            child: end("b"),
+            attributes: vec![
+                attribute("nan", AttributeValue::Number(f64::NAN)),
+                attribute("late", AttributeValue::Timestamp(YEAR_9999 + 1)),
+                attribute("on", AttributeValue::Boolean(true)),
+            ],
+        });
+        judge(&mut page, DateTime::from_timestamp(NOW, 0).unwrap());
+        assert_eq!(fields(&page), [("b", "nan"), ("b", "late")]);
+        assert_eq!(page.relations[0].attributes.len(), 1);
+    }
+
+    #[test]
+    fn a_period_that_no_log_can_cover_is_left_out_and_named() {
+        for (from, to, is_possible) in [
+            (NOW - 10, NOW, true),
+            (NOW, NOW, true),
+            (NOW, NOW - 1, false),
+            (0, NOW, false),
+            (NOW, NOW + 3 * 86_400, false),
+            (i64::MIN, i64::MAX, false),
+        ] {
+            let mut page = judged(vec![], vec![]);
+            page.window = Some(Window { from, to });
+            judge(&mut page, DateTime::from_timestamp(NOW, 0).unwrap());
+            assert_eq!(page.window.is_some(), is_possible, "{from} {to}");
+            let named: &[_] = if is_possible { &[] } else { &[("", "window")] };
+            assert_eq!(fields(&page), named, "{from} {to}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! - [`active`]: the connector that reads the next page; swaps and rolls back connectors
 //! - [`mod@check`]: which streams can be read
 //! - [`mod@run`]: one run: the check, then the streams in parallel (`stream_reader`), each page in the store (`keeper`)
-//! - `judge`: removes impossible values from a page
+//! - `examine`: refuses a page that breaks the contract; `judge`: removes impossible values from a page
 //! - [`event`] and `summary`: what a run reports, during the run and at its end
 
 pub mod active;
@@ -18,6 +18,7 @@ mod call_error;
 pub mod check;
 pub mod configuration;
 pub mod event;
+mod examine;
 pub mod integration;
 mod judge;
 mod keeper;

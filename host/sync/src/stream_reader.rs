@@ -8,16 +8,16 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use connector_sandbox::capabilities::WaitListener;
 use connector_sandbox::contract::api::{self, ErrorKind, Page, Position, Progress};
-use connector_sandbox::contract::types::Relation;
-use connector_sandbox::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
+use connector_sandbox::manifest::StreamSpec;
 use connector_sandbox::text::plain;
 use connector_sandbox::{Digest, Hint};
-use connector_store::{HeldRemovals, PageReader, RunId, StreamCost, StreamState, normal};
+use connector_store::{HeldRemovals, PageReader, RunId, StreamCost, StreamState};
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::active::{ActiveIntegration, AfterFault};
 use crate::event::{Event, Observer};
+use crate::examine::examine;
 use crate::integration::Integration;
 use crate::judge::judge;
 use crate::keeper::Keeper;
@@ -25,8 +25,6 @@ use crate::retry;
 use crate::summary::{StreamOutcome, StreamSummary, StreamWindow};
 use crate::{CallError, SyncError};
 
-/// The longest cursor or bookmark, in bytes; see the contract.
-const LONGEST_CURSOR: usize = 4096;
 /// How long a stopped run waits for the page in flight.
 const DRAIN: Duration = Duration::from_secs(5);
 
@@ -165,7 +163,9 @@ impl StreamReader {
             let broken = match page {
                 Ok(mut page) => {
                     judge(&mut page, Utc::now());
-                    match self.examine(&page).and_then(|()| walk.cursors.advance(&walk.position, &page)) {
+                    match examine(&self.spec, &page)
+                        .and_then(|()| walk.cursors.advance(&walk.position, &page))
+                    {
                         Ok(()) => {
                             let next = match &page.progress {
                                 Progress::More(cursor) => Position::At(cursor.clone()),
@@ -351,56 +351,6 @@ impl StreamReader {
             },
         )
         .await
-    }
-
-    /// Checks a page against the contract, so that later streams, runs and readers can rely on it.
-    fn examine(&self, page: &Page) -> Result<(), String> {
-        for entity in &page.entities {
-            let (source_type, name) = (&entity.source_type, &entity.name);
-            let entity_type = entity_type_word(normal::entity_type(&entity.normal));
-            match self.spec.entities.iter().find(|spec| spec.source_type == *source_type) {
-                None => return Err(format!("it yields `{source_type}`, which this stream does not declare")),
-                Some(spec) if spec.entity_type != entity_type => {
-                    return Err(format!("it yields `{source_type}` as {entity_type}"));
-                }
-                Some(_) => {}
-            }
-            if entity.source_id.trim().is_empty() || name.trim().is_empty() {
-                return Err(format!("it yields a `{source_type}` without a key or a name"));
-            }
-            if entity.source_id.chars().any(char::is_control) {
-                return Err(format!("it yields a `{source_type}` with control characters in its key"));
-            }
-        }
-        let mut ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
-        if let Some(end) = ends.find(|end| end.source_id.trim().is_empty()) {
-            return Err(format!("it relates a `{}` without a key", end.source_type));
-        }
-        for relation in &page.relations {
-            let Relation { parent, privilege, child, .. } = relation;
-            let declared = self.spec.relations.iter().any(|spec| {
-                spec.parent == parent.source_type
-                    && spec.child == child.source_type
-                    && (spec.privilege == *privilege || spec.privilege == ANY_PRIVILEGE)
-            });
-            if !declared {
-                let (parent, child) = (&parent.source_type, &child.source_type);
-                return Err(format!(
-                    "it relates `{parent}` `{privilege}` `{child}`, which this stream does not declare"
-                ));
-            }
-        }
-        if !page.usages.is_empty() && !self.spec.usages {
-            return Err("it yields usages, which this stream does not declare".to_owned());
-        }
-        let text = match &page.progress {
-            Progress::More(cursor) => Some(cursor),
-            Progress::Done(bookmark) => bookmark.as_ref(),
-        };
-        if text.is_some_and(|text| text.len() > LONGEST_CURSOR) {
-            return Err(format!("its cursor is longer than {LONGEST_CURSOR} bytes"));
-        }
-        Ok(())
     }
 
     async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
