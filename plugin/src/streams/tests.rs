@@ -2,6 +2,7 @@
 
 mod access;
 mod anything;
+mod counts;
 mod declared;
 mod devices;
 mod lists;
@@ -160,6 +161,22 @@ fn page_of(stream: &str, elements: &[Value]) -> Page {
     let metadata = json!({ "total_objects": elements.len() });
     read_body(stream, &json!({ "stat": "OK", "response": elements, "metadata": metadata }).to_string())
         .unwrap()
+}
+
+/// The pages of `stream` from its beginning to its end; an error if it ends with one.
+fn walk(host: &TestHost, stream: &str) -> Result<Vec<Page>, Error> {
+    let mut pages = Vec::new();
+    let mut position = Position::Beginning;
+    for _ in 0..40 {
+        let page = read(host, &settings(), stream, &position)?;
+        let progress = page.progress.clone();
+        pages.push(page);
+        match progress {
+            Progress::More(cursor) => position = Position::At(cursor),
+            Progress::Done(_) => return Ok(pages),
+        }
+    }
+    panic!("the walk does not end");
 }
 
 fn with(name: &str, value: &str) -> Vec<Setting> {

@@ -151,7 +151,7 @@ impl Event {
             Some(txid) => format!("the event `{}`", txid.escape_debug()),
             None => format!("`authlogs[{index}]`"),
         };
-        let mut told = Told { txid: txid.as_deref(), place, problems };
+        let mut fields = EventFields { txid: txid.as_deref(), place, problems };
         let event_type = self.event_type.ok().unwrap_or_default();
         if event_type.trim().eq_ignore_ascii_case("enrollment") {
             return;
@@ -159,23 +159,23 @@ impl Event {
         let at = match self.timestamp {
             Field::Value(moment) => match moment.past(now) {
                 Some(at) => at,
-                None => return told.left_out("timestamp", &format!("is of {moment}, which is {NOT_PAST}")),
+                None => return fields.left_out("timestamp", &format!("is of {moment}, which is {NOT_PAST}")),
             },
-            Field::Missing | Field::Malformed(_) => return told.left_out("timestamp", "has no time"),
+            Field::Missing | Field::Malformed(_) => return fields.left_out("timestamp", "has no time"),
         };
         let Field::Value(Record(Named { key: Field::Value(Key(application)), name })) = self.application
         else {
-            return told.left_out("application", "names no application");
+            return fields.left_out("application", "names no application");
         };
-        let application_name = told.value("application.name", name);
-        let (word, reason) = (told.value("result", self.result), told.value("reason", self.reason));
+        let application_name = fields.take("application.name", name);
+        let (word, reason) = (fields.take("result", self.result), fields.take("reason", self.reason));
         let result = result(word.as_deref().unwrap_or_default());
         // An unknown word tells more than the reason.
         let vendor_result = if result == AttemptResult::Other { word.or(reason) } else { reason.or(word) };
         let attempt = Attempt { at, result, vendor_result };
         // An attempt with an unknown user name counts too, as a use of the application.
-        let Record(Named { key, name }) = told.value("user", self.user).unwrap_or_default();
-        let (user, user_name) = (told.value("user.key", key), told.value("user.name", name));
+        let Record(Named { key, name }) = fields.take("user", self.user).unwrap_or_default();
+        let (user, user_name) = (fields.take("user.key", key), fields.take("user.name", name));
         if let Some(Key(user)) = user {
             let last = uses.entry((application.clone(), Some(user))).or_default();
             last.see(&attempt, application_name.as_deref(), user_name.as_deref());
@@ -185,21 +185,21 @@ impl Event {
 }
 
 /// Takes the fields of one event, and records a problem for each malformed one.
-struct Told<'a> {
+struct EventFields<'a> {
     txid: Option<&'a str>,
     /// The event, for messages.
     place: String,
     problems: &'a mut Vec<Problem>,
 }
 
-impl Told<'_> {
+impl EventFields<'_> {
     /// The event is left out, because of its `field`.
     fn left_out(&mut self, field: &str, fault: &str) {
         self.problems.push(left_out(self.txid, Some(field), format!("{} {fault}", self.place)));
     }
 
     /// The value of `field`; `None` if it is missing or malformed.
-    fn value<T: for<'de> Shape<'de>>(&mut self, field: &str, value: Field<T>) -> Option<T> {
+    fn take<T: for<'de> Shape<'de>>(&mut self, field: &str, value: Field<T>) -> Option<T> {
         if let Field::Malformed(what) = value {
             self.problems.push(Problem {
                 source_id: self.txid.map(str::to_owned),

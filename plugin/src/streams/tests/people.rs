@@ -158,7 +158,7 @@ fn groups_of_which_one_is_renamed(
     let requests = std::cell::Cell::new(0);
     let host = TestHost::with(move |request| {
         requests.set(requests.get() + 1);
-        let mut groups = vec![("DG1", "a"), ("DG2", "b"), ("DG3", "c"), ("DG4", "d"), ("DG5", "e")];
+        let mut groups = [("DG1", "a"), ("DG2", "b"), ("DG3", "c"), ("DG4", "d"), ("DG5", "e")];
         if requests.get() >= before {
             let renamed = groups.iter_mut().find(|(key, _)| *key == renamed).unwrap();
             renamed.1 = if renamed.1 < "c" { "z" } else { "A" };
@@ -174,17 +174,10 @@ fn groups_of_which_one_is_renamed(
         let body = json!({ "stat": "OK", "response": page, "metadata": metadata });
         Ok(response(200, &[], &body.to_string()))
     });
-    let (mut position, mut names) = (Position::Beginning, std::collections::BTreeMap::new());
-    for _ in 0..40 {
-        let page = read(&host, &settings(), "groups", &position).unwrap();
-        assert_eq!(page.problems, []);
-        names.extend(page.entities.into_iter().map(|group| (group.source_id, group.name)));
-        match page.progress {
-            Progress::More(cursor) => position = Position::At(cursor),
-            Progress::Done(_) => return names,
-        }
-    }
-    panic!("the walk does not end");
+    let pages = walk(&host, "groups").unwrap();
+    assert!(pages.iter().all(|page| page.problems.is_empty()));
+    let groups = pages.into_iter().flat_map(|page| page.entities);
+    groups.map(|group| (group.source_id, group.name)).collect()
 }
 
 #[test]

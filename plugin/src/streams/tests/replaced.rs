@@ -1,6 +1,6 @@
 //! Each field of each object, replaced in turn by values that it is not documented to have.
 //!
-//! The walk goes through the JSON of the samples, so a field that is added to a sample is tried as well.
+//! The walk goes through the JSON of the samples, so a field that is added to a sample is covered as well.
 
 use super::*;
 use crate::contract::{AttributeValue, Problem, Usage};
@@ -160,15 +160,15 @@ impl Sample {
 
 /// What one object adds to a page.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Yield {
+struct Contribution {
     entities: Vec<Entity>,
     relations: Vec<Relation>,
     usages: Vec<Usage>,
 }
 
 /// An object between two others.
-struct Tried {
-    yielded: Yield,
+struct Reading {
+    contribution: Contribution,
     problems: Vec<Problem>,
     requests: usize,
 }
@@ -212,7 +212,7 @@ impl<'a> Trial<'a> {
     }
 
     /// Reads `object` between the neighbours, which must be as they are without it.
-    fn read(&self, object: &Value, context: &str) -> Tried {
+    fn read(&self, object: &Value, context: &str) -> Reading {
         let mut objects = self.neighbours.clone();
         objects.insert(objects.len() / 2, object.clone());
         let (mut page, requests) = self.sample.page(&objects, &self.object);
@@ -220,7 +220,7 @@ impl<'a> Trial<'a> {
         remove_all(&mut page.relations, &self.alone.relations, context);
         remove_all(&mut page.usages, &self.alone.usages, context);
         let Page { entities, relations, usages, problems, .. } = page;
-        Tried { yielded: Yield { entities, relations, usages }, problems, requests }
+        Reading { contribution: Contribution { entities, relations, usages }, problems, requests }
     }
 
     /// Whether `value` is taken at `path` without a problem.
@@ -262,12 +262,12 @@ fn paths(value: &Value, at: &str, paths_so_far: &mut Vec<String>) {
     }
 }
 
-/// How often `text` is in the values of `yielded`.
-fn occurrences(yielded: &Yield, text: &str) -> usize {
-    format!("{yielded:?}").matches(text).count()
+/// How often `text` is in the values of `contribution`.
+fn occurrences(contribution: &Contribution, text: &str) -> usize {
+    format!("{contribution:?}").matches(text).count()
 }
 
-/// The texts of which one is in what is yielded if it has the value `value`.
+/// The texts of which one is in a contribution that has the value `value`.
 fn renderings(value: &Value) -> Vec<String> {
     match value {
         Value::String(text) => vec![format!("{text:?}").trim_matches('"').to_owned()],
@@ -320,18 +320,18 @@ fn names(problems: &[Problem], path: &str) -> bool {
 }
 
 /// Whether each key can be kept: it has no control characters, and no white space around it.
-fn has_good_keys(yielded: &Yield) -> bool {
-    let entities = yielded.entities.iter().map(|entity| &entity.source_id);
-    let ends = yielded.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
-    let used = yielded.usages.iter().flat_map(|usage| usage.identity.iter().chain([&usage.resource]));
+fn has_good_keys(contribution: &Contribution) -> bool {
+    let entities = contribution.entities.iter().map(|entity| &entity.source_id);
+    let ends = contribution.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
+    let used = contribution.usages.iter().flat_map(|usage| usage.identity.iter().chain([&usage.resource]));
     let mut keys = entities.chain(ends.chain(used).map(|end| &end.source_id));
     keys.all(|key| !key.is_empty() && key.trim() == key && !key.contains(char::is_control))
 }
 
 /// The times of what has happened, and those of what will end.
-fn times(yielded: &Yield) -> (Vec<i64>, Vec<i64>) {
+fn times(contribution: &Contribution) -> (Vec<i64>, Vec<i64>) {
     let (mut past, mut ends) = (Vec::new(), Vec::new());
-    for entity in &yielded.entities {
+    for entity in &contribution.entities {
         match &entity.normal {
             NormalForm::Identity(identity) => past.extend([identity.created, identity.last_login]),
             NormalForm::Connection(connection) => past.push(connection.created),
@@ -351,31 +351,31 @@ fn times(yielded: &Yield) -> (Vec<i64>, Vec<i64>) {
             _ => None,
         }));
     }
-    for usage in &yielded.usages {
+    for usage in &contribution.usages {
         past.extend([usage.last_success, usage.last_attempt.as_ref().map(|attempt| attempt.at)]);
     }
     (past.into_iter().flatten().collect(), ends)
 }
 
 /// Whether each time is possible.
-fn has_good_times(yielded: &Yield) -> bool {
+fn has_good_times(contribution: &Contribution) -> bool {
     /// The years 2000 and 10000, in seconds since 1970.
     const YEARS: (i64, i64) = (946_684_800, 253_402_300_800);
     let latest = TestHost::default().now.timestamp() + 2 * 86_400;
-    let (past, ends) = times(yielded);
+    let (past, ends) = times(contribution);
     past.iter().all(|time| (YEARS.0..=latest).contains(time))
         && ends.iter().all(|time| (YEARS.0..YEARS.1).contains(time))
 }
 
 /// Whether the object of the sample is on the page: under its key, or, if that was replaced, under the new key.
-fn is_there(trial: &Trial<'_>, tried: &Tried, path: &str, value: &Value) -> bool {
+fn is_there(trial: &Trial<'_>, reading: &Reading, path: &str, value: &Value) -> bool {
     let Some((own, key_path)) = trial.sample.own else { return true };
-    let keys = tried.yielded.entities.iter().filter(|entity| entity.source_type == own);
+    let keys = reading.contribution.entities.iter().filter(|entity| entity.source_type == own);
     let mut keys = keys.map(|entity| entity.source_id.as_str());
     match trial.object.pointer(key_path).and_then(Value::as_str) {
         Some(_) if path == key_path => {
             let new = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
-            keys.any(|key| key == new) || names(&tried.problems, path)
+            keys.any(|key| key == new) || names(&reading.problems, path)
         }
         Some(key) => keys.any(|found| found == key),
         None => keys.next().is_some(),
@@ -384,15 +384,23 @@ fn is_there(trial: &Trial<'_>, tried: &Tried, path: &str, value: &Value) -> bool
 
 /// What a field does to a page when it has its own value, and when it is absent.
 struct Effects {
-    documented: Yield,
-    absent: Yield,
+    documented: Contribution,
+    absent: Contribution,
     requests: usize,
 }
 
-/// Whether `tried`, with `value` at `path`, has the right value there, none, or a problem that names the field.
-fn is_right(trial: &Trial<'_>, effects: &Effects, tried: &Tried, path: &str, value: &Value) -> bool {
+/// Whether `reading`, with `value` at `path`, has the right value there, none, or no value and a problem that names the
+/// field.
+fn is_right(trial: &Trial<'_>, effects: &Effects, reading: &Reading, path: &str, value: &Value) -> bool {
     let own = trial.object.pointer(path).unwrap();
-    if names(&tried.problems, path) || tried.requests > effects.requests {
+    let is_rendered = renderings(value)
+        .iter()
+        .any(|text| occurrences(&reading.contribution, text) > occurrences(&effects.absent, text));
+    if names(&reading.problems, path) {
+        // A policy's setting that is not understood is still listed as text among all its settings.
+        return !is_rendered || path.starts_with("/sections/");
+    }
+    if reading.requests > effects.requests {
         return true;
     }
     let filled = [json!(["x"]), json!({ "x": "x" })];
@@ -401,20 +409,17 @@ fn is_right(trial: &Trial<'_>, effects: &Effects, tried: &Tried, path: &str, val
     if is_empty(value) && may_be_empty {
         return true;
     }
-    if tried.yielded == effects.absent {
+    if reading.contribution == effects.absent {
         let is_unused = effects.documented == effects.absent;
         let is_never = is_time(own) && (value == &json!(0) || value == &json!(-1));
         let is_off = value == &json!(0) && [json!(0), json!(1), json!(true)].contains(own);
         return is_blank(value) || is_unused || is_never || is_off;
     }
-    let renderings = renderings(value);
-    let is_rendered =
-        renderings.iter().any(|text| occurrences(&tried.yielded, text) > occurrences(&effects.absent, text));
     is_rendered
         || (value.is_null() && trial.sample.stream == "bypass-codes")
         || documented(value).iter().any(|same| {
             let object = trial.with(path, Some(same));
-            trial.read(&object, path).yielded == tried.yielded
+            trial.read(&object, path).contribution == reading.contribution
         })
 }
 
@@ -432,19 +437,22 @@ fn a_field_with_any_value_is_right_absent_or_named_and_nothing_else_changes() {
             for path in all {
                 let absent = trial.read(&trial.with(&path, None), &path);
                 let effects = Effects {
-                    documented: whole.yielded.clone(),
-                    absent: absent.yielded,
+                    documented: whole.contribution.clone(),
+                    absent: absent.contribution,
                     requests: whole.requests,
                 };
                 for value in &replacements {
                     let shown: String = value.to_string().chars().take(40).collect();
                     let context = format!("{}: {path} is {shown}", sample.fixture);
-                    let tried = trial.read(&trial.with(&path, Some(value)), &context);
+                    let reading = trial.read(&trial.with(&path, Some(value)), &context);
                     for (holds, otherwise) in [
-                        (is_there(&trial, &tried, &path, value), "the object is not there"),
-                        (is_right(&trial, &effects, &tried, &path, value), "neither right, absent nor named"),
-                        (has_good_keys(&tried.yielded), "a key that can't be kept"),
-                        (has_good_times(&tried.yielded), "a time that can't be"),
+                        (is_there(&trial, &reading, &path, value), "the object is not there"),
+                        (
+                            is_right(&trial, &effects, &reading, &path, value),
+                            "neither right, absent nor named",
+                        ),
+                        (has_good_keys(&reading.contribution), "a key that can't be kept"),
+                        (has_good_times(&reading.contribution), "a time that can't be"),
                     ] {
                         if !holds {
                             wrong.push(format!("{context}: {otherwise}"));
