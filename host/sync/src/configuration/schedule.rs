@@ -107,25 +107,25 @@ mod tests {
     fn an_interval_counts_from_the_last_run() {
         let schedule = Schedule::parse(Some("6h"), None).unwrap();
         let now = at("2026-11-24T12:00:00Z");
-        assert_eq!(schedule.next("duo", None, now), now, "the first run is due at once");
-        assert_eq!(schedule.next("duo", Some(at("2026-11-24T10:00:00Z")), now), at("2026-11-24T16:00:00Z"));
-        assert_eq!(schedule.next("duo", Some(at("2026-11-23T10:00:00Z")), now), now, "it is overdue");
+        assert_eq!(schedule.next("acme", None, now), now, "the first run is due at once");
+        assert_eq!(schedule.next("acme", Some(at("2026-11-24T10:00:00Z")), now), at("2026-11-24T16:00:00Z"));
+        assert_eq!(schedule.next("acme", Some(at("2026-11-23T10:00:00Z")), now), now, "it is overdue");
     }
 
     #[test]
     fn a_cron_pattern_names_the_next_time() {
         let schedule = Schedule::parse(None, Some("30 * * * *")).unwrap();
-        let (now, delay) = (at("2026-11-24T12:00:00Z"), delay("duo"));
+        let (now, delay) = (at("2026-11-24T12:00:00Z"), delay("acme"));
         let due = at("2026-11-24T12:30:00Z") + delay;
-        assert_eq!(schedule.next("duo", None, now), due);
-        assert_eq!(schedule.next("duo", None, due - chrono::Duration::seconds(1)), due, "it is still due");
-        assert_eq!(schedule.next("duo", None, due), due + chrono::Duration::hours(1));
+        assert_eq!(schedule.next("acme", None, now), due);
+        assert_eq!(schedule.next("acme", None, due - chrono::Duration::seconds(1)), due, "it is still due");
+        assert_eq!(schedule.next("acme", None, due), due + chrono::Duration::hours(1));
     }
 
     #[test]
     fn integrations_with_one_pattern_are_spread_over_five_minutes() {
         let delays: std::collections::BTreeSet<_> =
-            (0..300).map(|number| delay(&format!("duo-{number}"))).collect();
+            (0..300).map(|number| delay(&format!("acme-{number}"))).collect();
         assert!(delays.len() > 150, "{delays:?}");
         assert!(
             delays.iter().all(|delay| (chrono::Duration::zero()..LONGEST_DELAY).contains(delay)),
