@@ -17,7 +17,7 @@ pub(crate) struct Cost {
 
 /// Runs `command` to its end.
 pub(crate) fn run(command: &mut Command) -> Cost {
-    let before = children_processor();
+    let before = processor(UsageWho::RUSAGE_CHILDREN);
     let begun = Instant::now();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let status = format!("/proc/{}/status", child.id());
@@ -31,7 +31,7 @@ pub(crate) fn run(command: &mut Command) -> Cost {
         std::thread::sleep(Duration::from_millis(5));
     };
     assert!(ended.success(), "{command:?}: {ended}");
-    Cost { wall: begun.elapsed(), processor: children_processor() - before, memory }
+    Cost { wall: begun.elapsed(), processor: processor(UsageWho::RUSAGE_CHILDREN) - before, memory }
 }
 
 /// The medians of several runs.
@@ -54,9 +54,9 @@ fn peak_of(status: &str) -> Option<u64> {
     Some(line.trim().trim_end_matches(" kB").parse::<u64>().ok()? / 1024)
 }
 
-/// Processor time of all finished children.
-fn children_processor() -> Duration {
-    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+/// Processor time, in user mode and in the kernel, of this thread or of all finished children.
+pub(crate) fn processor(of: UsageWho) -> Duration {
+    let usage = getrusage(of).unwrap();
     let time = |time: nix::sys::time::TimeVal| {
         Duration::from_secs(time.tv_sec().unsigned_abs())
             + Duration::from_micros(time.tv_usec().unsigned_abs())

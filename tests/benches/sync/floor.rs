@@ -1,14 +1,17 @@
 //! What no sync can do without: the bytes of the tenant through `serde_json`, and as many rows into SQLite, page by page.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use duo_simulator::Simulator;
 use duo_simulator::tenant::Kind;
+use nix::sys::resource::UsageWho;
+
+use crate::child::processor;
 
 /// The lists that have nearly all objects, and the objects of a page.
 const LISTS: [(Kind, usize); 3] = [(Kind::User, 300), (Kind::Phone, 500), (Kind::WebauthnCredential, 500)];
 
-/// Time to parse, time to write, and the number of rows.
+/// Processor time to parse, processor time to write, and the number of rows.
 pub(crate) fn floor(simulator: &Simulator) -> (Duration, Duration, u64) {
     let tenant = simulator.tenant();
     let (mut parse, mut insert, mut rows) = (Duration::ZERO, Duration::ZERO, 0_u64);
@@ -27,11 +30,11 @@ pub(crate) fn floor(simulator: &Simulator) -> (Duration, Duration, u64) {
             let end = tenant.count(kind).min(start + limit as u64);
             let page: Vec<_> = (start..end).filter_map(|index| tenant.object(kind, index)).collect();
             let bytes = serde_json::to_vec(&page).unwrap();
-            let begun = Instant::now();
+            let begun = processor(UsageWho::RUSAGE_THREAD);
             let page: Vec<serde_json::Value> = serde_json::from_slice(&bytes).unwrap();
-            parse += begun.elapsed();
+            parse += processor(UsageWho::RUSAGE_THREAD) - begun;
 
-            let begun = Instant::now();
+            let begun = processor(UsageWho::RUSAGE_THREAD);
             let transaction = store.transaction().unwrap();
             {
                 let mut entity = transaction
@@ -55,7 +58,7 @@ pub(crate) fn floor(simulator: &Simulator) -> (Duration, Duration, u64) {
                 }
             }
             transaction.commit().unwrap();
-            insert += begun.elapsed();
+            insert += processor(UsageWho::RUSAGE_THREAD) - begun;
         }
     }
     (parse, insert, rows)
