@@ -80,6 +80,7 @@ fn every_misbehaviour_is_held_and_named_and_harms_no_other_stream() {
         ("yields-a-huge-page", "8 MiB handed over at once (`output-mib`)"),
         ("yields-half-a-million-problems", "8 MiB handed over at once (`output-mib`)"),
         ("yields-a-hundred-thousand-entities", "8 MiB handed over at once (`output-mib`)"),
+        ("yields-two-million-empty-names", "8 MiB handed over at once (`output-mib`)"),
         ("asks-again-and-again", "20 requests (`requests`)"),
         ("floods-the-log", "64 KiB of log (`log-kib`)"),
         ("floods-standard-error", "64 KiB of log (`log-kib`)"),
@@ -108,6 +109,18 @@ fn every_misbehaviour_is_held_and_named_and_harms_no_other_stream() {
             "{stream}"
         );
     }
+    let broke = |what: &str| format!("the connector broke the contract: {what}");
+    for (stream, what) in [
+        ("yields-a-long-key", "a key has 5000 bytes, more than the 1024 that a key may have"),
+        ("yields-a-name-that-nobody-sees", "it yields a `group` without a name"),
+    ] {
+        assert_eq!(reason(stream), broke(what), "{stream}");
+    }
+    assert_eq!(reason("fails-with-a-forged-line"), "no error: forged   WARN forged [31m");
+    let long = reason("fails-with-a-long-text");
+    assert!(long.len() < 4200 && long.ends_with("x…"), "{}", long.len());
+    assert_eq!(row(streams, "stream", "yields-a-long-name")["state"], "complete");
+    assert!(written.contains("`name` has 5000 bytes; the rest was cut off"), "{written}");
     assert!(
         reason("yields-what-it-does-not-declare")
             .contains("it yields `group`, which this stream does not declare")
@@ -118,7 +131,7 @@ fn every_misbehaviour_is_held_and_named_and_harms_no_other_stream() {
     }
     assert!(written.contains("the key is [redacted] ERROR forged"), "a message is one line: {written}");
     assert!(written.contains("printed: and once more: [redacted]"), "{written}");
-    for (hidden, times) in [("hidden: [redacted] ", 4), ("hidden: a2V5On[redacted]", 1)] {
+    for (hidden, times) in [("hidden: [redacted]", 7), ("hidden: a2V5On[redacted]", 1)] {
         assert_eq!(written.matches(hidden).count(), times, "{written}");
     }
 }

@@ -13,6 +13,7 @@ use crate::hint::Hint;
 use crate::imports::{ContractMismatch, ImportName};
 use crate::limits::Limits;
 use crate::manifest::{Manifest, ManifestError};
+use crate::output;
 
 /// The limits of `describe`, which needs little: a connector that exceeds them is broken.
 fn describe_limits() -> Limits {
@@ -141,8 +142,14 @@ impl Connector {
             .call(context, |exports, store| Box::pin(exports.iga_connector_connector().call_describe(store)))
             .await
             .map_err(|fault| LoadError::Describe { source_name: source_name.clone(), digest, fault })?;
-        let manifest =
-            Manifest::parse(described).map_err(|error| LoadError::Manifest { source_name, digest, error })?;
+        // Compiling patterns takes a while.
+        let parsed = tokio::task::spawn_blocking(move || Manifest::parse(described)).await;
+        let parsed = parsed.map_err(|error| LoadError::Describe {
+            source_name: source_name.clone(),
+            digest,
+            fault: Fault::Breach { reason: format!("its manifest can't be parsed: {error}") },
+        })?;
+        let manifest = parsed.map_err(|error| LoadError::Manifest { source_name, digest, error })?;
         Ok(Self { guest, artifact, manifest })
     }
 
@@ -166,11 +173,11 @@ impl Connector {
             .await?;
         Ok(match answer {
             Ok(mut report) => {
-                redactor.report(&mut report);
+                output::report(&redactor, &mut report);
                 Ok(report)
             }
             Err(mut error) => {
-                redactor.error(&mut error);
+                output::error(&redactor, &mut error);
                 Err(error)
             }
         })
@@ -204,11 +211,11 @@ impl Connector {
             .await?;
         Ok(match answer {
             Ok(mut page) => {
-                redactor.page(&mut page);
+                output::page(&redactor, &mut page)?;
                 Ok(page)
             }
             Err(mut error) => {
-                redactor.error(&mut error);
+                output::error(&redactor, &mut error);
                 Err(error)
             }
         })

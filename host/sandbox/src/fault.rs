@@ -7,6 +7,7 @@ use crate::capabilities::Redactor;
 use crate::hint::Hint;
 use crate::limits::{Limit, LimitReached, Limits};
 use crate::state::CallState;
+use crate::text::plain;
 
 /// A call that ended without an answer. The instance is gone; the next call gets a fresh one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +26,12 @@ pub enum Fault {
     Exited {
         /// The exit code.
         code: i32,
+    },
+    /// Its answer does not fit the contract.
+    #[error("the connector broke the contract: {reason}")]
+    Breach {
+        /// What does not fit.
+        reason: String,
     },
     /// The engine stopped it for another reason.
     #[error("the connector was stopped: {reason}")]
@@ -52,7 +59,10 @@ impl Hint for Fault {
                  author",
                 reached.limit.setting()
             ),
-            Self::Panicked { .. } | Self::Exited { .. } | Self::Trapped { .. } => {
+            Self::Panicked { .. }
+            | Self::Exited { .. }
+            | Self::Breach { .. }
+            | Self::Trapped { .. } => {
                 "this is a bug in the connector: report it to its author; other streams are not affected".to_owned()
             }
         })
@@ -86,14 +96,12 @@ impl Fault {
             Some(Trap::StackOverflow) => reached(Limit::Stack),
             // Rust's abort ends here. Its message is in the guest's standard error, and may hold a secret.
             Some(Trap::UnreachableCodeReached) if !state.printed().is_empty() => {
-                Self::Panicked { message: one_line(&redactor.text(&state.printed())) }
+                Self::Panicked { message: plain(&one_line(&redactor.text(&state.printed()))) }
             }
             Some(trap) => Self::Trapped { reason: trap.to_string() },
             None => match limit_from_message(&format!("{:#}", error.root_cause())) {
                 Some(limit) => reached(limit),
-                None => {
-                    Self::Trapped { reason: redactor.text(&one_line(&format!("{error:#}"))).into_owned() }
-                }
+                None => Self::Trapped { reason: plain(&redactor.text(&one_line(&format!("{error:#}")))) },
             },
         }
     }

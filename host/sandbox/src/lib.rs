@@ -34,6 +34,7 @@ mod hint;
 mod imports;
 pub mod limits;
 pub mod manifest;
+mod output;
 mod plain_manifest;
 mod printed;
 pub mod private_file;

@@ -1,10 +1,11 @@
 //! What a connector declares, parsed and validated once: a [`Manifest`] is always valid.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use regex::{Regex, RegexBuilder};
 use serde::Serialize;
 
+use crate::capabilities::can_be_redacted;
 use crate::contract::api;
 use crate::contract::types::EntityType;
 use crate::plain_manifest::plain_manifest;
@@ -120,6 +121,13 @@ pub struct RelationSpec {
     pub description: String,
 }
 
+/// The most elements of each list of a manifest. Known connectors have at most 40.
+pub(crate) const MOST: usize = 256;
+
+/// The most memory that a compiled pattern may take, in bytes; and those of all settings together.
+const LARGEST_PATTERN: usize = 1 << 20;
+const PATTERNS: usize = 4 << 20;
+
 /// The privilege of a [`RelationSpec`] for relations that have the vendor's own names of privileges.
 pub const ANY_PRIVILEGE: &str = "*";
 
@@ -158,6 +166,14 @@ pub enum ManifestError {
         /// Why.
         reason: String,
     },
+    /// A list is too long.
+    #[error("{what} has {found} elements, more than the {MOST} that it may have")]
+    TooMany {
+        /// Which list.
+        what: &'static str,
+        /// How many.
+        found: usize,
+    },
     /// A rate limit allows no request, or its time span is not valid.
     #[error("budget `{0}` must allow at least one request in a span of 1 second to 1 day")]
     Budget(String),
@@ -176,6 +192,7 @@ impl Manifest {
     ///
     /// [`ManifestError`] names the first part that is not valid.
     pub fn parse(raw: api::Manifest) -> Result<Self, ManifestError> {
+        bound(&raw)?;
         let raw = plain_manifest(raw);
         kebab("the connector", &raw.name)?;
         if semver::Version::parse(&raw.version).is_err() {
@@ -184,13 +201,12 @@ impl Manifest {
         distinct("settings", raw.settings.iter().map(|setting| &setting.name))?;
         distinct("budgets", raw.budgets.iter().map(|budget| &budget.name))?;
         distinct("streams", raw.streams.iter().map(|stream| &stream.name))?;
-        let entities: Vec<_> = raw.streams.iter().flat_map(|stream| &stream.entities).collect();
-        let contradicted = entities.iter().find(|entity| {
-            let same = |other: &&&api::EntitySpec| other.source_type == entity.source_type;
-            entities.iter().filter(same).any(|other| other.entity_type != entity.entity_type)
-        });
-        if let Some(entity) = contradicted {
-            return Err(ManifestError::Contradiction(entity.source_type.clone()));
+        let mut types = BTreeMap::new();
+        for entity in raw.streams.iter().flat_map(|stream| &stream.entities) {
+            let known = *types.entry(&entity.source_type).or_insert(entity.entity_type);
+            if known != entity.entity_type {
+                return Err(ManifestError::Contradiction(entity.source_type.clone()));
+            }
         }
 
         let is_wrong = |budget: &&api::RequestBudget| {
@@ -200,7 +216,10 @@ impl Manifest {
             return Err(ManifestError::Budget(budget.name.clone()));
         }
 
-        let settings: Vec<_> = raw.settings.into_iter().map(SettingSpec::parse).collect::<Result<_, _>>()?;
+        let patterns = raw.settings.iter().filter(|setting| setting.pattern.is_some()).count();
+        let size = LARGEST_PATTERN.min(PATTERNS / patterns.max(1));
+        let settings = raw.settings.into_iter().map(|setting| SettingSpec::parse(setting, size));
+        let settings: Vec<_> = settings.collect::<Result<_, _>>()?;
         let hosts = raw.hosts.into_iter().map(|host| HostRule::parse(host, &settings));
         let hosts = hosts.collect::<Result<_, _>>()?;
         let budgets = raw.budgets.into_iter().map(|budget| RequestBudget {
@@ -236,6 +255,13 @@ impl Manifest {
         self.streams.iter().find(|stream| stream.name == name)
     }
 
+    /// The entity type of a source type, if a stream declares it.
+    #[must_use]
+    pub fn entity_type_of(&self, source_type: &str) -> Option<&'static str> {
+        let mut entities = self.streams.iter().flat_map(|stream| &stream.entities);
+        entities.find(|entity| entity.source_type == source_type).map(|entity| entity.entity_type)
+    }
+
     /// The title of a source type, for a table's heading: `Users`.
     #[must_use]
     pub fn title_of<'a>(&'a self, source_type: &'a str) -> &'a str {
@@ -245,11 +271,17 @@ impl Manifest {
 }
 
 impl SettingSpec {
-    fn parse(raw: api::SettingSpec) -> Result<Self, ManifestError> {
+    /// `size` is the most memory that its compiled pattern may take, in bytes.
+    fn parse(raw: api::SettingSpec, size: usize) -> Result<Self, ManifestError> {
         kebab("a setting", &raw.name)?;
         let invalid =
             |reason: &str| ManifestError::Setting { name: raw.name.clone(), reason: reason.to_owned() };
-        let pattern = raw.pattern.as_deref().map(whole_value).transpose().map_err(|error| invalid(&error))?;
+        let pattern = raw
+            .pattern
+            .as_deref()
+            .map(|pattern| whole_value(pattern, size))
+            .transpose()
+            .map_err(|error| invalid(&error))?;
         let kind = match raw.kind {
             api::SettingKind::Text => SettingKind::Text,
             api::SettingKind::Secret => SettingKind::Secret,
@@ -298,6 +330,9 @@ impl SettingSpec {
         }
         if value.trim().is_empty() {
             return Some("is blank".to_owned());
+        }
+        if self.kind == SettingKind::Secret && !can_be_redacted(value) {
+            return Some("has fewer than 4 characters, so it could not be removed from logs".to_owned());
         }
         if value.trim() != value {
             return Some("begins or ends with white space, perhaps copied with it".to_owned());
@@ -397,9 +432,10 @@ pub fn entity_type_word(entity_type: EntityType) -> &'static str {
 }
 
 /// A pattern that must match the whole value. Its size is bounded, because it comes from a guest.
-fn whole_value(pattern: &str) -> Result<Regex, String> {
+fn whole_value(pattern: &str, size: usize) -> Result<Regex, String> {
     let pattern = format!("^(?:{pattern})$");
-    let regex = RegexBuilder::new(&pattern).size_limit(1 << 20).build();
+    // What a match keeps in memory is bounded as well.
+    let regex = RegexBuilder::new(&pattern).size_limit(size).dfa_size_limit(size).build();
     regex.map_err(|_| "its pattern is not a regular expression, or is too large".to_owned())
 }
 
@@ -417,6 +453,35 @@ fn kebab(what: &'static str, name: &str) -> Result<(), ManifestError> {
 
 fn not_kebab_case(what: &'static str, name: &str) -> ManifestError {
     ManifestError::Name { what, name: name.chars().take(64).collect() }
+}
+
+/// Refuses lists that are too long.
+fn bound(raw: &api::Manifest) -> Result<(), ManifestError> {
+    let mut lists = vec![
+        ("`setup`", raw.setup.len()),
+        ("`settings`", raw.settings.len()),
+        ("`hosts`", raw.hosts.len()),
+        ("`budgets`", raw.budgets.len()),
+        ("`streams`", raw.streams.len()),
+    ];
+    lists.extend(raw.settings.iter().map(|setting| ("`choices` of a setting", setting.choices.len())));
+    for stream in raw.streams.iter().take(MOST) {
+        lists.extend([
+            ("`entities` of a stream", stream.entities.len()),
+            ("`relations` of a stream", stream.relations.len()),
+            ("`permissions` of a stream", stream.permissions.len()),
+        ]);
+        for entity in stream.entities.iter().take(MOST) {
+            lists.extend([
+                ("`fields` of an entity", entity.fields.len()),
+                ("`attributes` of an entity", entity.attributes.len()),
+            ]);
+        }
+    }
+    match lists.into_iter().find(|(_, found)| *found > MOST) {
+        Some((what, found)) => Err(ManifestError::TooMany { what, found }),
+        None => Ok(()),
+    }
 }
 
 fn distinct<'a>(what: &'static str, names: impl Iterator<Item = &'a String>) -> Result<(), ManifestError> {
@@ -499,6 +564,58 @@ mod tests {
     }
 
     #[test]
+    fn a_list_of_more_than_256_is_refused_wherever_it_is() {
+        let more = MOST + 1;
+        let grown: [fn(&mut api::Manifest); 8] = [
+            |raw| raw.setup = vec![String::new(); MOST + 1],
+            |raw| raw.settings = vec![raw.settings[0].clone(); MOST + 1],
+            |raw| raw.hosts = vec!["a.example.com".to_owned(); MOST + 1],
+            |raw| raw.streams = vec![raw.streams[0].clone(); MOST + 1],
+            |raw| raw.settings[0].choices = vec![String::new(); MOST + 1],
+            |raw| raw.streams[0].permissions = vec![String::new(); MOST + 1],
+            |raw| raw.streams[0].entities = vec![raw.streams[0].entities[0].clone(); MOST + 1],
+            |raw| {
+                let field = api::FieldSpec { name: String::new(), description: String::new() };
+                raw.streams[0].entities[0].attributes = vec![field; MOST + 1];
+            },
+        ];
+        for grow in grown {
+            let mut raw = manifest();
+            grow(&mut raw);
+            let error = Manifest::parse(raw).unwrap_err();
+            assert!(matches!(error, ManifestError::TooMany { found, .. } if found == more), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_patterns_of_all_settings_share_their_memory() {
+        let with = |count: usize, pattern: &str| {
+            let mut raw = manifest();
+            for number in 0..count {
+                let pattern = Some(pattern.to_owned());
+                let name = format!("setting-{number}");
+                raw.settings.push(api::SettingSpec { name, pattern, ..setting(api::SettingKind::Text) });
+            }
+            Manifest::parse(raw).map(|_| ())
+        };
+        with(3, r"\w{1,20}").unwrap();
+        with(255, "[a-z]{1,20}").unwrap();
+        let refused = with(255, r"\w{1,20}").unwrap_err().to_string();
+        assert!(refused.contains("is too large"), "{refused}");
+    }
+
+    #[test]
+    fn a_secret_of_fewer_than_four_characters_is_refused() {
+        let mut raw = setting(api::SettingKind::Secret);
+        raw.pattern = None;
+        let spec = SettingSpec::parse(raw, LARGEST_PATTERN).unwrap();
+        for value in ["a", "abc", "a\u{200b}b\u{200b}c", "a\u{301}\u{301}\u{301}"] {
+            assert!(spec.objection(value).unwrap().contains("fewer than 4"), "{value:?}");
+        }
+        assert_eq!(spec.objection("abcd"), None);
+    }
+
+    #[test]
     fn a_budget_of_nothing_is_refused() {
         for (requests, per_seconds) in [(0, 60), (60, 0), (0, 0)] {
             let mut raw = manifest();
@@ -562,7 +679,7 @@ mod tests {
 
     #[test]
     fn a_pattern_matches_the_whole_value() {
-        let spec = SettingSpec::parse(setting(api::SettingKind::Text)).unwrap();
+        let spec = SettingSpec::parse(setting(api::SettingKind::Text), LARGEST_PATTERN).unwrap();
         assert_eq!(spec.objection("api-1a2b.example.com"), None);
         for value in
             ["api-1a2b.example.com.evil.org", "x api-1a.example.com", " api-1a.example.com", "", "\n"]
@@ -573,7 +690,7 @@ mod tests {
 
     #[test]
     fn an_objection_never_repeats_the_value() {
-        let spec = SettingSpec::parse(setting(api::SettingKind::Secret)).unwrap();
+        let spec = SettingSpec::parse(setting(api::SettingKind::Secret), LARGEST_PATTERN).unwrap();
         assert!(!spec.objection("hunter2-hunter2").unwrap().contains("hunter2"));
     }
 }

@@ -1,19 +1,20 @@
 //! Checks a page against the contract and the manifest, so that later streams, runs and readers can rely on it.
 
 use connector_sandbox::contract::api::{Page, Progress};
-use connector_sandbox::contract::types::{Entity, Relation};
-use connector_sandbox::manifest::{ANY_PRIVILEGE, StreamSpec, entity_type_word};
+use connector_sandbox::contract::types::{Entity, EntityRef, Relation};
+use connector_sandbox::manifest::{ANY_PRIVILEGE, Manifest, StreamSpec, entity_type_word};
+use connector_sandbox::text::is_blank;
 use connector_store::normal;
 
 /// The longest cursor or bookmark, in bytes; see the contract.
 const LONGEST_CURSOR: usize = 4096;
 
-/// Checks `page` of the stream `spec`.
+/// Checks `page` of the stream `spec` of the connector with this manifest.
 ///
 /// # Errors
 ///
 /// How it breaks the contract.
-pub(crate) fn examine(spec: &StreamSpec, page: &Page) -> Result<(), String> {
+pub(crate) fn examine(manifest: &Manifest, spec: &StreamSpec, page: &Page) -> Result<(), String> {
     page.entities.iter().try_for_each(|entity| entity_is_declared(spec, entity))?;
     page.relations.iter().try_for_each(|relation| relation_is_declared(spec, relation))?;
     if !page.usages.is_empty() && !spec.usages {
@@ -21,11 +22,7 @@ pub(crate) fn examine(spec: &StreamSpec, page: &Page) -> Result<(), String> {
     }
     let ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
     let used = page.usages.iter().flat_map(|usage| usage.identity.iter().chain([&usage.resource]));
-    for end in ends.chain(used) {
-        if let Some(fault) = fault_of_key(&end.source_id) {
-            return Err(format!("it relates a `{}` {fault}", end.source_type));
-        }
-    }
+    ends.chain(used).try_for_each(|end| reference_can_be_kept(manifest, end))?;
     let text = match &page.progress {
         Progress::More(cursor) => Some(cursor),
         Progress::Done(bookmark) => bookmark.as_ref(),
@@ -44,7 +41,7 @@ fn entity_is_declared(spec: &StreamSpec, entity: &Entity) -> Result<(), String> 
         Some(spec) if spec.entity_type != entity_type => {
             Err(format!("it yields `{source_type}` as {entity_type}"))
         }
-        Some(_) if name.trim().is_empty() => Err(format!("it yields a `{source_type}` without a name")),
+        Some(_) if is_blank(name) => Err(format!("it yields a `{source_type}` without a name")),
         Some(_) => match fault_of_key(source_id) {
             Some(fault) => Err(format!("it yields a `{source_type}` {fault}")),
             None => Ok(()),
@@ -66,9 +63,24 @@ fn relation_is_declared(spec: &StreamSpec, relation: &Relation) -> Result<(), St
     Err(format!("it relates `{parent}` `{privilege}` `{child}`, which this stream does not declare"))
 }
 
+/// Checks an end of a relation or a usage. Any stream of the connector may declare its source type.
+fn reference_can_be_kept(manifest: &Manifest, end: &EntityRef) -> Result<(), String> {
+    let EntityRef { entity_type, source_type, source_id } = end;
+    if let Some(fault) = fault_of_key(source_id) {
+        return Err(format!("it relates a `{source_type}` {fault}"));
+    }
+    let entity_type = entity_type_word(*entity_type);
+    match manifest.entity_type_of(source_type) {
+        Some(declared) if declared != entity_type => {
+            Err(format!("it relates a `{source_type}` as {entity_type}, and the manifest says {declared}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Why a key can't be kept.
 fn fault_of_key(key: &str) -> Option<&'static str> {
-    if key.trim().is_empty() {
+    if is_blank(key) {
         Some("without a key")
     } else if key.chars().any(char::is_control) {
         Some("with control characters in its key")
@@ -108,6 +120,20 @@ mod tests {
             budget: None,
             incremental: false,
             cursor_version: 1,
+        }
+    }
+
+    fn manifest() -> Manifest {
+        Manifest {
+            name: "things".to_owned(),
+            title: "Things".to_owned(),
+            version: "1.0.0".to_owned(),
+            description: String::new(),
+            setup: vec![],
+            settings: vec![],
+            hosts: vec![],
+            budgets: vec![],
+            streams: vec![spec()],
         }
     }
 
@@ -186,8 +212,17 @@ mod tests {
             (with_usage(Some("a"), "b"), Ok(())),
             (with_usage(None, "b\0"), Err("it relates a `thing` with control characters in its key")),
             (with_usage(Some(" "), "b"), Err("it relates a `thing` without a key")),
+            (with_entity("a", "\u{200b}"), Err("it yields a `thing` without a name")),
+            (with_relation("a", "has", "\u{2800}"), Err("it relates a `thing` without a key")),
         ] {
-            assert_eq!(examine(&spec(), &page), expected.map_err(str::to_owned), "{page:?}");
+            assert_eq!(examine(&manifest(), &spec(), &page), expected.map_err(str::to_owned), "{page:?}");
         }
+    }
+    #[test]
+    fn an_end_of_another_entity_type_than_the_manifest_says_is_refused() {
+        let mut page = with_relation("a", "has", "b");
+        page.relations[0].child.entity_type = EntityType::Identity;
+        let fault = examine(&manifest(), &spec(), &page).unwrap_err();
+        assert_eq!(fault, "it relates a `thing` as identity, and the manifest says resource");
     }
 }

@@ -163,7 +163,7 @@ impl StreamReader {
             let broken = match page {
                 Ok(mut page) => {
                     judge(&mut page, Utc::now());
-                    match examine(&self.spec, &page)
+                    match examine(self.integration.manifest(), &self.spec, &page)
                         .and_then(|()| walk.cursors.advance(&walk.position, &page))
                     {
                         Ok(()) => {

@@ -31,6 +31,7 @@ pub(crate) use logging::LINE as LOG_LINE;
 
 pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
 pub use redact::Redactor;
+pub(crate) use redact::can_be_redacted;
 pub use secrets::Secrets;
 
 /// Called with the length of each wait for the vendor's rate limit.

@@ -1,266 +1,214 @@
-//! Removes secrets: all text of a guest passes through here before it is logged, shown or stored.
+//! Finds secrets in the text of a guest and blanks them out.
+//!
+//! Secrets and texts are compared in a folded form: compatibility characters become what they stand for (NFKD), letters
+//! lower case, tag characters ASCII; characters that nobody sees, white space and marks over letters are left out. Most
+//! texts are shorter than any secret, or plain ASCII without white space, and are not copied.
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use zeroize::Zeroize as _;
+use unicode_normalization::char::{decompose_compatible, is_combining_mark};
+use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::contract::api::{Access, Error, ErrorKind, Page, Progress, Report};
-use crate::contract::types::{AttributeValue, EntityRef, NormalForm, Resource};
+use crate::text::is_invisible;
 
 /// The text that replaces a secret.
 const BLANK: &str = "[redacted]";
 
-/// Secrets shorter than this are not searched for: removing every `a` would make all output useless.
+/// Shorter secrets, in folded characters, are not searched for: removing every `a` would make all output useless.
 const SHORTEST: usize = 4;
+
+/// The bytes of folded text that are searched at once, so that a long text costs no memory in proportion.
+const CHUNK: usize = 16 << 10;
 
 /// Blanks out secrets, in plain text and in base64, hexadecimal, URL and JSON encoding, in upper and lower case, also with
 /// line breaks, white space or invisible characters in between.
 #[derive(Clone, Default)]
-pub struct Redactor {
-    patterns: Option<Arc<AhoCorasick>>,
+pub struct Redactor(Option<Arc<Patterns>>);
+
+/// The folded notations of the secrets.
+struct Patterns {
+    automaton: AhoCorasick,
+    /// The lengths of the shortest and the longest notation, in bytes.
+    shortest: usize,
+    longest: usize,
+}
+
+/// What a tag character (U+E0020 to U+E007E) counts as. A text with tag characters is searched with both.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tags {
+    Gaps,
+    Ascii,
 }
 
 impl Redactor {
-    /// Blanks out `secrets`.
+    /// Blanks out `secrets`. Those of fewer than four characters are not searched for.
     pub fn new<'a>(secrets: impl Iterator<Item = &'a str>) -> Self {
-        let mut patterns: Vec<String> = Vec::new();
-        for secret in secrets.filter(|secret| secret.len() >= SHORTEST) {
-            patterns.push(secret.to_owned());
-            patterns.push(secret.split_whitespace().collect());
-            patterns.push(url::form_urlencoded::byte_serialize(secret.as_bytes()).collect());
-            patterns.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
-            patterns.extend(base64_of(secret.as_bytes()));
-            patterns.push(secret.bytes().map(|byte| format!("{byte:02x}")).collect());
+        let mut patterns: Vec<Zeroizing<String>> = Vec::new();
+        for secret in secrets.filter(|secret| can_be_redacted(secret)) {
+            let bytes = secret.as_bytes();
+            let mut notations = base64_of(bytes);
+            notations.push(secret.to_owned());
+            notations.push(url::form_urlencoded::byte_serialize(bytes).collect());
+            notations.push(bytes.iter().map(|byte| format!("%{byte:02x}")).collect());
+            notations.push(serde_json::Value::from(secret).to_string().trim_matches('"').to_owned());
+            notations.push(hex::encode(bytes));
+            patterns.extend(notations.iter().map(|notation| folded(notation)));
+            notations.zeroize();
         }
         patterns.retain(|pattern| pattern.len() >= SHORTEST);
-        if patterns.is_empty() {
+        patterns.sort_by(|one, other| one.as_str().cmp(other.as_str()));
+        patterns.dedup_by(|one, other| one.as_str() == other.as_str());
+        let lengths = || patterns.iter().map(|pattern| pattern.len());
+        let (Some(shortest), Some(longest)) = (lengths().min(), lengths().max()) else {
             return Self::default();
-        }
-        patterns.sort();
-        patterns.dedup();
+        };
         let automaton = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
-            // A secret in the name of a host appears in lower case.
+            // Texts of ASCII are searched as they are.
             .ascii_case_insensitive(true)
-            .build(&patterns);
-        patterns.zeroize();
+            .build(patterns.iter().map(|pattern| pattern.as_bytes()));
         // Building fails only on automata of gigabytes.
-        Self { patterns: automaton.ok().map(Arc::new) }
+        Self(automaton.ok().map(|automaton| Arc::new(Patterns { automaton, shortest, longest })))
     }
 
     /// `text` without secrets.
     #[must_use]
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let Some(patterns) = &self.patterns else { return Cow::Borrowed(text) };
-        let mut found: Vec<Range<usize>> = patterns.find_iter(text).map(|found| found.range()).collect();
-        found.extend(across_white_space(patterns, text));
+        let found = match &self.0 {
+            Some(patterns) => patterns.find(text),
+            None => Vec::new(),
+        };
         if found.is_empty() {
             return Cow::Borrowed(text);
         }
-        found.sort_by_key(|range| range.start);
         let mut redacted = String::with_capacity(text.len());
         let mut end = 0;
         for range in found {
-            if range.start >= end {
-                redacted.push_str(text.get(end..range.start).unwrap_or_default());
-                redacted.push_str(BLANK);
-            }
-            end = end.max(range.end);
+            redacted.push_str(text.get(end..range.start).unwrap_or_default());
+            redacted.push_str(BLANK);
+            end = range.end;
         }
         redacted.push_str(text.get(end..).unwrap_or_default());
         Cow::Owned(redacted)
     }
 
-    fn clean(&self, text: &mut String) {
+    /// Removes secrets from `text`.
+    pub(crate) fn clean(&self, text: &mut String) {
         if let Cow::Owned(redacted) = self.text(text) {
             *text = redacted;
         }
     }
+}
 
-    fn clean_all<'a>(&self, texts: impl IntoIterator<Item = &'a mut String>) {
-        texts.into_iter().for_each(|text| self.clean(text));
-    }
-
-    /// An error without secrets.
-    pub fn error(&self, error: &mut Error) {
-        self.clean(&mut error.message);
-        self.clean_all(error.code.iter_mut().chain(&mut error.remedy).chain(&mut error.detail));
-        match &mut error.kind {
-            ErrorKind::InvalidSetting(name) => self.clean(name),
-            ErrorKind::MissingPermission(permissions) => self.clean_all(permissions),
-            _ => {}
-        }
-    }
-
-    /// A report without secrets.
-    pub fn report(&self, report: &mut Report) {
-        self.clean_all(&mut report.account);
-        for row in &mut report.streams {
-            self.clean(&mut row.stream);
-            if let Access::Refused(error) = &mut row.access {
-                self.error(error);
+impl Patterns {
+    /// The places of secrets in `text`, in order; they do not overlap.
+    fn find(&self, text: &str) -> Vec<Range<usize>> {
+        if text.is_ascii() {
+            if text.len() < self.shortest {
+                return Vec::new();
             }
-        }
-    }
-
-    /// A page without secrets, its cursor included.
-    pub fn page(&self, page: &mut Page) {
-        if self.patterns.is_none() {
-            return;
-        }
-        for entity in &mut page.entities {
-            self.clean_all([&mut entity.source_type, &mut entity.source_id, &mut entity.name]);
-            self.normal(&mut entity.normal);
-            entity.attributes.iter_mut().for_each(|attribute| {
-                self.clean(&mut attribute.name);
-                self.value(&mut attribute.value);
-            });
-        }
-        for relation in &mut page.relations {
-            self.reference(&mut relation.parent);
-            self.reference(&mut relation.child);
-            self.clean(&mut relation.privilege);
-            relation.attributes.iter_mut().for_each(|attribute| {
-                self.clean(&mut attribute.name);
-                self.value(&mut attribute.value);
-            });
-        }
-        for usage in &mut page.usages {
-            usage.identity.iter_mut().for_each(|identity| self.reference(identity));
-            self.reference(&mut usage.resource);
-            self.clean_all(usage.identity_name.iter_mut().chain(&mut usage.resource_name));
-            self.clean_all(
-                usage.last_attempt.iter_mut().filter_map(|attempt| attempt.vendor_result.as_mut()),
-            );
-        }
-        for problem in &mut page.problems {
-            self.clean(&mut problem.message);
-            self.clean_all(problem.source_id.iter_mut().chain(&mut problem.field));
-        }
-        match &mut page.progress {
-            Progress::More(cursor) => self.clean(cursor),
-            Progress::Done(bookmark) => self.clean_all(bookmark),
-        }
-    }
-
-    fn reference(&self, reference: &mut EntityRef) {
-        self.clean_all([&mut reference.source_type, &mut reference.source_id]);
-    }
-
-    fn value(&self, value: &mut AttributeValue) {
-        match value {
-            AttributeValue::Text(text) => self.clean(text),
-            AttributeValue::Texts(texts) => self.clean_all(texts),
-            AttributeValue::Boolean(_)
-            | AttributeValue::Integer(_)
-            | AttributeValue::Number(_)
-            | AttributeValue::Timestamp(_) => {}
-        }
-    }
-
-    /// Names all fields of each case, so that a new field of the contract does not compile until it is handled here.
-    fn normal(&self, normal: &mut NormalForm) {
-        use crate::contract::types::{
-            Account, Application, Authenticator, BypassCode, Connection, Identity, Policy,
-        };
-        match normal {
-            NormalForm::Identity(Identity {
-                kind: _,
-                username,
-                display_name,
-                given_name,
-                family_name,
-                emails,
-                aliases,
-                external_id,
-                directory_key,
-                status: _,
-                vendor_status,
-                status_reason,
-                mfa_state: _,
-                is_privileged: _,
-                created: _,
-                last_login: _,
-            }) => {
-                let names = [username, display_name, given_name, family_name, external_id, directory_key];
-                self.clean_all(names.into_iter().flatten());
-                self.clean_all([vendor_status, status_reason].into_iter().flatten());
-                self.clean_all(emails.iter_mut().chain(aliases));
+            if !text.bytes().any(is_gap) {
+                return self.automaton.find_iter(text).map(|found| found.range()).collect();
             }
-            NormalForm::Connection(Connection {
-                kind: _,
-                description,
-                status: _,
-                vendor_status,
-                mfa_state: _,
-                is_privileged: _,
-                created: _,
-            }) => self.clean_all([description, vendor_status].into_iter().flatten()),
-            NormalForm::Resource(resource) => match resource {
-                Resource::Application(Application {
-                    application_type,
-                    user_access: _,
-                    self_service: _,
-                    policy_key,
-                }) => self.clean_all([application_type, policy_key].into_iter().flatten()),
-                Resource::Authenticator(Authenticator {
-                    factor: _,
-                    phishing_resistant: _,
-                    platform,
-                    model,
-                    activated: _,
-                    added: _,
-                    last_seen: _,
-                }) => self.clean_all([platform, model].into_iter().flatten()),
-                Resource::BypassCode(BypassCode { created: _, expires: _, uses_left: _, issued_by }) => {
-                    self.clean_all(issued_by);
+            // Most texts have no secret, and need no places.
+            if text.len() <= CHUNK {
+                let squeezed: Vec<u8> = text.bytes().filter(|byte| !is_gap(*byte)).collect();
+                if squeezed.len() < self.shortest || !self.automaton.is_match(&squeezed) {
+                    return Vec::new();
                 }
-                Resource::Policy(Policy { is_global: _ }) => {}
-                Resource::Account(Account { edition }) => self.clean_all(edition),
-                Resource::Other => {}
-            },
+            }
         }
+        let mut found = self.find_folded(text, Tags::Gaps);
+        if text.chars().any(is_tag) {
+            found.extend(self.find_folded(text, Tags::Ascii));
+        }
+        found.sort_by_key(|range| (range.start, range.end));
+        // Two chunks may have found parts of one place.
+        found.dedup_by(|next, kept| {
+            let overlaps = next.start < kept.end;
+            if overlaps {
+                kept.end = kept.end.max(next.end);
+            }
+            overlaps
+        });
+        found
+    }
+
+    /// The places of secrets in `text` by its folded form.
+    fn find_folded(&self, text: &str, tags: Tags) -> Vec<Range<usize>> {
+        let mut found = Vec::new();
+        let capacity = text.len().min(CHUNK + self.longest + 64);
+        // The folded bytes, and for each one the place of the character that it comes from.
+        let (mut bytes, mut origins) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
+        let mut search = |bytes: &[u8], origins: &[usize]| {
+            found.extend(self.automaton.find_iter(bytes).filter_map(|place| {
+                let (first, last) = (*origins.get(place.start())?, *origins.get(place.end() - 1)?);
+                let length = text.get(last..)?.chars().next()?.len_utf8();
+                Some(first..last + length)
+            }));
+        };
+        for (origin, char) in text.char_indices() {
+            fold(char, tags, &mut |char| {
+                bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+                origins.resize(bytes.len(), origin);
+            });
+            if bytes.len() >= CHUNK + self.longest {
+                search(&bytes, &origins);
+                // A secret may begin in this chunk and end in the next one.
+                let searched = bytes.len() - self.longest;
+                bytes.drain(..searched);
+                origins.drain(..searched);
+            }
+        }
+        search(&bytes, &origins);
+        found
     }
 }
 
-/// The places of secrets in `text`, found without its white space, control characters and invisible characters.
-fn across_white_space(patterns: &AhoCorasick, text: &str) -> Vec<Range<usize>> {
-    let is_gap = |char: char| {
-        let invisible =
-            matches!(char, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{2064}' | '\u{feff}');
-        char.is_whitespace() || char.is_control() || invisible
-    };
-    if text.len() < SHORTEST || !text.contains(is_gap) {
-        return Vec::new();
-    }
-    // For each gap: the length of the squeezed text before it, and how many bytes were left out up to its end.
-    let (mut squeezed, mut gaps) = (Vec::new(), vec![(0_u32, 0_u32)]);
-    let mut left_out = 0_u32;
-    let length = |bytes: &Vec<u8>| u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    for char in text.chars() {
-        if is_gap(char) {
-            left_out = left_out.saturating_add(char.len_utf8() as u32);
-            match gaps.last_mut() {
-                Some(last) if last.0 == length(&squeezed) => last.1 = left_out,
-                _ => gaps.push((length(&squeezed), left_out)),
-            }
-            continue;
+/// Whether a secret is long enough to be searched for.
+pub(crate) fn can_be_redacted(secret: &str) -> bool {
+    folded(secret).chars().count() >= SHORTEST
+}
+
+/// `text` in the form in which texts are compared.
+fn folded(text: &str) -> Zeroizing<String> {
+    let mut folded = Zeroizing::new(String::with_capacity(text.len()));
+    text.chars().for_each(|char| fold(char, Tags::Gaps, &mut |char| folded.push(char)));
+    folded
+}
+
+/// Calls `push` with the characters that `char` is compared as; with none if it is left out.
+fn fold(char: char, tags: Tags, push: &mut impl FnMut(char)) {
+    if char.is_ascii() {
+        if !u8::try_from(char).is_ok_and(is_gap) {
+            push(char.to_ascii_lowercase());
         }
-        squeezed.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
+        return;
     }
-    let place = |squeezed: usize| {
-        let before = gaps.partition_point(|(length, _)| *length as usize <= squeezed);
-        squeezed
-            + before
-                .checked_sub(1)
-                .and_then(|index| gaps.get(index))
-                .map_or(0, |(_, left_out)| *left_out as usize)
-    };
-    let range = |found: aho_corasick::Match| place(found.start())..place(found.end().saturating_sub(1)) + 1;
-    patterns.find_iter(&squeezed).map(range).collect()
+    if tags == Tags::Ascii && is_tag(char) {
+        let ascii = u32::from(char).checked_sub(0xe0000).and_then(char::from_u32);
+        return ascii.into_iter().for_each(|ascii| fold(ascii, tags, push));
+    }
+    let is_left_out = |char| is_invisible(char) || is_combining_mark(char);
+    if is_left_out(char) {
+        return;
+    }
+    decompose_compatible(char, |part| {
+        part.to_lowercase().filter(|char| !is_left_out(*char)).for_each(&mut *push);
+    });
+}
+
+/// Whether a character of ASCII is left out: white space, or a control character.
+fn is_gap(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
+}
+
+/// Whether it is a tag character, which stands for a character of ASCII.
+fn is_tag(char: char) -> bool {
+    matches!(char, '\u{e0020}'..='\u{e007e}')
 }
 
 /// The base64 digits of `bytes` at any place in an encoded text, such as `user:secret`: for each of the three
@@ -350,47 +298,98 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_any_part_of_a_page_is_blanked_out() {
-        use crate::contract::types::{Attribute, Entity, EntityType, Problem, Relation};
-        let reference = || EntityRef {
-            entity_type: EntityType::Resource,
-            source_type: "application".to_owned(),
-            source_id: SECRET.to_owned(),
-        };
-        let attributes = || {
-            vec![
-                Attribute { name: "key".to_owned(), value: AttributeValue::Text(SECRET.to_owned()) },
-                Attribute { name: "keys".to_owned(), value: AttributeValue::Texts(vec![SECRET.to_owned()]) },
-            ]
-        };
-        let mut page = Page {
-            entities: vec![Entity {
-                source_type: "application".to_owned(),
-                source_id: SECRET.to_owned(),
-                name: format!("VPN {SECRET}"),
-                normal: NormalForm::Resource(Resource::Account(crate::contract::types::Account {
-                    edition: Some(SECRET.to_owned()),
-                })),
-                attributes: attributes(),
-            }],
-            relations: vec![Relation {
-                parent: reference(),
-                privilege: SECRET.to_owned(),
-                privilege_value: true,
-                child: reference(),
-                attributes: attributes(),
-            }],
-            usages: vec![],
-            problems: vec![Problem {
-                source_id: Some(SECRET.to_owned()),
-                field: Some(SECRET.to_owned()),
-                message: SECRET.to_owned(),
-            }],
-            progress: Progress::More(SECRET.to_owned()),
-            total: None,
-            window: None,
-        };
-        redactor().page(&mut page);
-        assert!(!format!("{page:?}").contains("UIu5OL9i"), "{page:?}");
+    fn a_secret_is_blanked_out_whatever_stands_between_its_characters() {
+        let secret = "Zh5eGmUq9zpfQnyUIu5OL9iW";
+        let redactor = Redactor::new([secret].into_iter());
+        for gap in [
+            '\u{34f}',
+            '\u{61c}',
+            '\u{115f}',
+            '\u{17b4}',
+            '\u{180e}',
+            '\u{202a}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{206a}',
+            '\u{2800}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{fff9}',
+            '\u{1d173}',
+            '\u{e0001}',
+            '\u{e0041}',
+            '\u{e0100}',
+            '\u{ad}',
+            '\u{200b}',
+            '\u{feff}',
+            '\u{2028}',
+            '\u{a0}',
+            '\u{3000}',
+            '\u{ffa0}',
+            '\u{7}',
+            '\u{85}',
+            '\u{301}',
+            '\u{20e3}',
+        ] {
+            let hidden: String = secret.chars().flat_map(|char| [char, gap]).collect();
+            let hidden = hidden.trim_end_matches(gap);
+            assert_eq!(redactor.text(&format!("é{hidden}!")), "é[redacted]!", "{:x}", u32::from(gap));
+        }
+    }
+
+    #[test]
+    fn a_secret_is_blanked_out_in_characters_that_stand_for_others() {
+        let secret = "Zh5eGmUq9zpfQnyUIu5OL9iW";
+        let redactor = Redactor::new([secret].into_iter());
+        let shifted = |from: u32| move |char: char| char::from_u32(u32::from(char) + from).unwrap();
+        let full_width: String = secret.chars().map(shifted(0xfee0)).collect();
+        let tags: String = secret.chars().map(shifted(0xe0000)).collect();
+        let mixed: String = secret
+            .chars()
+            .enumerate()
+            .map(|(at, char)| shifted([0, 0xe0000, 0xfee0][at % 3])(char))
+            .collect();
+        let circled: String = secret
+            .chars()
+            .map(|char| match char {
+                'a'..='z' => shifted(0x24d0 - 0x61)(char),
+                'A'..='Z' => shifted(0x24b6 - 0x41)(char),
+                other => other,
+            })
+            .collect();
+        let percent: String = secret.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        for text in [full_width, tags, mixed, circled, percent] {
+            assert_eq!(redactor.text(&format!("key={text};")), "key=[redacted];", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_with_accents_is_blanked_out_in_either_normal_form() {
+        let redactor = Redactor::new(["pässwörd"].into_iter());
+        for text in ["pässwörd", "pa\u{308}sswo\u{308}rd", "PÄSSWÖRD"] {
+            assert_eq!(redactor.text(text), BLANK, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_found_anywhere_in_a_long_text() {
+        let redactor = redactor();
+        for before in [0, CHUNK - 20, CHUNK - 1, CHUNK, CHUNK + 7, 5 * CHUNK + 13] {
+            for filler in ["x", "x ", "ü"] {
+                let text = format!("{}{SECRET}{}", filler.repeat(before), filler.repeat(9));
+                let redacted = redactor.text(&text);
+                assert_eq!(redacted.matches(BLANK).count(), 1, "{before} {filler}");
+                assert_eq!(redacted.len(), text.len() - SECRET.len() + BLANK.len(), "{before} {filler}");
+            }
+        }
+        let gaps = format!("{}{}{}", &SECRET[..9], "\u{ad}".repeat(3 * CHUNK), &SECRET[9..]);
+        assert_eq!(redactor.text(&gaps), BLANK);
+    }
+
+    #[test]
+    fn a_secret_that_is_too_short_is_not_searched_for() {
+        let redactor = Redactor::new(["abc", "a\u{200b}b\u{200b}c"].into_iter());
+        assert_eq!(redactor.text("abc"), "abc");
+        assert_eq!(Redactor::new(["abcd"].into_iter()).text("(a b-abcd)"), "(a b-[redacted])");
     }
 }

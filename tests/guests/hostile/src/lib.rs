@@ -10,12 +10,12 @@ use bindings::exports::iga::connector::connector::{
 };
 use bindings::iga::connector::http::{self, HttpErrorKind, Request};
 use bindings::iga::connector::types::{
-    Connection, ConnectionKind, Entity, EntityType, NormalForm, Problem, Status,
+    Attribute, AttributeValue, Connection, ConnectionKind, Entity, EntityType, NormalForm, Problem, Status,
 };
 use bindings::iga::connector::{logging, secrets};
 
 /// Each is the name of a stream.
-const WAYS: [&str; 26] = [
+const WAYS: [&str; 32] = [
     "spins",
     "waits",
     "eats-memory",
@@ -42,6 +42,12 @@ const WAYS: [&str; 26] = [
     "goes-in-wide-circles",
     "never-ends",
     "yields-what-it-does-not-declare",
+    "yields-a-long-name",
+    "yields-a-long-key",
+    "yields-two-million-empty-names",
+    "yields-a-name-that-nobody-sees",
+    "fails-with-a-forged-line",
+    "fails-with-a-long-text",
 ];
 
 /// A test writes another word over this one, byte by byte, in the compiled component. `panics` and `spins` are done in
@@ -125,15 +131,21 @@ fn base64(text: &str) -> String {
     digits.collect()
 }
 
-/// In its original notation and in others, and over two lines.
+/// In its original notation and in others, over two lines, with invisible characters, and in tag and full-width characters.
 fn disguises(secret: &str) -> Vec<String> {
     let (first, second) = secret.split_at(secret.len() / 2);
+    let shifted = |by: u32| -> String {
+        secret.chars().filter_map(|char| char::from_u32(u32::from(char) + by)).collect()
+    };
     vec![
         secret.to_owned(),
         hex(secret),
         base64(&format!("key:{secret}")),
         format!("{first}\n{second}"),
         secret.to_uppercase(),
+        secret.chars().map(|char| format!("{char}\u{2066}")).collect(),
+        shifted(0xe0000),
+        shifted(0xfee0),
     ]
 }
 
@@ -321,6 +333,27 @@ impl Guest for Hostile {
                 };
                 Ok(page(Progress::More(format!("v1:{}", last + 1))))
             }
+            "yields-a-long-name" => {
+                let long = Entity { source_id: "1".to_owned(), ..group(&"x".repeat(5000)) };
+                Ok(Page { entities: vec![long], ..page(Progress::Done(None)) })
+            }
+            "yields-a-long-key" => {
+                Ok(Page { entities: vec![group(&"x".repeat(5000))], ..page(Progress::Done(None)) })
+            }
+            "yields-two-million-empty-names" => {
+                let values = AttributeValue::Texts(vec![String::new(); 2_000_000]);
+                let attributes = vec![Attribute { name: "names".to_owned(), value: values }];
+                let crowded = Entity { attributes, ..group("1") };
+                Ok(Page { entities: vec![crowded], ..page(Progress::Done(None)) })
+            }
+            "yields-a-name-that-nobody-sees" => {
+                let unseen = Entity { source_id: "1".to_owned(), ..group("\u{3164}\u{200b}\u{2800}") };
+                Ok(Page { entities: vec![unseen], ..page(Progress::Done(None)) })
+            }
+            "fails-with-a-forged-line" => {
+                Err(failure("no\nerror: forged \u{202e}\u{2028}WARN forged\x1b[31m".to_owned()))
+            }
+            "fails-with-a-long-text" => Err(failure("x".repeat(1 << 20))),
             _ => Ok(Page { entities: vec![group("1")], ..page(Progress::Done(None)) }),
         }
     }
