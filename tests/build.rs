@@ -1,4 +1,5 @@
-//! Tells the tests of the pages whether there is a browser: without one they are reported as ignored. CI must have one.
+//! Tells the tests of the pages whether there is a browser, and those of exports whether there is a Python: without one they are
+//! reported as ignored. CI must have both.
 
 use std::path::PathBuf;
 
@@ -7,8 +8,14 @@ const BROWSERS: [&str; 3] = ["chromium", "chromium-browser", "google-chrome"];
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(has_browser)");
+    println!("cargo::rustc-check-cfg=cfg(has_python)");
     println!("cargo::rerun-if-env-changed=PATH");
     println!("cargo::rerun-if-env-changed=CI");
+    if find("python3").is_some() {
+        println!("cargo::rustc-cfg=has_python");
+    } else if std::env::var_os("CI").is_some() {
+        println!("cargo::error=CI needs `python3`, so that it reads the exports");
+    }
     let found = BROWSERS.iter().find_map(|name| find(name)).zip(find("chromedriver"));
     match found {
         Some((browser, driver)) => {

@@ -135,7 +135,8 @@ impl Setup {
 
     /// Exports the store and returns entities and relations.
     pub(crate) fn export(&self) -> (Vec<Value>, Vec<Value>) {
-        let ended = self.run(&["export", "--store", "duo.db", "--format", "ndjson", "--out", "out"]);
+        let ended =
+            self.run(&["export", "--store", "duo.db", "--format", "ndjson", "--out", "out", "--force"]);
         assert_eq!(ended.code, 0, "{ended:?}");
         let read = |name: &str| {
             let text = std::fs::read_to_string(self.path("out").join(name)).unwrap();
@@ -160,7 +161,7 @@ impl Random {
 
 /// What a store holds, line by line.
 pub(crate) fn contents(setup: &Setup, store: &str) -> BTreeMap<String, Vec<String>> {
-    let ended = setup.run(&["export", "--store", store, "--out", "exported"]);
+    let ended = setup.run(&["export", "--store", store, "--out", "exported", "--force"]);
     assert_eq!(ended.code, 0, "{ended:?}");
     let read = |name: &str| {
         let text = std::fs::read_to_string(setup.path("exported").join(name)).unwrap();

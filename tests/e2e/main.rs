@@ -17,6 +17,7 @@ mod changing;
 mod circles;
 mod collection;
 mod contract;
+mod exports;
 mod faults;
 mod fleet;
 mod harness;

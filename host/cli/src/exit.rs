@@ -148,7 +148,8 @@ impl From<ExportError> for Failure {
     fn from(error: ExportError) -> Self {
         match error {
             ExportError::Store(error) => error.into(),
-            error => Self::new(Exit::Failed, error.into()),
+            ExportError::Occupied(_) => Self::hinted(Exit::Usage, error),
+            error => Self::hinted(Exit::Failed, error),
         }
     }
 }

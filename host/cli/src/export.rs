@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use crate::exit::{Exit, Failure};
 use crate::{table, terminal};
-use connector_report::export::{Format, export};
+use connector_report::export::{Existing, Format, export};
 use connector_store::Reader;
 
 #[derive(clap::Args)]
@@ -18,6 +18,9 @@ pub(crate) struct Options {
     /// The folder to write to
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
+    /// Replace files in a folder that holds some
+    #[arg(long)]
+    force: bool,
 }
 
 /// The format of that name.
@@ -28,7 +31,8 @@ fn format(name: &str) -> Result<Format, String> {
 
 pub(crate) fn run(options: &Options) -> Result<Exit, Failure> {
     let store = Reader::open(&options.store)?;
-    let written = export(&store, options.format, &options.out)?;
+    let existing = if options.force { Existing::Replace } else { Existing::Refuse };
+    let written = export(&store, options.format, &options.out, existing)?;
     let mut rows = table::new(&["File", "#Records"]);
     for file in written {
         rows.add_row([file.path.display().to_string(), table::number(file.records)]);

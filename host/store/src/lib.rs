@@ -11,7 +11,7 @@
 //!   to; `usage` merges its usages; `removed` marks unseen objects at the end of a stream
 //! - `seen`: bitmaps of the objects that a run saw; `change`: the changes of a run
 //! - [`Reader`]: `read` reads objects row by row, `counts` and `history` describe runs, `browse` pages through objects,
-//!   `query` runs SQL over the views
+//!   `query` runs SQL over the views, `export` reads what exports need
 //! - `schema`: the tables, the views that other programs read, and the indexes
 //! - [`normal`]: the normal form as JSON, for the store and for all exports
 
@@ -19,6 +19,7 @@ mod browse;
 mod change;
 mod counts;
 mod error;
+mod export;
 mod history;
 pub mod normal;
 mod numbers;

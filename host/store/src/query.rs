@@ -32,10 +32,7 @@ impl Reader {
     ///
     /// When SQLite fails.
     pub fn ask(&self, select: &str, asked: QueryParams<'_>) -> Result<Vec<Vec<Cell>>, StoreError> {
-        self.asked(&format!("SELECT * FROM ({select}) LIMIT :limit OFFSET :offset"), asked, |row| {
-            let columns = row.as_ref().column_count();
-            (0..columns).map(|index| Ok(text(row.get_ref(index)?))).collect()
-        })
+        self.asked(&format!("SELECT * FROM ({select}) LIMIT :limit OFFSET :offset"), asked, cells)
     }
 
     /// How many rows `select` finds.
@@ -128,6 +125,12 @@ impl Reader {
         };
         find().map_err(|error| self.sqlite(error))
     }
+}
+
+/// All values of a row, as text.
+pub(crate) fn cells(row: &Row<'_>) -> rusqlite::Result<Vec<Cell>> {
+    let columns = row.as_ref().column_count();
+    (0..columns).map(|index| Ok(text(row.get_ref(index)?))).collect()
 }
 
 fn text(value: ValueRef<'_>) -> Cell {

@@ -204,7 +204,7 @@ impl Reader {
         )
     }
 
-    fn each<T, E: From<StoreError>>(
+    pub(crate) fn each<T, E: From<StoreError>>(
         &self,
         query: &str,
         parse: impl Fn(&Row<'_>) -> rusqlite::Result<T>,

@@ -1,29 +1,48 @@
-//! Exports the contents of a store in formats that other programs read. One module for each format.
+//! Exports the contents of a store in formats that other programs read. One module for each format; `folder` has the files,
+//! `table` is CSV.
 
+mod balkanid;
+mod csv_views;
+mod folder;
 mod ndjson;
+mod sqlite;
+mod table;
 
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use connector_sandbox::Hint;
 use connector_store::{Reader, StoreError};
+
+pub use folder::Existing;
+use folder::Folder;
 
 /// A format to export to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object a line: `entities.ndjson`, `relations.ndjson`, `usages.ndjson`.
     Ndjson,
+    /// The views of the store as tables in CSV.
+    Csv,
+    /// The upload formats of BalkanID: `entities.csv`, `entity_relations.csv`, `entitlements.csv`.
+    Balkanid,
+    /// A compact copy of the store: `store.db`.
+    Sqlite,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 1] = [Self::Ndjson];
+    pub const ALL: [Self; 4] = [Self::Ndjson, Self::Balkanid, Self::Csv, Self::Sqlite];
 
     /// Its name on the command line.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Balkanid => "balkanid",
+            Self::Sqlite => "sqlite",
         }
     }
 }
@@ -43,6 +62,9 @@ pub enum ExportError {
     /// The store can't be read.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The folder holds files.
+    #[error("the folder `{0}` holds files")]
+    Occupied(PathBuf),
     /// A file can't be written.
     #[error("could not write `{path}`: {error}")]
     File {
@@ -51,9 +73,24 @@ pub enum ExportError {
         /// The error of the operating system.
         error: std::io::Error,
     },
+    /// A table can't be written.
+    #[error("could not write a table: {0}")]
+    Csv(csv::Error),
     /// A row of the store has a value that is not JSON.
     #[error("the store has a row that is not JSON: {0}")]
     Row(serde_json::Error),
+}
+
+impl Hint for ExportError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Store(error) => error.hint(),
+            Self::Occupied(_) => {
+                Some("choose an empty folder, or replace the files with `--force`".to_owned())
+            }
+            Self::File { .. } | Self::Csv(_) | Self::Row(_) => None,
+        }
+    }
 }
 
 /// Writes the contents of `store` to the folder `out`, which is created if missing.
@@ -61,9 +98,20 @@ pub enum ExportError {
 /// # Errors
 ///
 /// [`ExportError`]; existing files are replaced only by complete ones.
-pub fn export(store: &Reader, format: Format, out: &Path) -> Result<Vec<Written>, ExportError> {
-    std::fs::create_dir_all(out).map_err(|error| ExportError::File { path: out.to_owned(), error })?;
+pub fn export(
+    store: &Reader,
+    format: Format,
+    out: &Path,
+    existing: Existing,
+) -> Result<Vec<Written>, ExportError> {
+    let mut folder = Folder::open(out, existing)?;
+    // All files are of one snapshot, so that objects that one file names are in the others.
     match format {
-        Format::Ndjson => ndjson::export(store, out),
-    }
+        Format::Ndjson => store.snapshot(|| ndjson::export(store, &mut folder)),
+        Format::Csv => store.snapshot(|| csv_views::export(store, &mut folder)),
+        Format::Balkanid => store.snapshot(|| balkanid::export(store, &mut folder)),
+        // SQLite copies within a transaction of its own.
+        Format::Sqlite => sqlite::export(store, &mut folder),
+    }?;
+    folder.commit()
 }

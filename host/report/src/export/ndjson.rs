@@ -1,15 +1,14 @@
 //! Newline-delimited JSON: one object a line, written row by row, so that the size of the store needs no memory.
 
 use std::collections::BTreeMap;
-use std::io::{BufWriter, Write};
-use std::path::Path;
+use std::io::Write;
 
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
-use tempfile::NamedTempFile;
 
-use super::{ExportError, Written};
+use super::ExportError;
+use super::folder::{Folder, OutputFile};
 use connector_store::{EntityRow, Reader, RelationRow, UsageRow};
 
 #[derive(Serialize)]
@@ -57,44 +56,13 @@ struct UsageLine<'a> {
     window_to: Option<&'a str>,
 }
 
-pub(super) fn export(store: &Reader, out: &Path) -> Result<Vec<Written>, ExportError> {
-    // All files are of one snapshot, so that objects that one file names are in the others.
-    store.snapshot(|| {
-        Ok(vec![
-            file(out, "entities.ndjson", |lines| store.entities(|row| lines.entity(&row)))?,
-            file(out, "relations.ndjson", |lines| store.relations(|row| lines.relation(&row)))?,
-            file(out, "usages.ndjson", |lines| store.usages(|row| lines.usage(&row)))?,
-        ])
-    })
+pub(super) fn export(store: &Reader, folder: &mut Folder<'_>) -> Result<(), ExportError> {
+    folder.write("entities.ndjson", |file| store.entities(|row| Lines(file).entity(&row)))?;
+    folder.write("relations.ndjson", |file| store.relations(|row| Lines(file).relation(&row)))?;
+    folder.write("usages.ndjson", |file| store.usages(|row| Lines(file).usage(&row)))
 }
 
-/// Writes to a temporary file, and renames it: until then, readers see the complete old file.
-fn file(
-    out: &Path,
-    name: &str,
-    write: impl FnOnce(&mut Lines) -> Result<(), ExportError>,
-) -> Result<Written, ExportError> {
-    let path = out.join(name);
-    let failed = |error| ExportError::File { path: path.clone(), error };
-    let mut lines = Lines {
-        writer: BufWriter::new(NamedTempFile::new_in(out).map_err(failed)?),
-        records: 0,
-        path: &path,
-    };
-    write(&mut lines)?;
-    let Lines { writer, records, .. } = lines;
-    let temporary = writer.into_inner().map_err(|error| failed(error.into_error()))?;
-    // Without this, a power failure could leave an empty file under the new name.
-    temporary.as_file().sync_all().map_err(failed)?;
-    temporary.persist(&path).map_err(|error| failed(error.error))?;
-    Ok(Written { path, records })
-}
-
-struct Lines<'a> {
-    writer: BufWriter<NamedTempFile>,
-    records: u64,
-    path: &'a Path,
-}
+struct Lines<'a>(&'a mut OutputFile);
 
 impl Lines<'_> {
     fn entity(&mut self, row: &EntityRow) -> Result<(), ExportError> {
@@ -145,10 +113,9 @@ impl Lines<'_> {
     }
 
     fn line(&mut self, line: &impl Serialize) -> Result<(), ExportError> {
-        let failed = |error| ExportError::File { path: self.path.to_owned(), error };
-        serde_json::to_writer(&mut self.writer, line).map_err(|error| failed(error.into()))?;
-        self.writer.write_all(b"\n").map_err(failed)?;
-        self.records += 1;
+        serde_json::to_writer(&mut *self.0, line).map_err(|error| self.0.failed(error.into()))?;
+        self.0.write_all(b"\n").map_err(|error| self.0.failed(error))?;
+        self.0.count(1);
         Ok(())
     }
 }
@@ -164,9 +131,9 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use connector_sandbox::contract::types::ConnectionKind;
-    use connector_store::Writer;
+    use connector_store::{Reader, Writer};
 
-    use super::*;
+    use crate::export::{Existing, Format, export};
     use crate::test_store::{TestStore, VENDORS, run};
 
     #[test]
@@ -195,7 +162,7 @@ mod tests {
             let mut pairs = Vec::new();
             for _ in 0..20 {
                 let store = Reader::open(&path).unwrap();
-                export(&store, folder.path()).unwrap();
+                export(&store, Format::Ndjson, folder.path(), Existing::Replace).unwrap();
                 pairs.push((count("entities.ndjson"), count("relations.ndjson")));
             }
             over.store(true, Ordering::Relaxed);
