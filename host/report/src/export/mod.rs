@@ -33,7 +33,7 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Ndjson, Self::Balkanid, Self::Csv, Self::Sqlite];
+    pub const ALL: [Self; 4] = [Self::Ndjson, Self::Csv, Self::Balkanid, Self::Sqlite];
 
     /// Its name on the command line.
     #[must_use]
