@@ -127,7 +127,7 @@ async fn the_api_names_errors_and_never_returns_secrets() {
     page.create(&setup).await;
     let again = json!({
         "name": "duo", "connector": "duo", "owner": "x",
-        "settings": { "api-hostname": tenant.host, "integration-key": "DI1" }, "secrets": { "secret-key": "x" },
+        "settings": { "api-hostname": tenant.host, "integration-key": "DI1" }, "secrets": { "secret-key": "xxxx" },
     });
     let text =
         page.api(Method::POST, "/integrations").json(&again).send().await.unwrap().text().await.unwrap();

@@ -386,7 +386,7 @@ impl Worker {
         let place = Mutex::new(Some(place));
         let (name, changes) = (self.name.clone(), self.changes.clone());
         let observer = Arc::new(LogObserver { name, counter, place, changes });
-        let ended = connector_sync::run(active, self.store.clone(), observer, stop).await;
+        let ended = connector_sync::run(active, self.store.clone(), Arc::clone(&observer) as _, stop).await;
         let (outcome, requests, message, hint) = describe_outcome(&ended);
         tracing::info!(
             integration = self.name,
@@ -406,6 +406,8 @@ impl Worker {
         state.last_run = Some(LastRun { started_at, ended_at: Utc::now(), outcome, requests });
         (state.message, state.hint) = (message, hint);
         drop(state);
+        // The place is free only now, so that `status` never shows more runs than there are places.
+        drop(observer);
         self.changes.publish();
     }
 }
