@@ -53,7 +53,7 @@ impl Reader {
     pub fn view_columns(&self, view: &str) -> Result<Vec<String>, StoreError> {
         let statement = self.connection.prepare(&format!("SELECT * FROM \"{view}\""));
         let statement = statement.map_err(|error| self.sqlite(error))?;
-        Ok(statement.column_names().into_iter().map(str::to_owned).collect())
+        Ok(statement.column_names().map(str::to_owned).collect())
     }
 
     /// Calls `each` for every row of a view (`docs/store.md`), one row at a time.
