@@ -102,7 +102,9 @@ async fn an_unknown_format_lists_those_there_are() {
     let setup = Setup::new(tenant(10)).await;
     let ended = setup.run(&["export", "--store", "duo.db", "--format", "xml", "--out", "out"]);
     assert_eq!(ended.code, 2, "{ended:?}");
-    assert!(ended.stderr.contains("`ndjson`, `csv`, `balkanid`, `sqlite`"), "{ended:?}");
+    for format in ["ndjson", "csv", "balkanid", "sqlite", "scim", "oaa", "ocsf"] {
+        assert!(ended.stderr.contains(&format!("`{format}`")), "{format}: {ended:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -18,6 +18,7 @@ mod circles;
 mod collection;
 mod contract;
 mod exports;
+mod exports_for_products;
 mod faults;
 mod fleet;
 mod harness;

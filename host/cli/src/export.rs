@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::exit::{Exit, Failure};
 use crate::{table, terminal};
 use connector_report::export::{Existing, Format, export};
-use connector_store::Reader;
+use connector_store::{Reader, RunId};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -21,6 +21,9 @@ pub(crate) struct Options {
     /// Replace files in a folder that holds some
     #[arg(long)]
     force: bool,
+    /// With `ocsf`: the changes after this run, not only those of the latest
+    #[arg(long, value_name = "RUN")]
+    since: Option<i64>,
 }
 
 /// The format of that name.
@@ -32,7 +35,7 @@ fn format(name: &str) -> Result<Format, String> {
 pub(crate) fn run(options: &Options) -> Result<Exit, Failure> {
     let store = Reader::open(&options.store)?;
     let existing = if options.force { Existing::Replace } else { Existing::Refuse };
-    let written = export(&store, options.format, &options.out, existing)?;
+    let written = export(&store, options.format, &options.out, existing, options.since.map(RunId))?;
     let mut rows = table::new(&["File", "#Records"]);
     for file in written {
         rows.add_row([file.path.display().to_string(), table::number(file.records)]);

@@ -17,9 +17,11 @@
 
 mod browse;
 mod change;
+mod changed_objects;
 mod counts;
 mod error;
 mod export;
+mod found_rows;
 mod history;
 pub mod normal;
 mod numbers;
@@ -40,6 +42,7 @@ mod writer;
 
 pub use browse::{AccessPath, Entities, EntityLink, Key, Linked, PageCursor, PageOf, TypeCount};
 pub use change::FieldChange;
+pub use changed_objects::{ChangedObject, ChangedRelation, ObjectName};
 pub use counts::{EntityCount, RelationCount};
 pub use error::StoreError;
 pub use history::{ChangeRow, RunRow, RunStreamRow};

@@ -4,8 +4,8 @@
 use serde_json::{Map, Value, json};
 
 use super::folder::Folder;
-use super::{ExportError, table};
-use connector_store::{Cell, EntityRow, Reader, RelationRow};
+use super::{ExportError, table, texts};
+use connector_store::{EntityRow, Reader, RelationRow};
 
 const ENTITIES: [&str; 8] = [
     "App",
@@ -130,11 +130,6 @@ fn relation_metadata(row: &RelationRow) -> Result<String, ExportError> {
     Ok(metadata.to_string())
 }
 
-/// The columns of a row as text; null is the empty text.
-fn texts<const N: usize>(row: &[Cell]) -> [&str; N] {
-    std::array::from_fn(|index| row.get(index).and_then(Option::as_deref).unwrap_or_default())
-}
-
 #[cfg(test)]
 mod tests {
     use crate::export::{Existing, Format, export};
@@ -153,7 +148,7 @@ mod tests {
         store.relate((vendor.user, "ann"), "member", (vendor.group, "unread"), true);
         store.relate((vendor.user, "ann"), "owns", (vendor.authenticator, "key"), true);
         let folder = tempfile::tempdir().unwrap();
-        export(&store.read(true), Format::Balkanid, folder.path(), Existing::Refuse).unwrap();
+        export(&store.read(true), Format::Balkanid, folder.path(), Existing::Refuse, None).unwrap();
         let lines = |name: &str| {
             let text = std::fs::read_to_string(folder.path().join(name)).unwrap();
             let mut lines: Vec<_> = text.lines().skip(1).map(str::to_owned).collect();

@@ -3,8 +3,13 @@
 
 mod balkanid;
 mod csv_views;
+mod fields;
 mod folder;
+mod json_list;
 mod ndjson;
+mod oaa;
+mod ocsf;
+mod scim;
 mod sqlite;
 mod table;
 
@@ -13,7 +18,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use connector_sandbox::Hint;
-use connector_store::{Reader, StoreError};
+use connector_store::{Cell, Reader, RunId, StoreError};
 
 pub use folder::Existing;
 use folder::Folder;
@@ -29,11 +34,18 @@ pub enum Format {
     Balkanid,
     /// A compact copy of the store: `store.db`.
     Sqlite,
+    /// SCIM 2.0 (RFC 7643): users and groups in pages, `users-0001.json`, `groups-0001.json` and so on.
+    Scim,
+    /// A payload of Veza's Open Authorization API: `oaa.json`.
+    Oaa,
+    /// What changed between two runs, as events of OCSF: `events.ndjson`.
+    Ocsf,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Self; 4] = [Self::Ndjson, Self::Csv, Self::Balkanid, Self::Sqlite];
+    pub const ALL: [Self; 7] =
+        [Self::Ndjson, Self::Csv, Self::Balkanid, Self::Sqlite, Self::Scim, Self::Oaa, Self::Ocsf];
 
     /// Its name on the command line.
     #[must_use]
@@ -43,6 +55,9 @@ impl Format {
             Self::Csv => "csv",
             Self::Balkanid => "balkanid",
             Self::Sqlite => "sqlite",
+            Self::Scim => "scim",
+            Self::Oaa => "oaa",
+            Self::Ocsf => "ocsf",
         }
     }
 }
@@ -93,7 +108,8 @@ impl Hint for ExportError {
     }
 }
 
-/// Writes the contents of `store` to the folder `out`, which is created if missing.
+/// Writes the contents of `store` to the folder `out`, which is created if missing. `Ocsf` has the changes of all runs after
+/// `since`, by default the last run that finished before the latest.
 ///
 /// # Errors
 ///
@@ -103,6 +119,7 @@ pub fn export(
     format: Format,
     out: &Path,
     existing: Existing,
+    since: Option<RunId>,
 ) -> Result<Vec<Written>, ExportError> {
     let mut folder = Folder::open(out, existing)?;
     // All files are of one snapshot, so that objects that one file names are in the others.
@@ -110,8 +127,19 @@ pub fn export(
         Format::Ndjson => store.snapshot(|| ndjson::export(store, &mut folder)),
         Format::Csv => store.snapshot(|| csv_views::export(store, &mut folder)),
         Format::Balkanid => store.snapshot(|| balkanid::export(store, &mut folder)),
+        Format::Scim => store.snapshot(|| scim::export(store, &mut folder)),
+        Format::Oaa => store.snapshot(|| oaa::export(store, &mut folder)),
+        Format::Ocsf => store.snapshot(|| {
+            let since = since.map_or_else(|| store.before_latest(None), Ok)?;
+            ocsf::export(store, since, &mut folder)
+        }),
         // SQLite copies within a transaction of its own.
         Format::Sqlite => sqlite::export(store, &mut folder),
     }?;
     folder.commit()
+}
+
+/// The columns of a row as text; null is the empty text.
+fn texts<const N: usize>(row: &[Cell]) -> [&str; N] {
+    std::array::from_fn(|index| row.get(index).and_then(Option::as_deref).unwrap_or_default())
 }

@@ -162,7 +162,7 @@ mod tests {
             let mut pairs = Vec::new();
             for _ in 0..20 {
                 let store = Reader::open(&path).unwrap();
-                export(&store, Format::Ndjson, folder.path(), Existing::Replace).unwrap();
+                export(&store, Format::Ndjson, folder.path(), Existing::Replace, None).unwrap();
                 pairs.push((count("entities.ndjson"), count("relations.ndjson")));
             }
             over.store(true, Ordering::Relaxed);
