@@ -78,7 +78,7 @@ async fn whatever_is_answered_the_component_lives() {
          integration-key = \"DIXXXXXXXXXXXXXXXXXX\"\nsecret-key = {{ file = \"key\" }}\n\
          [limits]\nvendor-budgets = false\n"
     );
-    std::fs::write(folder.path().join("key"), "k".repeat(40)).unwrap();
+    connector_sandbox::private_file::replace(&folder.path().join("key"), "k".repeat(40).as_bytes()).unwrap();
     let configuration = Configuration::parse(&text, &folder.path().join("duo.toml"), folder.path()).unwrap();
     let engine = Engine::new(&EngineOptions::default()).unwrap();
     let mut integration = Integration::open(&engine, &configuration, BUNDLED).await.unwrap();

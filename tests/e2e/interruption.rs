@@ -9,6 +9,28 @@ use serde_json::json;
 use crate::harness::{Setup, row, tenant};
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_deleted_or_moved_during_a_run_is_told() {
+    for moved in [None, Some("elsewhere.db")] {
+        let setup = Setup::new(tenant(700)).await;
+        setup.simulator.inject_at("/admin/v1/users", Fault::Slow(Duration::from_millis(300)), 1000);
+        let child = setup.command(&["sync", "--config", "duo.toml"]).stderr(Stdio::piped()).spawn().unwrap();
+        let pages =
+            || setup.simulator.recorded().iter().filter(|one| one.query.contains("limit=300")).count();
+        while pages() == 0 || !setup.path("duo.db").exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        match moved {
+            Some(name) => std::fs::rename(setup.path("duo.db"), setup.path(name)).unwrap(),
+            None => std::fs::remove_file(setup.path("duo.db")).unwrap(),
+        }
+        let output = tokio::task::spawn_blocking(move || child.wait_with_output()).await.unwrap().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert!(told.contains("the store `duo.db` was moved, replaced or deleted during the run"), "{told}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_killed_sync_goes_on_where_it_was() {
     let setup = Setup::new(tenant(1500)).await;
     let mut child = setup

@@ -32,7 +32,11 @@ fn registry(setup: &Setup, trial: Duration) -> (Arc<Registry>, UnboundedReceiver
 }
 
 fn configuration(setup: &Setup) -> Configuration {
-    std::fs::write(setup.path("key"), &setup.simulator.options().secret_key).unwrap();
+    connector_sandbox::private_file::replace(
+        &setup.path("key"),
+        setup.simulator.options().secret_key.as_bytes(),
+    )
+    .unwrap();
     let text = setup.configuration().replace("{ env = \"TEST_SECRET_KEY\" }", "{ file = \"key\" }");
     let text = format!("{text}[limits]\nvendor-budgets = false\n");
     Configuration::parse(&text, Path::new("duo.toml"), &setup.path("")).unwrap()

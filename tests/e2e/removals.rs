@@ -27,6 +27,17 @@ async fn half_of_the_users_are_removed_only_by_a_second_run_that_agrees() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_may_confirm_that_the_users_were_deleted() {
+    let setup = Setup::new(tenant(60)).await;
+    setup.sync(0);
+    (0..30).for_each(|_| setup.simulator.delete_user(0));
+    let ended = setup.with_config("sync", &["--json", "--confirm-removals"]);
+    assert_eq!(ended.code, 0, "{ended:?}");
+    assert_eq!(row(&ended.json()["entities"], "source_type", "user")["gone"], 30);
+    assert_eq!(users(&setup), 30);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_operator_may_set_another_limit() {
     let setup = Setup::new(tenant(60)).await;
     setup.configure(&format!("{}[store]\nremoval-percent = 60\n", setup.configuration()));

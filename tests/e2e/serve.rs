@@ -107,8 +107,15 @@ async fn one_serve_uses_a_folder_and_only_its_owner_may_open_its_socket() {
     let before = setup.run(&["status"]);
     assert_eq!(before.code, 1);
     assert!(before.stderr.contains("no `serve` answers at"), "{before:?}");
+    // Made by hand, or by an earlier version.
+    std::fs::create_dir_all(setup.path("connectors/installed")).unwrap();
+    std::fs::create_dir(setup.path("data")).unwrap();
+    std::fs::write(setup.path("data/serve.lock"), "").unwrap();
+    for (path, mode) in [("data", 0o755), ("data/serve.lock", 0o666), ("connectors/installed", 0o777)] {
+        std::fs::set_permissions(setup.path(path), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
     let served = Served::start(&setup, &[]);
-    for path in ["data", "data/control.sock", "data/serve.lock"] {
+    for path in ["data", "data/control.sock", "data/serve.lock", "connectors/installed"] {
         let mode = std::fs::metadata(setup.path(path)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode & 0o077, 0, "{path} {mode:o}");
     }
@@ -116,6 +123,44 @@ async fn one_serve_uses_a_folder_and_only_its_owner_may_open_its_socket() {
     assert_eq!(second.code, 1);
     assert!(second.stderr.contains("another `serve` uses"), "{second:?}");
     assert!(served.run(&["status"]).stdout.contains("No integration"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_never_end_are_told_and_delay_nothing() {
+    let setup = Setup::new(tenant(10)).await;
+    let served = Served::start(&setup, &[("duo", configuration(&setup, "duo", ""))]);
+    let file = |name: &str| setup.path("integrations").join(name);
+    nix::unistd::mkfifo(&file("pipe.toml"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    nix::unistd::mkfifo(&setup.path("connectors/duo.wasm"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::fs::File::create(file("large.toml")).unwrap().set_len(3 << 30).unwrap();
+    served.wait("the complaints", |served| served.status()["integrations"].as_array().unwrap().len() == 3);
+    for (name, reason) in [("pipe", "it is not a regular file"), ("large", "it has more than 1024 KiB")] {
+        let message = served.integration(name)["message"].to_string();
+        assert!(message.contains(reason), "{message}");
+    }
+    assert_eq!(served.wait_for_the_end("duo")["last_run"]["outcome"], "complete");
+    let (status, took) = served.terminate();
+    assert!(status.success() && took < Duration::from_secs(10), "{status} {took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redirected_host_of_one_integration_is_no_problem_of_the_others() {
+    let setup = Setup::new(tenant(10)).await;
+    std::fs::create_dir_all(setup.path("connectors")).unwrap();
+    std::fs::create_dir_all(setup.path("integrations")).unwrap();
+    std::fs::copy(crate::sandbox::guest(), setup.path("connectors/hostile.wasm")).unwrap();
+    let other = "name = \"other\"\nconnector = \"hostile\"\npaused = true\n[settings]\n\
+                 host = \"good.example.com\"\nkey = { env = \"TEST_SECRET_KEY\" }\n";
+    std::fs::write(setup.path("integrations/other.toml"), other).unwrap();
+    let (host, url) = (&setup.simulator.options().host, setup.simulator.url());
+    let own =
+        configuration(&setup, "duo", "").replace(&format!("connect-to = {{ \"{host}\" = \"{url}\" }}\n"), "");
+    assert!(!own.contains("connect-to"), "{own}");
+    std::fs::write(setup.path("integrations/duo.toml"), own).unwrap();
+    let served = Served::start_with(&setup, &["--connect-to", &format!("{host}={url}")]);
+    assert_eq!(served.wait_for_the_end("duo")["last_run"]["outcome"], "complete");
+    let other = served.integration("other");
+    assert_eq!((&other["state"], &other["message"]), (&"paused".into(), &serde_json::Value::Null), "{other}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,7 +119,7 @@ async fn the_bundled_component_signs_as_the_official_client_does() {
         assert_eq!(vector.path, "/admin/v1/users");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("key"), &vector.skey).unwrap();
+        connector_sandbox::private_file::replace(&folder.path().join("key"), vector.skey.as_bytes()).unwrap();
         let text = format!(
             "name = \"duo\"\nconnector = \"duo\"\n[settings]\napi-hostname = \"{host}\"\n\
              integration-key = \"{key}\"\nsecret-key = {{ file = \"key\" }}\nsignature = \"{signature}\"\n\

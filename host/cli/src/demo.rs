@@ -18,7 +18,7 @@ use connector_report::insights;
 use connector_report::render::readable_time;
 use connector_sandbox::manifest::Manifest;
 use connector_sandbox::text::plain;
-use connector_sandbox::{Engine, EngineOptions};
+use connector_sandbox::{Engine, EngineOptions, private_file};
 use connector_server::PagesOptions;
 use connector_server::folders::Folders;
 use connector_server::recent_log::RecentLog;
@@ -174,7 +174,7 @@ fn write_configuration(simulator: &Simulator, dir: &Path) -> Result<PathBuf, Fai
     let config = dir.join("duo.toml");
     let write = || -> std::io::Result<()> {
         std::fs::create_dir_all(dir)?;
-        std::fs::write(dir.join("secret-key"), &tenant.secret_key)?;
+        private_file::replace(&dir.join("secret-key"), tenant.secret_key.as_bytes())?;
         std::fs::write(&config, text)
     };
     write().with_context(|| format!("could not write the demo's configuration to `{}`", dir.display()))?;

@@ -139,7 +139,8 @@ impl From<SyncError> for Failure {
         match error {
             SyncError::Call(error) => error.into(),
             SyncError::Store(error) => error.into(),
-            SyncError::Stopped | SyncError::TimedOut(_) => Self::new(Exit::Failed, error.into()),
+            SyncError::StoreMoved(_) | SyncError::TimedOut(_) => Self::hinted(Exit::Failed, error),
+            SyncError::Stopped => Self::new(Exit::Failed, error.into()),
         }
     }
 }

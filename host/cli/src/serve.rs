@@ -15,7 +15,7 @@ use crate::bundled::BUNDLED;
 use crate::exit::{Exit, Failure};
 use crate::options::DirOption;
 use crate::terminal;
-use connector_sandbox::{Engine, EngineOptions};
+use connector_sandbox::{Engine, EngineOptions, bounded_file};
 use connector_server::PagesOptions;
 use connector_server::authentication::{Proxy, new_token};
 use connector_server::client::Client;
@@ -98,7 +98,7 @@ impl Options {
     fn parse(self, recent_log: RecentLog) -> Result<ServeOptions, Failure> {
         let proxy = match (self.proxy_header, self.proxy_secret_file) {
             (Some(header), Some(file)) => {
-                let read = std::fs::read_to_string(&file);
+                let read = bounded_file::read_secret(&file, bounded_file::VALUE);
                 let text = read.with_context(|| format!("could not read `{}`", file.display()))?;
                 let secret = text.trim();
                 if secret.len() < 16 {
@@ -108,7 +108,10 @@ impl Options {
                 }
                 let proxy = Proxy::new(&header, SecretString::from(secret));
                 Some(proxy.ok_or_else(|| {
-                    let error = anyhow::anyhow!("`--proxy-header {header}` is not the name of a header");
+                    let error = anyhow::anyhow!(
+                        "`--proxy-header {header}` is not the name of a header, or one with another meaning: name one \
+                         that only the proxy sets, such as `X-Forwarded-Email`"
+                    );
                     Failure::new(Exit::Usage, error)
                 })?)
             }

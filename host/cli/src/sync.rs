@@ -28,6 +28,11 @@ pub(crate) struct Options {
     /// The store to write to [default: NAME.db in the current folder]
     #[arg(long, value_name = "FILE")]
     store: Option<PathBuf>,
+    /// Mark all objects as removed that this run does not find, however many they are
+    ///
+    /// Without it, removals of more than `removal-percent` of a type need a second run that agrees.
+    #[arg(long)]
+    confirm_removals: bool,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -39,6 +44,9 @@ pub(crate) async fn run(options: Options, engine: &EngineOptions) -> Result<Exit
     let path = options.store.unwrap_or_else(|| PathBuf::from(format!("{}.db", integration.name)));
     let stop = CancellationToken::new();
     let serving = Arc::new(ActiveIntegration::new(integration, Vec::new()));
+    if options.confirm_removals {
+        serving.confirm_removals();
+    }
     let run =
         connector_sync::run(Arc::clone(&serving), path.clone(), Arc::new(Progress::new()), stop.clone());
     tokio::spawn(async move {

@@ -8,6 +8,7 @@ use minisign_verify::{PublicKey, Signature};
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
+use crate::bounded_file;
 use crate::hint::Hint;
 
 /// The largest component that is compiled, in bytes. Known connectors have less than 2 MiB.
@@ -222,7 +223,7 @@ fn signature_beside(path: &Path) -> Option<String> {
 fn read(path: &Path, largest: u64) -> Result<Vec<u8>, ReadError> {
     use std::io::Read;
     let unreadable = |error| ReadError::Unreadable { path: path.to_owned(), error };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = bounded_file::open(path).map_err(unreadable)?;
     let size = file.metadata().map_err(unreadable)?.len();
     // The file may grow while it is read.
     let mut bytes = Vec::new();

@@ -73,7 +73,13 @@ impl Fault {
     /// Whether the connector is the cause. A call that ran out of time may have waited for a slow vendor.
     #[must_use]
     pub fn is_the_connectors(&self) -> bool {
-        !matches!(self, Self::Limit(reached) if reached.limit == Limit::Call)
+        !self.is_limit(Limit::Call)
+    }
+
+    /// Whether it reached this limit.
+    #[must_use]
+    pub fn is_limit(&self, limit: Limit) -> bool {
+        matches!(self, Self::Limit(reached) if reached.limit == limit)
     }
 
     /// Classifies what the engine reported; `stack` is the engine's limit in bytes.

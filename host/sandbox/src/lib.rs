@@ -22,6 +22,7 @@
 compile_error!("connector-host runs on Linux and macOS: it relies on file owners and modes");
 
 mod artifact;
+pub mod bounded_file;
 mod cache;
 mod call;
 pub mod capabilities;
@@ -30,6 +31,7 @@ mod connector;
 pub mod contract;
 mod engine;
 mod fault;
+mod folding;
 mod hint;
 mod imports;
 pub mod limits;

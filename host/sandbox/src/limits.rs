@@ -38,7 +38,7 @@ impl Default for Limits {
             table_elements: 20_000,
             instances: 32,
             requests: 256,
-            output: 64 << 20,
+            output: 16 << 20,
             log: 256 << 10,
         }
     }

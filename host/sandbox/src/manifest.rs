@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use regex::{Regex, RegexBuilder};
 use serde::Serialize;
 
-use crate::capabilities::can_be_redacted;
 use crate::contract::api;
 use crate::contract::types::EntityType;
+use crate::folding::can_be_redacted;
 use crate::plain_manifest::plain_manifest;
 use crate::stream_name::{StreamName, is_kebab_case};
 
@@ -331,11 +331,11 @@ impl SettingSpec {
         if value.trim().is_empty() {
             return Some("is blank".to_owned());
         }
-        if self.kind == SettingKind::Secret && !can_be_redacted(value) {
-            return Some("has fewer than 4 characters, so it could not be removed from logs".to_owned());
-        }
         if value.trim() != value {
             return Some("begins or ends with white space, perhaps copied with it".to_owned());
+        }
+        if self.kind == SettingKind::Secret && !can_be_redacted(value) {
+            return Some("has fewer than 4 characters, so it could not be removed from logs".to_owned());
         }
         let matches = self.pattern.as_ref().is_none_or(|pattern| pattern.is_match(value));
         (!matches).then(|| match &self.example {

@@ -1,8 +1,8 @@
 //! Files that only their owner may read, written completely or not at all.
 
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -39,6 +39,28 @@ pub fn create_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// As [`create_folder`]; of a folder that exists, the mode is narrowed.
+///
+/// # Errors
+///
+/// As for [`create_folder`], or when the folder belongs to another user.
+pub fn narrow_folder(path: &Path) -> io::Result<()> {
+    create_folder(path)?;
+    narrow(path, 0o700)
+}
+
+/// Lets only the owner of the file or folder at `path` use it.
+///
+/// # Errors
+///
+/// When it belongs to another user.
+pub fn narrow(path: &Path, mode: u32) -> io::Result<()> {
+    if path.metadata()?.permissions().mode() & 0o077 == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
 /// A file beside `path` with this content. Only its owner may read a temporary file.
 fn written(path: &Path, content: &[u8]) -> io::Result<NamedTempFile> {
     let mut file = NamedTempFile::new_in(folder(path))?;
@@ -58,8 +80,6 @@ fn folder(path: &Path) -> &Path {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
-
     use super::*;
 
     #[test]
@@ -71,6 +91,16 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_folder_that_others_may_open_is_narrowed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        std::fs::create_dir(&path).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+        narrow_folder(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o700);
     }
 
     #[test]

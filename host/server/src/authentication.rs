@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use axum::http::{HeaderMap, HeaderName, Method, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use connector_sandbox::private_file;
+use connector_sandbox::{bounded_file, private_file};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -34,6 +34,26 @@ const ATTEMPTS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const ADDRESSES: usize = 10_000;
 /// The header in which the proxy sends its secret.
 const PROXY_SECRET: HeaderName = HeaderName::from_static("x-connector-host-proxy-secret");
+
+/// Headers that can't name a person, because they have another meaning.
+const TAKEN: [HeaderName; 14] = [
+    PROXY_SECRET,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONNECTION,
+    header::COOKIE,
+    header::DATE,
+    header::EXPECT,
+    header::HOST,
+    header::ORIGIN,
+    header::REFERER,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+    header::USER_AGENT,
+];
+/// How long the secret of the proxy is not compared for an address that sent too many wrong ones.
+const BLOCKED: Duration = Duration::from_secs(60);
 
 type Hash = [u8; 32];
 
@@ -63,10 +83,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// A proxy that names the person in `header`. `None` if that is not the name of a header.
+    /// A proxy that names the person in `header`. `None` if that is not the name of a header, or is one that browsers or
+    /// HTTP itself set.
     #[must_use]
     pub fn new(header: &str, secret: SecretString) -> Option<Self> {
-        Some(Self { header: header.parse().ok()?, secret })
+        let header: HeaderName = header.parse().ok()?;
+        let name = header.as_str();
+        let is_taken = TAKEN.contains(&header)
+            || ["accept", "content-", "if-", "sec-"].iter().any(|prefix| name.starts_with(prefix));
+        (!is_taken).then_some(Self { header, secret })
     }
 }
 
@@ -152,7 +177,7 @@ impl TokenHash {
 
 fn read_hash(file: &Path) -> io::Result<Hash> {
     let mut hash = Hash::default();
-    let text = std::fs::read_to_string(file)?;
+    let text = bounded_file::read_text(file, bounded_file::VALUE)?;
     hex::decode_to_slice(text.trim(), &mut hash)
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     Ok(hash)
@@ -163,6 +188,8 @@ pub(crate) struct Gate {
     token: Arc<TokenHash>,
     sessions: Mutex<HashMap<Hash, OpenSession>>,
     attempts: DefaultKeyedRateLimiter<IpAddr>,
+    /// Networks that sent too many wrong secrets of the proxy, and until when they are blocked.
+    blocked: Mutex<HashMap<IpAddr, Instant>>,
     proxy: Option<Proxy>,
     /// The key of the CSRF tokens of people whom a proxy signed in.
     key: String,
@@ -244,6 +271,7 @@ impl Gate {
             token,
             sessions: Mutex::default(),
             attempts: RateLimiter::keyed(Quota::per_minute(ATTEMPTS)),
+            blocked: Mutex::default(),
             proxy,
             key: random()?,
             names,
@@ -258,9 +286,15 @@ impl Gate {
 
     /// Whether the `Host` of a request is a name of this server. An unknown one may be DNS rebinding.
     pub(crate) fn knows_host(&self, headers: &HeaderMap, uri: &axum::http::Uri) -> bool {
-        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-        let host = host.or_else(|| uri.authority().map(|authority| authority.as_str()));
-        host.is_some_and(|host| self.names.hosts.iter().any(|known| known.eq_ignore_ascii_case(host)))
+        let is_known = |host: &str| self.names.hosts.iter().any(|known| known.eq_ignore_ascii_case(host));
+        let mut named = headers.get_all(header::HOST).iter();
+        let host = named.next().map(|host| host.to_str().is_ok_and(is_known));
+        let authority = uri.authority().map(|authority| is_known(authority.as_str()));
+        // A proxy may take another one of two names than this server.
+        named.next().is_none()
+            && (host.is_some() || authority.is_some())
+            && host.unwrap_or(true)
+            && authority.unwrap_or(true)
     }
 
     /// Whether a request only reads, or its headers name no other site as its origin.
@@ -306,12 +340,17 @@ impl Gate {
         if self.token.get().is_some_and(|known| known.ct_eq(&sent).into()) {
             return Ok(());
         }
+        Err(self.count_wrong(from))
+    }
+
+    /// Counts a wrong token or secret, sent from this address.
+    fn count_wrong(&self, from: IpAddr) -> TokenError {
         if self.attempts.len() > ADDRESSES {
             self.attempts.retain_recent();
         }
         match self.attempts.check_key(&network(from)) {
-            Ok(()) => Err(TokenError::Wrong),
-            Err(_) => Err(TokenError::TooManyAttempts),
+            Ok(()) => TokenError::Wrong,
+            Err(_) => TokenError::TooManyAttempts,
         }
     }
 
@@ -329,9 +368,9 @@ impl Gate {
     }
 
     /// The session of a request.
-    pub(crate) fn session(&self, headers: &HeaderMap) -> Option<Session> {
+    pub(crate) fn session(&self, headers: &HeaderMap, from: IpAddr) -> Option<Session> {
         if let Some(proxy) = &self.proxy {
-            return self.signed_in_by(proxy, headers);
+            return self.signed_in_by(proxy, headers, from);
         }
         let (token, ours) = (self.token.get()?, self.names.cookie());
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -354,9 +393,17 @@ impl Gate {
     }
 
     /// The session of the person whom the proxy signed in.
-    fn signed_in_by(&self, proxy: &Proxy, headers: &HeaderMap) -> Option<Session> {
+    fn signed_in_by(&self, proxy: &Proxy, headers: &HeaderMap, from: IpAddr) -> Option<Session> {
         let secret = headers.get(&PROXY_SECRET)?.as_bytes();
+        // People choose this secret, so that it may be guessed: unlike the token, it is not compared after many wrong ones.
+        if self.is_blocked(from) {
+            return None;
+        }
         if !bool::from(secret.ct_eq(proxy.secret.expose_secret().as_bytes())) {
+            if self.count_wrong(from) == TokenError::TooManyAttempts {
+                tracing::warn!("too many wrong secrets of the proxy from {from}: it is blocked for a minute");
+                self.blocked.lock().insert(network(from), Instant::now() + BLOCKED);
+            }
             return None;
         }
         let mut named = headers.get_all(&proxy.header).iter();
@@ -367,6 +414,16 @@ impl Gate {
         }
         let csrf = hex::encode(hash(&format!("csrf\n{}\n{person}", self.key)));
         Some(Session { csrf, person: Some(person.to_owned()), id: hash(&format!("id\n{person}")) })
+    }
+
+    /// Whether an address sent too many wrong secrets of the proxy.
+    fn is_blocked(&self, from: IpAddr) -> bool {
+        let mut blocked = self.blocked.lock();
+        let now = Instant::now();
+        if blocked.len() > ADDRESSES {
+            blocked.retain(|_, until| *until > now);
+        }
+        blocked.get(&network(from)).is_some_and(|until| *until > now)
     }
 
     /// Whether a proxy signs people in.
@@ -430,17 +487,17 @@ mod tests {
         assert_eq!(gate.sign_in("", HERE), Err(TokenError::Wrong));
         let cookie = gate.sign_in(&token, HERE).unwrap();
         assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-        let session = gate.session(&with_cookie(&cookie)).unwrap();
+        let session = gate.session(&with_cookie(&cookie), HERE).unwrap();
         assert!(session.made(&session.csrf) && !session.made("") && !session.made(&token));
-        assert_eq!(gate.session(&headers(&[])), None);
-        assert_eq!(gate.session(&with_cookie("connector-host-8420=x")), None);
+        assert_eq!(gate.session(&headers(&[]), HERE), None);
+        assert_eq!(gate.session(&with_cookie("connector-host-8420=x"), HERE), None);
         assert!(gate.is_open(&session));
         gate.sign_out(&session);
         assert!(!gate.is_open(&session));
-        assert_eq!(gate.session(&with_cookie(&cookie)), None);
+        assert_eq!(gate.session(&with_cookie(&cookie), HERE), None);
 
         let cookie = gate.sign_in(&token, HERE).unwrap();
-        let session = gate.session(&with_cookie(&cookie)).unwrap();
+        let session = gate.session(&with_cookie(&cookie), HERE).unwrap();
         let other = new_token(&folder.path().join("token")).unwrap();
         let mut changed = gate.token.changes.subscribe();
         gate.refresh_token().await;
@@ -448,7 +505,7 @@ mod tests {
         changed.mark_unchanged();
         gate.refresh_token().await;
         assert!(!changed.has_changed().unwrap());
-        assert_eq!(gate.session(&with_cookie(&cookie)), None);
+        assert_eq!(gate.session(&with_cookie(&cookie), HERE), None);
         assert!(!gate.is_open(&session));
         assert_eq!(gate.sign_in(&token, HERE), Err(TokenError::Wrong));
         assert!(gate.sign_in(&other, HERE).is_ok());
@@ -463,7 +520,7 @@ mod tests {
         for text in ["", "00", "not hexadecimal"] {
             std::fs::write(folder.path().join("token"), text).unwrap();
             gate.refresh_token().await;
-            assert_eq!(gate.session(&with_cookie(&cookie)), None);
+            assert_eq!(gate.session(&with_cookie(&cookie), HERE), None);
             assert_eq!(gate.sign_in(&token, HERE), Err(TokenError::Wrong));
         }
     }
@@ -477,7 +534,7 @@ mod tests {
             gate.sign_in(&token, HERE).unwrap();
         }
         assert_eq!(gate.sessions.lock().len(), MOST_SESSIONS);
-        assert_eq!(gate.session(&with_cookie(&first)), None);
+        assert_eq!(gate.session(&with_cookie(&first), HERE), None);
     }
 
     #[tokio::test]
@@ -490,7 +547,7 @@ mod tests {
             cookie.starts_with("__Host-") && cookie.contains("; Secure") && cookie.contains("Path=/;"),
             "{cookie}"
         );
-        assert!(gate.session(&headers(&[("cookie", cookie.split(';').next().unwrap())])).is_some());
+        assert!(gate.session(&headers(&[("cookie", cookie.split(';').next().unwrap())]), HERE).is_some());
     }
 
     #[tokio::test]
@@ -530,6 +587,16 @@ mod tests {
             assert_eq!(gate.knows_host(&headers(&[("host", host)]), &uri), known, "{host}");
         }
         assert!(!gate.knows_host(&headers(&[]), &uri));
+        let mut twice = headers(&[("host", "127.0.0.1:8420")]);
+        twice.append(header::HOST, HeaderValue::from_static("localhost:8420"));
+        assert!(!gate.knows_host(&twice, &uri));
+        for (absolute, known) in [("http://localhost:8420/", true), ("http://evil.example:8420/", false)] {
+            let (absolute, ours) = (absolute.parse().unwrap(), headers(&[("host", "localhost:8420")]));
+            assert_eq!(gate.knows_host(&ours, &absolute), known, "{absolute}");
+            assert_eq!(gate.knows_host(&headers(&[]), &absolute), known, "{absolute}");
+            let foreign = headers(&[("host", "evil.example:8420")]);
+            assert!(!gate.knows_host(&foreign, &absolute), "{absolute}");
+        }
         for (name, value, ours) in [
             ("origin", "http://127.0.0.1:8420", true),
             ("origin", "https://127.0.0.1:8420", false),
@@ -550,7 +617,7 @@ mod tests {
         let names = Names { hosts: Vec::new(), is_https: true, port: 8420 };
         let (gate, _) = open(folder.path(), Some(proxy), names).await;
         let secret = "x-connector-host-proxy-secret";
-        let session = |pairs: &[(&'static str, &str)]| gate.session(&headers(pairs));
+        let session = |pairs: &[(&'static str, &str)]| gate.session(&headers(pairs), HERE);
         let ann = session(&[(secret, "hunter2"), ("x-email", "ann@example.com")]).unwrap();
         assert_eq!(ann.person.as_deref(), Some("ann@example.com"));
         let bob = session(&[(secret, "hunter2"), ("x-email", "bob@example.com")]).unwrap();
@@ -560,6 +627,31 @@ mod tests {
         assert_eq!(session(&[(secret, "hunter2")]), None);
         let mut twice = headers(&[(secret, "hunter2"), ("x-email", "ann@example.com")]);
         twice.append("x-email", HeaderValue::from_static("owner@example.com"));
-        assert_eq!(gate.session(&twice), None);
+        assert_eq!(gate.session(&twice, HERE), None);
+
+        // After ten wrong secrets, the address is not answered for a minute; others are.
+        (0..12).for_each(|_| assert_eq!(session(&[(secret, "guess"), ("x-email", "ann@example.com")]), None));
+        let right = headers(&[(secret, "hunter2"), ("x-email", "ann@example.com")]);
+        assert_eq!(gate.session(&right, HERE), None);
+        assert!(gate.session(&right, "10.0.0.1".parse().unwrap()).is_some());
+        gate.blocked.lock().values_mut().for_each(|until| *until = Instant::now());
+        assert!(gate.session(&right, HERE).is_some());
+    }
+
+    #[test]
+    fn a_header_with_another_meaning_names_nobody() {
+        for (name, is_taken) in [
+            ("X-Forwarded-Email", true),
+            ("Remote-User", true),
+            ("Host", false),
+            ("cookie", false),
+            ("Authorization", false),
+            ("Sec-Fetch-Site", false),
+            ("Content-Type", false),
+            ("X-Connector-Host-Proxy-Secret", false),
+            ("two words", false),
+        ] {
+            assert_eq!(Proxy::new(name, "hunter2".into()).is_some(), is_taken, "{name}");
+        }
     }
 }

@@ -92,13 +92,12 @@ pub async fn serve(
     mut reload: mpsc::Receiver<()>,
 ) -> Result<(), ServeError> {
     let ServeOptions { folders, bundled, connect_to, recent_log, pages } = options;
-    for folder in [folders.integrations(), folders.connectors(), folders.data()] {
-        private_file::create_folder(&folder).map_err(|error| ServeError::File {
-            what: "make",
-            path: folder.clone(),
-            error,
-        })?;
+    let unusable = |path: PathBuf, error| ServeError::File { what: "make", path, error };
+    for folder in [folders.integrations(), folders.connectors()] {
+        private_file::create_folder(&folder).map_err(|error| unusable(folder, error))?;
     }
+    // It may have been made by hand.
+    private_file::narrow_folder(&folders.data()).map_err(|error| unusable(folders.data(), error))?;
     let _lock = lock(&folders)?;
     let (failed_sender, mut failed) = mpsc::unbounded_channel();
     let registry = Registry::open(engine, bundled, &folders.connectors(), TRIAL, failed_sender)?;
@@ -164,6 +163,7 @@ fn lock(folders: &Folders) -> Result<File, ServeError> {
     let path = folders.lock();
     // Another user who could open the file could hold the lock.
     let opened = File::options().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let opened = opened.and_then(|file| private_file::narrow(&path, 0o600).map(|()| file));
     let file = opened.map_err(|error| ServeError::File { what: "open", path, error })?;
     match file.try_lock() {
         Ok(()) => Ok(file),

@@ -2,6 +2,7 @@
 //! a run: calls in flight keep the connector they began with.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use connector_sandbox::Digest;
@@ -25,6 +26,8 @@ pub struct ActiveIntegration {
     predecessor: ArcSwap<Option<Arc<Integration>>>,
     /// The digests of connectors that were rolled back.
     rolled_back: Mutex<Vec<Digest>>,
+    /// Whether a person confirmed that missing objects were deleted at the vendor. It counts for one run.
+    confirmed: AtomicBool,
 }
 
 impl ActiveIntegration {
@@ -32,7 +35,18 @@ impl ActiveIntegration {
     #[must_use]
     pub fn new(integration: Integration, rolled_back: Vec<Digest>) -> Self {
         let (current, predecessor) = (ArcSwap::from_pointee(integration), ArcSwap::from_pointee(None));
-        Self { current, predecessor, rolled_back: Mutex::new(rolled_back) }
+        Self { current, predecessor, rolled_back: Mutex::new(rolled_back), confirmed: AtomicBool::default() }
+    }
+
+    /// Lets the next run mark all objects that it does not find as removed, however many they are: a person confirmed that
+    /// they were deleted at the vendor.
+    pub fn confirm_removals(&self) {
+        self.confirmed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether removals were confirmed; the confirmation is used up.
+    pub(crate) fn take_confirmation(&self) -> bool {
+        self.confirmed.swap(false, Ordering::Relaxed)
     }
 
     /// The active one.

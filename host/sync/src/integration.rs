@@ -7,12 +7,13 @@ use std::time::{Duration, SystemTime};
 
 use connector_sandbox::capabilities::{
     Answer, Budget, Capabilities, CapabilitiesError, EgressError, HttpSetupError, Network, WaitListener,
-    ignore_waits,
 };
 use connector_sandbox::contract::api;
 use connector_sandbox::limits::Limits;
 use connector_sandbox::manifest::{Manifest, StreamSpec};
-use connector_sandbox::{BundledConnector, CallContext, Connector, Engine, Hint, LoadError, Source};
+use connector_sandbox::{
+    BundledConnector, CallContext, Connector, Engine, Hint, LoadError, Source, bounded_file,
+};
 
 use crate::CallError;
 use crate::configuration::{Configuration, ConfigurationError, ConnectorReference, Settings};
@@ -161,12 +162,17 @@ impl Integration {
 
         let ca_pem = match &configuration.ca_file {
             Some(path) => Some(
-                std::fs::read(path).map_err(|error| SetupError::Authorities { path: path.clone(), error })?,
+                bounded_file::read(path, bounded_file::CERTIFICATES)
+                    .map_err(|error| SetupError::Authorities { path: path.clone(), error })?,
             ),
             None => None,
         };
-        let network =
-            Network { connect_to: configuration.connect_to.clone(), ca_pem, limits: configuration.http };
+        let network = Network {
+            connect_to: configuration.connect_to.clone(),
+            connect_to_of_all: configuration.connect_to_of_all.clone(),
+            ca_pem,
+            limits: configuration.http,
+        };
         let Settings { public: settings, secrets } = settings;
         let mut capabilities = Capabilities::new(&configuration.name, manifest, &settings, secrets, &network)
             .map_err(|error| match error {
@@ -250,7 +256,12 @@ impl Integration {
     pub async fn check(&self, requests: &Arc<AtomicU64>) -> Result<api::Report, CallError> {
         // The check covers all streams, so its requests count against the budget of the first one.
         let budget = self.manifest().streams.first().and_then(|stream| stream.budget.as_deref());
-        let capabilities = self.capabilities.for_call("check", budget, requests, &ignore_waits()).await;
+        let integration = self.name.clone();
+        let waiting: WaitListener = Arc::new(move |duration| {
+            let seconds = duration.as_secs_f32();
+            tracing::warn!(integration, "the check waits {seconds:.0} s for the vendor's rate limit");
+        });
+        let capabilities = self.capabilities.for_call("check", budget, requests, &waiting).await;
         let context = CallContext { limits: self.limits, capabilities };
         let checked = self.connector.check(context, &self.settings).await;
         // The check may have sent one request under each other budget, to test a permission. It did not wait for these
@@ -275,9 +286,27 @@ impl Integration {
         requests: &Arc<AtomicU64>,
         waiting: &WaitListener,
     ) -> Result<api::Page, CallError> {
+        self.read_within(self.limits.output, stream, account, position, requests, waiting).await
+    }
+
+    /// The most that a call may return, in bytes.
+    pub(crate) fn most_output(&self) -> usize {
+        self.limits.output
+    }
+
+    /// As [`Self::read`]; the page may have `output` bytes.
+    pub(crate) async fn read_within(
+        &self,
+        output: usize,
+        stream: &StreamSpec,
+        account: Option<&str>,
+        position: &api::Position,
+        requests: &Arc<AtomicU64>,
+        waiting: &WaitListener,
+    ) -> Result<api::Page, CallError> {
         let capabilities =
             self.capabilities.for_call(&stream.name, stream.budget.as_deref(), requests, waiting).await;
-        let context = CallContext { limits: self.limits, capabilities };
+        let context = CallContext { limits: Limits { output, ..self.limits }, capabilities };
         let page = self.connector.read(context, &self.settings, account, &stream.name, position).await?;
         page.map_err(CallError::Connector)
     }

@@ -22,6 +22,7 @@ mod examine;
 pub mod integration;
 mod judge;
 mod keeper;
+mod large_pages;
 pub mod probation;
 pub mod retry;
 pub mod run;

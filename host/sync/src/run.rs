@@ -20,12 +20,16 @@ use crate::check::check;
 use crate::event::{Event, Observer};
 use crate::integration::Integration;
 use crate::keeper::Keeper;
+use crate::large_pages::LargePages;
 use crate::stream_reader::StreamReader;
 use crate::summary::{self, StreamOutcome, StreamSummary, Summary};
 use crate::{CallError, SyncError};
 
 /// Streams that are read at the same time. Vendors document no limit; more would be a burden for them.
 const SIDE_BY_SIDE: usize = 4;
+
+/// The share of a type that a run may remove, in percent, where a person confirmed the removals.
+const ALL_REMOVALS: u8 = 100;
 
 /// Reads all selected streams into the store at `path`. The connector may be swapped meanwhile: the new one reads the
 /// next page.
@@ -65,7 +69,7 @@ pub async fn run(
     observer.event(Event::Checked { report: &report });
 
     // The store is opened only now: a run whose check fails leaves no trace.
-    let store = Keeper::open(path).await?;
+    let store = Keeper::open(path.clone()).await?;
     let manifest = integration.manifest();
     let digest = integration.connector.digest();
     let run = store
@@ -74,7 +78,8 @@ pub async fn run(
             let manifest = manifest.clone();
             let tenant = integration.hosts().collect::<Vec<_>>().join(", ");
             let scope: Vec<_> = integration.selected.iter().map(|stream| stream.name.clone()).collect();
-            let removal_percent = integration.removal_percent;
+            let removal_percent =
+                if serving.take_confirmation() { ALL_REMOVALS } else { integration.removal_percent };
             move |store| {
                 store.limit_removals(removal_percent);
                 store.begin_run(&RunStart {
@@ -138,6 +143,9 @@ pub async fn run(
             ))
         })
         .await?;
+    if !store.is_in_place().await {
+        return Err(SyncError::StoreMoved(path));
+    }
     Ok(Summary {
         integration: integration.name.clone(),
         account: report.account,
@@ -222,6 +230,7 @@ impl Streams {
                 integration: Arc::clone(&self.integration),
                 stop: self.stop.clone(),
                 waits: Arc::default(),
+                large: LargePages::default(),
                 store: self.store.clone(),
                 observer: Arc::clone(&self.observer),
                 requests: Arc::clone(&self.requests),

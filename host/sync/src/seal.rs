@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
-use connector_sandbox::private_file;
+use connector_sandbox::{bounded_file, private_file};
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// The environment variable with the key in base64, as an alternative to the file.
@@ -62,7 +62,7 @@ impl SealingKey {
         if let Ok(text) = std::env::var(KEY_VARIABLE) {
             return Self::parse(Zeroizing::new(text), || format!("the variable {KEY_VARIABLE}"));
         }
-        match std::fs::read_to_string(file) {
+        match bounded_file::read_text(file, bounded_file::VALUE) {
             Ok(_) if is_exposed(file).unwrap_or(true) => Err(SealError::Exposed(file.to_owned())),
             Ok(text) => Self::parse(Zeroizing::new(text), || format!("`{}`", file.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

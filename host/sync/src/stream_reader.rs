@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use connector_sandbox::capabilities::WaitListener;
 use connector_sandbox::contract::api::{self, ErrorKind, Page, Position, Progress};
+use connector_sandbox::limits::Limit;
 use connector_sandbox::manifest::StreamSpec;
 use connector_sandbox::text::plain;
 use connector_sandbox::{Digest, Hint};
@@ -21,6 +22,7 @@ use crate::examine::examine;
 use crate::integration::Integration;
 use crate::judge::judge;
 use crate::keeper::Keeper;
+use crate::large_pages::{LargePages, SMALL_PAGE};
 use crate::retry;
 use crate::summary::{StreamOutcome, StreamSummary, StreamWindow};
 use crate::{CallError, SyncError};
@@ -36,6 +38,7 @@ pub(crate) struct StreamReader {
     pub(crate) integration: Arc<Integration>,
     pub(crate) stop: CancellationToken,
     pub(crate) waits: Arc<Waits>,
+    pub(crate) large: LargePages,
     pub(crate) store: Keeper,
     pub(crate) observer: Arc<dyn Observer>,
     pub(crate) requests: Arc<AtomicU64>,
@@ -278,6 +281,7 @@ impl StreamReader {
         };
         let (run, name) = (self.run, self.spec.name.clone());
         let held = self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
+        self.large.release();
         summary.pages += 1;
         summary.total = total.or(summary.total);
         self.observer.event(Event::PageKept { stream: &self.spec, objects, listed, total });
@@ -289,10 +293,12 @@ impl StreamReader {
         self.serving.rolled_back().contains(&self.integration.connector.digest())
     }
 
-    /// Reads the next page while the last one is stored. `None` if another connector is active now, or the run is stopped.
+    /// Reads the next page while the last one is stored. `None` if another connector is active now, the run is stopped, or
+    /// the pages are large.
     async fn read_ahead(&self, position: &Position) -> Option<Result<Page, CallError>> {
         self.serving.roll_back_if_failed();
-        if self.stop.is_cancelled() || !Arc::ptr_eq(&self.serving.current(), &self.integration) {
+        let has_another = !Arc::ptr_eq(&self.serving.current(), &self.integration);
+        if self.stop.is_cancelled() || has_another || self.large.is_expected() {
             return None;
         }
         self.page_unless_stopped(position).await
@@ -345,12 +351,30 @@ impl StreamReader {
                 self.waits.begin(wait.duration);
                 self.observer.event(Event::Waiting { stream: &self.spec.name, wait });
             },
-            || {
-                let account = self.account.as_deref();
-                self.integration.read(&self.spec, account, position, &self.requests, &throttled)
-            },
+            || self.page_once(position, &throttled),
         )
         .await
+    }
+
+    /// Reads a page, in one attempt. A page larger than most is read again when it is the only one in memory.
+    async fn page_once(&self, position: &Position, throttled: &WaitListener) -> Result<Page, CallError> {
+        let most = self.integration.most_output();
+        let read = |output| {
+            let account = self.account.as_deref();
+            self.integration.read_within(output, &self.spec, account, position, &self.requests, throttled)
+        };
+        if !self.large.is_expected() {
+            match read(most.min(SMALL_PAGE)).await {
+                Err(CallError::Fault(fault)) if most > SMALL_PAGE && fault.is_limit(Limit::Output) => {
+                    self.large.expect();
+                }
+                read => return read,
+            }
+        }
+        let place = self.large.place().await;
+        let page = read(most).await?;
+        self.large.keep(place);
+        Ok(page)
     }
 
     async fn end(&self, summary: StreamSummary, error: CallError) -> Result<StreamSummary, SyncError> {
@@ -397,7 +421,8 @@ fn too_many_removed(held: &HeldRemovals) -> StreamOutcome {
         ),
         hint: Some(
             "if they were deleted at the vendor, sync again: a second run that does not find them marks them as removed. \
-             Or raise `removal-percent` under `[store]`"
+             Or confirm it at once, with `sync --confirm-removals` or on the page, or raise `removal-percent` under \
+             `[store]`"
                 .to_owned(),
         ),
     }

@@ -1,5 +1,7 @@
 //! Why a run ended without a summary.
 
+use std::path::PathBuf;
+
 use connector_sandbox::Hint;
 use connector_store::StoreError;
 
@@ -14,6 +16,9 @@ pub enum SyncError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The file of the store was moved, replaced or deleted during the run.
+    #[error("the store `{0}` was moved, replaced or deleted during the run: what was read is not there")]
+    StoreMoved(PathBuf),
     /// It was stopped before it began to read.
     #[error("stopped before anything was read")]
     Stopped,
@@ -27,6 +32,10 @@ impl Hint for SyncError {
         match self {
             Self::Call(error) => error.hint(),
             Self::Store(error) => error.hint(),
+            Self::StoreMoved(_) => Some(
+                "put the file back if you moved it, then sync again; keep other programs away from it"
+                    .to_owned(),
+            ),
             Self::Stopped => None,
             Self::TimedOut(_) => Some(
                 "the vendor made the run wait: try later, or raise `run-seconds` under `[limits]`".to_owned(),

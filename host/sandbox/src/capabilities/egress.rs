@@ -122,6 +122,23 @@ impl Egress {
         }
     }
 
+    /// Applies those of `connect_to` that name a host of this connector and are not set yet: they are meant for several
+    /// connectors.
+    ///
+    /// # Errors
+    ///
+    /// [`EgressError::ConnectTo`] when a destination can't be parsed.
+    pub fn connect_also(&mut self, connect_to: &BTreeMap<String, String>) -> Result<(), EgressError> {
+        for (host, destination) in connect_to {
+            let destination = Destination::parse(destination)?;
+            let entry = self.hosts.get_mut(&host.to_ascii_lowercase());
+            if let Some(entry) = entry.filter(|entry| **entry == Destination::Itself) {
+                *entry = destination;
+            }
+        }
+        Ok(())
+    }
+
     /// Where connections for `host` go; `None` if it may not be reached.
     #[must_use]
     pub fn destination(&self, host: &str) -> Option<&Destination> {
@@ -281,6 +298,24 @@ mod tests {
     fn connect_to_for_a_host_that_is_never_reached_is_refused() {
         let error = egress(&[("api-2.example.com", "http://127.0.0.1:1")]).unwrap_err();
         assert_eq!(error, EgressError::Unused("api-2.example.com".to_owned()));
+    }
+
+    #[test]
+    fn connect_to_for_all_integrations_applies_where_its_host_is_reached() {
+        let mut egress = egress(&[("api-1.example.com", "http://127.0.0.1:8443")]).unwrap();
+        let all = [
+            ("api-1.example.com", "http://127.0.0.1:1"),
+            ("LOGIN.example.com", "http://127.0.0.1:2"),
+            ("other.example.com", "http://127.0.0.1:3"),
+        ];
+        let all = all.map(|(from, to)| (from.to_owned(), to.to_owned())).into();
+        egress.connect_also(&all).unwrap();
+        let port = |host| match egress.destination(host) {
+            Some(Destination::ConnectTo { port, .. }) => Some(*port),
+            _ => None,
+        };
+        assert_eq!([port("api-1.example.com"), port("login.example.com")], [Some(8443), Some(2)]);
+        assert_eq!(egress.destination("other.example.com"), None);
     }
 
     #[test]

@@ -31,7 +31,6 @@ pub(crate) use logging::LINE as LOG_LINE;
 
 pub use http::{Answer, HttpClient, HttpLimits, HttpSetupError};
 pub use redact::Redactor;
-pub(crate) use redact::can_be_redacted;
 pub use secrets::Secrets;
 
 /// Called with the length of each wait for the vendor's rate limit.
@@ -63,6 +62,9 @@ pub struct Network {
     /// Redirected connections, by host: `https://HOST:PORT`, or `http://HOST:PORT` for a simulator. Without an entry they
     /// go to the host itself, on port 443, and only to a public address.
     pub connect_to: BTreeMap<String, String>,
+    /// Redirected connections of all integrations, by host: they apply where the connector reaches the host and `connect_to`
+    /// does not have it.
+    pub connect_to_of_all: BTreeMap<String, String>,
     /// Certificates in PEM form that are trusted beside the system's authorities.
     pub ca_pem: Option<Vec<u8>>,
     /// What one exchange may take.
@@ -99,7 +101,8 @@ impl Capabilities {
             let setting = settings.iter().find(|setting| setting.name == name);
             setting.map(|setting| setting.value.as_str())
         };
-        let egress = Egress::new(manifest, value, &network.connect_to)?;
+        let mut egress = Egress::new(manifest, value, &network.connect_to)?;
+        egress.connect_also(&network.connect_to_of_all)?;
         let http = HttpClient::new(egress, network.limits, network.ca_pem.as_deref())?;
         let declared = manifest.settings.iter().filter(|setting| setting.kind == SettingKind::Secret);
         let declared = declared.map(|setting| setting.name.clone()).collect();

@@ -1,24 +1,19 @@
 //! Finds secrets in the text of a guest and blanks them out.
 //!
-//! Secrets and texts are compared in a folded form: compatibility characters become what they stand for (NFKD), letters
-//! lower case, tag characters ASCII; characters that nobody sees, white space and marks over letters are left out. Most
-//! texts are shorter than any secret, or plain ASCII without white space, and are not copied.
+//! Secrets and texts are compared in the form of `folding`. Most texts are shorter than any secret, or plain ASCII without
+//! white space, and are not copied.
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use unicode_normalization::char::{decompose_compatible, is_combining_mark};
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::text::is_invisible;
+use crate::folding::{SHORTEST, Tags, can_be_redacted, fold, folded, is_gap, is_tag};
 
 /// The text that replaces a secret.
 const BLANK: &str = "[redacted]";
-
-/// Shorter secrets, in folded characters, are not searched for: removing every `a` would make all output useless.
-const SHORTEST: usize = 4;
 
 /// The bytes of folded text that are searched at once, so that a long text costs no memory in proportion.
 const CHUNK: usize = 16 << 10;
@@ -34,13 +29,6 @@ struct Patterns {
     /// The lengths of the shortest and the longest notation, in bytes.
     shortest: usize,
     longest: usize,
-}
-
-/// What a tag character (U+E0020 to U+E007E) counts as. A text with tag characters is searched with both.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Tags {
-    Gaps,
-    Ascii,
 }
 
 impl Redactor {
@@ -166,49 +154,6 @@ impl Patterns {
         search(&bytes, &origins);
         found
     }
-}
-
-/// Whether a secret is long enough to be searched for.
-pub(crate) fn can_be_redacted(secret: &str) -> bool {
-    folded(secret).chars().count() >= SHORTEST
-}
-
-/// `text` in the form in which texts are compared.
-fn folded(text: &str) -> Zeroizing<String> {
-    let mut folded = Zeroizing::new(String::with_capacity(text.len()));
-    text.chars().for_each(|char| fold(char, Tags::Gaps, &mut |char| folded.push(char)));
-    folded
-}
-
-/// Calls `push` with the characters that `char` is compared as; with none if it is left out.
-fn fold(char: char, tags: Tags, push: &mut impl FnMut(char)) {
-    if char.is_ascii() {
-        if !u8::try_from(char).is_ok_and(is_gap) {
-            push(char.to_ascii_lowercase());
-        }
-        return;
-    }
-    if tags == Tags::Ascii && is_tag(char) {
-        let ascii = u32::from(char).checked_sub(0xe0000).and_then(char::from_u32);
-        return ascii.into_iter().for_each(|ascii| fold(ascii, tags, push));
-    }
-    let is_left_out = |char| is_invisible(char) || is_combining_mark(char);
-    if is_left_out(char) {
-        return;
-    }
-    decompose_compatible(char, |part| {
-        part.to_lowercase().filter(|char| !is_left_out(*char)).for_each(&mut *push);
-    });
-}
-
-/// Whether a character of ASCII is left out: white space, or a control character.
-fn is_gap(byte: u8) -> bool {
-    byte <= b' ' || byte == 0x7f
-}
-
-/// Whether it is a tag character, which stands for a character of ASCII.
-fn is_tag(char: char) -> bool {
-    matches!(char, '\u{e0020}'..='\u{e007e}')
 }
 
 /// The base64 digits of `bytes` at any place in an encoded text, such as `user:secret`: for each of the three

@@ -61,14 +61,21 @@ impl From<StoreError> for ApiError {
 impl From<JsonRejection> for ApiError {
     /// The message never quotes the request, which may hold a secret.
     fn from(rejection: JsonRejection) -> Self {
-        let error = match rejection {
-            JsonRejection::JsonDataError(_) => "the document lacks a field, or a field has another type",
+        let error = match &rejection {
+            JsonRejection::JsonDataError(_) => {
+                "the document lacks a field, has an unknown one, or a field has another type"
+            }
             JsonRejection::JsonSyntaxError(_) => "the document is not JSON",
             JsonRejection::MissingJsonContentType(_) => "the content type is not `application/json`",
             _ => "the document can't be read",
         };
         let body = ErrorBody::new(error).hint("`/api/v1/openapi.json` describes it");
-        Self::new(rejection.status(), body)
+        // A document with unknown or missing fields is no better than one that is not JSON.
+        let status = match rejection.status() {
+            StatusCode::UNPROCESSABLE_ENTITY => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        Self::new(status, body)
     }
 }
 

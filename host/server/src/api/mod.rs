@@ -39,8 +39,7 @@ const MOST: u32 = 1000;
         title = "connector-host",
         description = "Integrations, their runs and the objects that they read. Each request sends the token: \
                        `Authorization: Bearer TOKEN` (else 401, and 429 after ten wrong ones in a minute). Times are RFC \
-                       3339 in UTC. An error is returned as `ErrorBody`, with 400 for a parameter that is not valid and 500 \
-                       for a store that can't be read."
+                       3339 in UTC. An error is returned as `ErrorBody`."
     ),
     servers((url = "/api/v1")),
     paths(
@@ -49,7 +48,7 @@ const MOST: u32 = 1000;
     ),
     components(schemas(ErrorBody)),
     security(("token" = [])),
-    modifiers(&Token)
+    modifiers(&Token, &Refusals)
 )]
 struct Document;
 
@@ -62,6 +61,46 @@ impl Modify for Token {
         document.components.get_or_insert_default().add_security_scheme("token", scheme);
     }
 }
+
+/// The errors that every request, or every request with a body, may be answered with.
+struct Refusals;
+
+impl Modify for Refusals {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let body =
+            openapi::ContentBuilder::new().schema(Some(openapi::Ref::from_schema_name("ErrorBody"))).build();
+        for item in document.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.delete].into_iter().flatten();
+            for operation in operations {
+                let with_body = operation.request_body.is_some();
+                for (status, description, needs_body) in REFUSALS {
+                    if needs_body && !with_body {
+                        continue;
+                    }
+                    let answer = openapi::ResponseBuilder::new()
+                        .description(description)
+                        .content("application/json", body.clone())
+                        .build();
+                    let known = operation.responses.responses.entry(status.to_owned());
+                    known.or_insert_with(|| answer.into());
+                }
+            }
+        }
+    }
+}
+
+/// Status, reason, and whether only a request with a body is answered with it.
+const REFUSALS: [(&str, &str, bool); 9] = [
+    ("400", "A parameter or the document is not valid", false),
+    ("401", "The token is missing or wrong", false),
+    ("403", "The request comes from another site", false),
+    ("408", "The document took too long to arrive", true),
+    ("413", "The document is too large, or incomplete", true),
+    ("415", "The content type is not `application/json`", true),
+    ("421", "The server does not have this name", false),
+    ("429", "Too many wrong tokens", false),
+    ("500", "A store can't be read", false),
+];
 
 /// The routes of the API. The caller authenticates the requests.
 pub(crate) fn router() -> Router<Arc<Supervisor>> {
@@ -457,6 +496,29 @@ mod tests {
             }
         }
         assert!(seen > 20, "{seen}");
+        let answers = &document["paths"]["/check"]["post"]["responses"];
+        for (status, _, _) in REFUSALS {
+            let schema = &answers[status]["content"]["application/json"]["schema"]["$ref"];
+            assert_eq!(schema, "#/components/schemas/ErrorBody", "{status}: {answers}");
+        }
+        assert_eq!(answers["409"]["description"], "The vendor refused");
+        let answers = &document["paths"]["/status"]["get"]["responses"];
+        assert!(answers["413"].is_null() && answers["401"].is_object(), "{answers}");
         assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
+    }
+
+    #[test]
+    fn a_document_with_an_unknown_field_is_refused() {
+        fn status<T: serde::de::DeserializeOwned>(text: &str) -> Option<StatusCode> {
+            let rejection = Json::<T>::from_bytes(text.as_bytes()).err()?;
+            Some(ApiError::from(rejection).into_response().status())
+        }
+        let refused = Some(StatusCode::BAD_REQUEST);
+        assert_eq!(status::<NewIntegration>(r#"{"name":"a","connector":"b"}"#), None);
+        assert_eq!(status::<NewIntegration>(r#"{"name":"a","connector":"b","ownr":"c"}"#), refused);
+        assert_eq!(status::<NewIntegration>(r#"{"name":"a","connector":"b","review":{"x":1}}"#), refused);
+        assert_eq!(status::<ActivateRequest>(r#"{"digest":"a","accept_new_access":true}"#), None);
+        assert_eq!(status::<ActivateRequest>(r#"{"digest":"a","accept_new_access":true,"x":1}"#), refused);
+        assert_eq!(status::<ActivateRequest>(r#"{"digest":"a"}"#), refused);
     }
 }

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 /// An integration to create or to check.
 #[derive(Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NewIntegration {
     /// Its name: letters, digits, `-` and `_`.
     pub name: String,
@@ -53,7 +53,7 @@ pub struct NewIntegration {
 
 /// Who reviews the access that an integration reads.
 #[derive(Default, Deserialize, ToSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReviewOptions {
     /// The reviewer is the first of these that exists.
     #[serde(default)]

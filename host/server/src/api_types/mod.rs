@@ -264,6 +264,7 @@ pub struct ConnectorStatus {
 
 /// The request to activate an installed connector.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct ActivateRequest {
     /// The beginning of its digest.
     pub digest: String,

@@ -85,9 +85,16 @@ pub(super) fn router() -> Router<Arc<Web>> {
         .route("/integrations/{name}/runs/{run}", get(show_run))
         .route("/integrations/{name}/connector/rollback", post(roll_back))
         .route("/integrations/{name}/connector/activate", post(activate))
+        .route("/integrations/{name}/confirm-removals", post(confirm_removals))
 }
 
 impl IntegrationPage {
+    /// Whether a stream of the last run is incomplete, perhaps because too many objects were missing.
+    fn is_incomplete(&self) -> bool {
+        let mut streams = self.runs.first().into_iter().flat_map(|run| &run.streams);
+        streams.any(|stream| stream.state == StreamState::Incomplete)
+    }
+
     /// The part that follows the status, in its current state.
     fn live(&self) -> IntegrationLive<'_> {
         IntegrationLive { csrf: &self.frame.csrf, integration: &self.integration, here: ONE }
@@ -212,6 +219,16 @@ async fn show_run(
     let (run, changes, problems) = found.await?.ok_or_else(|| PageError::missing("there is no such run"))?;
     let frame = Frame::new(&session);
     Ok(page::show(&RunPage { frame, integration: name, run, changes, problems, shown: SHOWN.into() }))
+}
+
+async fn confirm_removals(
+    State(web): State<Arc<Web>>,
+    Path(name): Path<String>,
+    _: Posted,
+) -> Result<Response, PageError> {
+    find(&web, &name)?;
+    web.supervisor.confirm_removals(&name)?;
+    Ok(Redirect::to(&format!("/integrations/{name}")).into_response())
 }
 
 fn connector_of(web: &Web, name: &str) -> Result<String, PageError> {

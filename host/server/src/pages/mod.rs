@@ -19,7 +19,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
@@ -38,6 +38,9 @@ use crate::supervisor::Supervisor;
 use crate::{connections, metrics};
 use drafts::Drafts;
 use page::PageError;
+
+/// Where the API is.
+const API: &str = "/api/v1";
 
 /// Pages load scripts, styles and pictures from this server only, and no page may frame them.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
@@ -170,7 +173,7 @@ fn router(web: Arc<Web>) -> Router {
         .fallback(|| async { PageError::missing("there is no such page") })
         .layer(middleware::from_fn_with_state(Arc::clone(&web), signed_in));
     let programs = Router::new()
-        .nest("/api/v1", api::router().with_state(Arc::clone(&web.supervisor)))
+        .nest(API, api::router().with_state(Arc::clone(&web.supervisor)))
         .merge(metrics::router().with_state(Arc::clone(&web.supervisor)))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), bears_token));
     Router::new()
@@ -188,9 +191,9 @@ async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> R
     let (headers, method) = (request.headers(), request.method());
     let mut answer = if !web.gate.knows_host(headers, request.uri()) {
         let error = "unknown host name; set `--public-url`";
-        PageError::new(StatusCode::MISDIRECTED_REQUEST, error).into_response()
+        refuse(request.uri(), StatusCode::MISDIRECTED_REQUEST, error)
     } else if !web.gate.is_ours(method, headers) {
-        PageError::new(StatusCode::FORBIDDEN, "this request comes from another site").into_response()
+        refuse(request.uri(), StatusCode::FORBIDDEN, "this request comes from another site")
     } else {
         next.run(request).await
     };
@@ -211,9 +214,23 @@ async fn guarded(State(web): State<Arc<Web>>, request: Request, next: Next) -> R
     answer
 }
 
+/// An error: JSON for the API, a page for people.
+fn refuse(uri: &Uri, status: StatusCode, error: &str) -> Response {
+    if uri.path().starts_with(API) {
+        ApiError::new(status, ErrorBody::new(error)).into_response()
+    } else {
+        PageError::new(status, error).into_response()
+    }
+}
+
 /// Shows pages only to people who are signed in.
-async fn signed_in(State(web): State<Arc<Web>>, mut request: Request, next: Next) -> Response {
-    match web.gate.session(request.headers()) {
+async fn signed_in(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(from): ConnectInfo<SocketAddr>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match web.gate.session(request.headers(), from.ip()) {
         Some(session) => {
             request.extensions_mut().insert(session);
             next.run(request).await
@@ -237,7 +254,9 @@ async fn bears_token(
     let reads = request.method().is_safe();
     match web.gate.bears_token(request.headers(), from.ip()) {
         Ok(true) => next.run(request).await,
-        Ok(false) if reads && web.gate.session(request.headers()).is_some() => next.run(request).await,
+        Ok(false) if reads && web.gate.session(request.headers(), from.ip()).is_some() => {
+            next.run(request).await
+        }
         Err(TokenError::TooManyAttempts) => {
             let body = ErrorBody::new("too many wrong tokens").hint("wait a minute");
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, body).into_response()

@@ -36,8 +36,8 @@ pub(super) fn leaving() -> Router<Arc<Web>> {
     Router::new().route("/sign-out", post(sign_out))
 }
 
-async fn ask(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
-    if web.gate.session(&headers).is_some() {
+async fn ask(State(web): State<Arc<Web>>, from: ClientAddress, headers: HeaderMap) -> Response {
+    if web.gate.session(&headers, address(&from)).is_some() {
         return Redirect::to("/integrations").into_response();
     }
     page::show(&SignInPage { error: None })

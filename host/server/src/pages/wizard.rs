@@ -20,7 +20,7 @@ use super::page::{self, Frame, PageError, Posted};
 use super::{Signed, Web};
 use crate::api_types::ErrorBody;
 use crate::supervisor::{ActionError, Original};
-use connector_sandbox::manifest::{HostRule, Manifest, SettingKind, SettingSpec};
+use connector_sandbox::manifest::{Manifest, SettingKind, SettingSpec};
 use connector_sync::check::{Checked, CheckedStream};
 use connector_sync::configuration::{About, Draft, FieldProblem, MOST_REVIEWERS, Part, Review, Reviewer};
 
@@ -328,10 +328,11 @@ async fn fill_settings(
 ) -> Result<(), ActionError> {
     let manifest = Arc::clone(&entry.manifest);
     let specs = || manifest.settings.iter().filter(|spec| spec.required == required);
+    let before = entry.draft.clone();
     for spec in specs().filter(|spec| spec.kind != SettingKind::Secret) {
         fill_setting(&mut entry.draft, spec, posted);
     }
-    let elsewhere = leave_secrets(entry);
+    let elsewhere = entry.leave_secrets(&before);
     let mut problems = Vec::new();
     for spec in specs().filter(|spec| spec.kind == SettingKind::Secret) {
         // It is not trimmed: white space around a secret is reported as an error. A blank field keeps the present secret.
@@ -384,33 +385,6 @@ fn fill_setting(draft: &mut Draft, spec: &SettingSpec, posted: &Posted) {
     } else {
         draft.settings.insert(spec.name.clone(), value.to_owned());
     }
-}
-
-/// Keeps the secrets of the file only while the connector connects to the same hosts as before: a person who may edit an
-/// integration must not learn its secrets. Returns the settings of the dropped secrets.
-fn leave_secrets(entry: &mut DraftSession) -> Vec<SettingSpec> {
-    let Some(original) = &entry.original else { return Vec::new() };
-    let draft = &mut entry.draft;
-    let hosts = entry.manifest.hosts.iter().filter_map(|rule| match rule {
-        HostRule::Setting(name) => Some(name),
-        HostRule::Name(_) => None,
-    });
-    let mut hosts = hosts.map(|name| {
-        let of = |draft: &Draft| (draft.settings.get(name).cloned(), draft.kept.contains(name));
-        of(draft) == of(&original.draft)
-    });
-    let same = hosts.all(|same| same);
-    let secrets = entry.manifest.settings.iter().filter(|spec| spec.kind == SettingKind::Secret);
-    let mut left = Vec::new();
-    for spec in secrets.filter(|spec| original.draft.kept.contains(&spec.name)) {
-        if same && !draft.sealed.contains_key(&spec.name) {
-            draft.kept.insert(spec.name.clone());
-        } else if !same {
-            draft.kept.remove(&spec.name);
-            left.push(spec.clone());
-        }
-    }
-    left
 }
 
 async fn connect(web: &Web, entry: &mut DraftSession, posted: &Posted) -> Result<(), ActionError> {

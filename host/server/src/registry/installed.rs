@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
-use connector_sandbox::{Artifact, Digest, Hint, Source, private_file, signature_path};
+use connector_sandbox::{Artifact, Digest, Hint, Source, bounded_file, private_file, signature_path};
 
 /// A folder of installed connectors.
 #[derive(Debug)]
@@ -108,7 +108,7 @@ impl Hint for InstalledError {
 impl Installed {
     /// Opens `folder`, which is made if it does not exist.
     pub(super) fn open(folder: PathBuf) -> Result<Self, InstalledError> {
-        let made = private_file::create_folder(&folder);
+        let made = private_file::narrow_folder(&folder);
         made.map_err(|error| InstalledError::File { what: "make", path: folder.clone(), error })?;
         Ok(Self { folder, states: Mutex::default() })
     }
@@ -148,7 +148,7 @@ impl Installed {
             return Ok(known);
         }
         let path = self.state_file(name);
-        let state = match std::fs::read(&path) {
+        let state = match bounded_file::read(&path, bounded_file::CONFIGURATION) {
             Ok(text) => serde_json::from_slice(&text)
                 .map_err(|error| InstalledError::State { path, error: error.into() })?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => State::default(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use connector_sandbox::capabilities::requests_sent;
 use connector_sandbox::manifest::{Manifest, SettingKind};
-use connector_sandbox::{Digest, Hint, Provenance, private_file};
+use connector_sandbox::{Digest, Hint, Provenance, bounded_file, private_file};
 use connector_store::StoreError;
 use connector_sync::check::{Checked, check};
 use connector_sync::configuration::{Configuration, Draft, FieldProblem, KEY_FILE};
@@ -102,7 +102,12 @@ impl Supervisor {
 
     /// Runs an integration now.
     pub(crate) fn sync_now(&self, name: &str) -> Result<(), ActionError> {
-        self.worker(name)?.run_now().map_err(ActionError::Conflict)
+        self.worker(name)?.run_now(false).map_err(ActionError::Conflict)
+    }
+
+    /// Runs an integration now, and removes all objects that the run does not find.
+    pub(crate) fn confirm_removals(&self, name: &str) -> Result<(), ActionError> {
+        self.worker(name)?.run_now(true).map_err(ActionError::Conflict)
     }
 
     /// Ends the run of an integration that is under way.
@@ -126,7 +131,9 @@ impl Supervisor {
 
     async fn read_file(&self, name: &str) -> Result<(PathBuf, String), ActionError> {
         let path = self.file_of(name)?;
-        let text = on_file("read", path.clone(), |path| std::fs::read_to_string(path)).await?;
+        let text =
+            on_file("read", path.clone(), |path| bounded_file::read_text(path, bounded_file::CONFIGURATION))
+                .await?;
         Ok((path, text))
     }
 

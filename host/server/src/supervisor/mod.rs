@@ -9,6 +9,7 @@ mod worker;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use connector_sandbox::Digest;
 use connector_sandbox::text::plain;
@@ -29,6 +30,9 @@ use crate::task;
 use worker::{Bound, Stored, Worker};
 
 pub(crate) use edit::{ActionError, Original};
+
+/// How long reading all configurations may take. A network file system may not answer.
+const READING: Duration = Duration::from_secs(30);
 
 /// The integrations of a folder, with their schedules and runs.
 pub(crate) struct Supervisor {
@@ -124,7 +128,8 @@ impl Supervisor {
         let mut unusable = BTreeMap::new();
         let mut seen = BTreeMap::new();
         let folder = self.folders.integrations();
-        let files = match task::blocking(move || configurations(&folder)).await {
+        let reading = tokio::time::timeout(READING, task::blocking(move || configurations(&folder))).await;
+        let files = match reading.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
             Ok(files) => files,
             Err(error) => {
                 tracing::error!("could not read the integrations, which continue unchanged: {error}");
@@ -220,9 +225,7 @@ impl Supervisor {
 
     /// Adds the redirected connections of all integrations to a configuration, which takes precedence.
     fn route(&self, configuration: &mut Configuration) {
-        for (host, url) in &self.connect_to {
-            configuration.connect_to.entry(host.clone()).or_insert_with(|| url.clone());
-        }
+        configuration.connect_to_of_all.clone_from(&self.connect_to);
     }
 
     /// Finishes the rollback of a connector that failed its probation.

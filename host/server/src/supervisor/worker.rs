@@ -30,7 +30,10 @@ const AFTER_FAILURE: Duration = Duration::from_secs(15 * 60);
 pub(super) const PLACES: usize = 16;
 
 /// A run that waits longer than this for the vendor gives its place to another one.
-const LONG_WAIT: Duration = Duration::from_secs(1);
+const SHORT_WAIT: Duration = Duration::from_secs(1);
+
+/// A wait for the vendor's rate limit that an operator should know of.
+const LONG_WAIT: Duration = Duration::from_secs(120);
 
 /// Runs one integration.
 pub(super) struct Worker {
@@ -196,14 +199,18 @@ impl Worker {
         self.state.lock().complaint = Some(complaint);
     }
 
-    /// Starts a run now, or once more after the run under way. The error says why it can't run.
-    pub(super) fn run_now(&self) -> Result<(), ErrorBody> {
+    /// Starts a run now, or once more after the run under way. With `confirmed`, the run may remove any number of objects.
+    /// The error says why it can't run.
+    pub(super) fn run_now(&self, confirmed: bool) -> Result<(), ErrorBody> {
         let mut state = self.state.lock();
         if let Some(problem) = &state.halted {
             return Err(problem.clone());
         }
         if state.bound.configuration.paused {
             return Err(ErrorBody::new(format!("`{}` is paused", self.name)).hint("resume it first"));
+        }
+        if confirmed {
+            state.bound.active.confirm_removals();
         }
         state.run_now = true;
         drop(state);
@@ -447,7 +454,7 @@ struct LogObserver {
 
 impl LogObserver {
     fn waits(&self, duration: Duration) {
-        if duration >= LONG_WAIT {
+        if duration > SHORT_WAIT {
             *self.place.lock() = None;
         }
         self.counter.waits(duration);
@@ -476,7 +483,19 @@ impl Observer for LogObserver {
             Event::Throttled { stream, duration } => {
                 self.waits(duration);
                 let seconds = duration.as_secs_f32();
-                tracing::debug!(integration, stream, "keeping to the vendor's rate limit for {seconds:.0} s");
+                if duration >= LONG_WAIT {
+                    tracing::warn!(
+                        integration,
+                        stream,
+                        "the run waits {seconds:.0} s for the vendor's rate limit (`[budgets]` of its configuration)"
+                    );
+                } else {
+                    tracing::debug!(
+                        integration,
+                        stream,
+                        "keeping to the vendor's rate limit for {seconds:.0} s"
+                    );
+                }
             }
             Event::Checked { .. }
             | Event::RunStarted { .. }

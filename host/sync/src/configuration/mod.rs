@@ -19,7 +19,7 @@ use connector_sandbox::capabilities::HttpLimits;
 use connector_sandbox::contract::api;
 use connector_sandbox::limits::Limits;
 use connector_sandbox::manifest::{LONGEST_BUDGET, Manifest, SettingKind, SettingSpec};
-use connector_sandbox::{Digest, Hint, Provenance};
+use connector_sandbox::{Digest, Hint, Provenance, bounded_file};
 use minisign_verify::PublicKey;
 use secrecy::SecretString;
 use zeroize::Zeroize as _;
@@ -96,6 +96,9 @@ pub struct Configuration {
     pub settings: BTreeMap<String, Value>,
     /// Other addresses to connect to, by host.
     pub connect_to: BTreeMap<String, String>,
+    /// Other addresses to connect to, for all integrations; not in the file. Those of hosts that the connector does not reach
+    /// have no effect.
+    pub connect_to_of_all: BTreeMap<String, String>,
     /// Certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
     /// The limits of a call.
@@ -231,7 +234,7 @@ impl Configuration {
     ///
     /// [`ConfigurationError::Unreadable`] when the file can't be read.
     pub fn read(path: &Path) -> Result<String, ConfigurationError> {
-        std::fs::read_to_string(path)
+        bounded_file::read_text(path, bounded_file::CONFIGURATION)
             .map_err(|error| ConfigurationError::Unreadable { path: path.to_owned(), error })
     }
 
@@ -343,6 +346,7 @@ impl Configuration {
             streams: written.streams,
             settings,
             connect_to: written.network.connect_to,
+            connect_to_of_all: BTreeMap::new(),
             ca_file: written.network.ca_file.map(|path| folder.join(path)),
             limits: Limits {
                 call: seconds("call-seconds", limits.call_seconds, defaults.0.call)?,
@@ -436,7 +440,10 @@ impl Configuration {
                 let reason = "is a secret, and a configuration must not contain secrets".to_owned();
                 return Err(problem(reason, value::HOW_SECRET));
             }
-            Some(value) => value.read().map_err(|reason| problem(reason, value::HOW_SECRET))?,
+            Some(value) => {
+                let read = if spec.kind == SettingKind::Secret { value.read_secret() } else { value.read() };
+                read.map_err(|reason| problem(reason, value::HOW_SECRET))?
+            }
         };
         match spec.objection(&value) {
             Some(objection) => Err(problem(objection, &spec.help)),

@@ -52,12 +52,27 @@ fn problems(settings: &str) -> Vec<SettingProblem> {
 fn secrets_come_from_files_without_their_last_line_break() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("key");
-    std::fs::write(&path, "correct horse\n").unwrap();
+    connector_sandbox::private_file::replace(&path, b"correct horse\n").unwrap();
     let settings = format!("api-hostname = \"api\"\nsecret-key = {{ file = {path:?} }}");
     let settings = parse(&settings).settings(&manifest()).unwrap();
     assert_eq!(settings.secrets["secret-key"].expose_secret(), "correct horse");
     let public: Vec<_> = settings.public.iter().map(|one| (one.name.as_str(), one.value.as_str())).collect();
     assert_eq!(public, [("api-hostname", "api"), ("signature", "v5")]);
+}
+
+#[test]
+fn a_secret_file_that_all_users_may_read_is_refused() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("key");
+    connector_sandbox::private_file::replace(&path, b"correct horse\n").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let refused = problems(&format!("api-hostname = \"api\"\nsecret-key = {{ file = {path:?} }}"));
+    assert!(refused[0].reason.contains("chmod 600"), "{refused:?}");
+    // Another setting is no secret.
+    parse(&format!("api-hostname = {{ file = {path:?} }}")).settings[&"api-hostname".to_owned()]
+        .read()
+        .unwrap();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use connector_sandbox::bounded_file;
+
 use crate::seal::SealingKey;
 
 /// How a setting is written.
@@ -12,9 +14,6 @@ pub(super) const HOW: &str =
 /// How a secret is written.
 pub(super) const HOW_SECRET: &str =
     "keep it in an environment variable or a file, and write `{ env = \"NAME\" }` or `{ file = \"PATH\" }`";
-
-/// The largest file that a value is read from, in bytes.
-const LARGEST: u64 = 64 << 10;
 
 /// The source of a setting's value.
 #[derive(Clone, PartialEq, Eq)]
@@ -120,22 +119,29 @@ impl Value {
                 let opened = opened.map(|secret| secret.as_str().to_owned());
                 opened.map_err(|error| format!("can't be opened: {error}"))
             }
-            Self::File(path) => {
-                let unreadable =
-                    |error| format!("comes from the file `{}`, which can't be read: {error}", path.display());
-                let size = std::fs::metadata(path).map_err(unreadable)?.len();
-                if size > LARGEST {
-                    return Err(format!("comes from the file `{}`, which is too large", path.display()));
-                }
-                let mut text = std::fs::read_to_string(path).map_err(unreadable)?;
-                if text.ends_with('\n') {
-                    text.pop();
-                    if text.ends_with('\r') {
-                        text.pop();
-                    }
-                }
-                Ok(text)
-            }
+            Self::File(path) => of_file(path, &bounded_file::read_text(path, bounded_file::VALUE)),
         }
     }
+
+    /// As [`Self::read`], for a secret: a file that all users of this machine may read is refused.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::read`].
+    pub fn read_secret(&self) -> Result<String, String> {
+        match self {
+            Self::File(path) => of_file(path, &bounded_file::read_secret(path, bounded_file::VALUE)),
+            other => other.read(),
+        }
+    }
+}
+
+/// The value in a file: its text without one line break at the end.
+fn of_file(path: &Path, read: &std::io::Result<impl AsRef<str>>) -> Result<String, String> {
+    let text = read
+        .as_ref()
+        .map_err(|error| format!("comes from the file `{}`, which can't be read: {error}", path.display()))?;
+    let text = text.as_ref();
+    let line = text.strip_suffix("\r\n").or_else(|| text.strip_suffix('\n'));
+    Ok(line.unwrap_or(text).to_owned())
 }
