@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use chrono::Utc;
 use connector_host::BUNDLED;
 use connector_report::insights::{self, INSIGHTS};
-use connector_sandbox::{Engine, EngineOptions};
+use connector_sandbox::{Engine, EngineOptions, private_file};
 use connector_store::{Entities, EntityRow, Key, PageCursor, Reader};
 use connector_sync::NullObserver;
 use connector_sync::active::ActiveIntegration;
@@ -25,7 +25,7 @@ const NAME: &str = "duo";
 async fn fill(folder: &std::path::Path, users: u32) -> Reader {
     let options = TenantOptions { users, events: Some(u64::from(users)), ..TenantOptions::default() };
     let simulator = Simulator::start(options).await.unwrap();
-    std::fs::write(folder.join("key"), &simulator.options().secret_key).unwrap();
+    private_file::replace(&folder.join("key"), simulator.options().secret_key.as_bytes()).unwrap();
     let text = format!(
         "name = \"{NAME}\"\nconnector = \"duo\"\n[settings]\napi-hostname = \"{host}\"\nintegration-key = \"{key}\"\n\
          secret-key = {{ file = \"key\" }}\n[network]\nconnect-to = {{ \"{host}\" = \"{url}\" }}\n\

@@ -10,7 +10,7 @@ use connector_host::BUNDLED;
 use connector_sandbox::capabilities::ignore_waits;
 use connector_sandbox::contract::api::Position;
 use connector_sandbox::contract::http::Response;
-use connector_sandbox::{Connector, Engine, EngineOptions, Provenance, Source};
+use connector_sandbox::{Connector, Engine, EngineOptions, Provenance, Source, private_file};
 use connector_sync::configuration::Configuration;
 use connector_sync::integration::Integration;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -52,7 +52,7 @@ impl duo_connector::Host for Native {
 
 async fn sandboxed(engine: &Engine, body: Vec<u8>) -> Integration {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("key"), KEY).unwrap();
+    private_file::replace(&folder.path().join("key"), KEY.as_bytes()).unwrap();
     let text = format!(
         "name = \"duo\"\nconnector = \"duo\"\n[settings]\napi-hostname = \"{HOST}\"\n\
          integration-key = \"DIXXXXXXXXXXXXXXXXXX\"\nsecret-key = {{ file = \"key\" }}\n\

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use connector_host::BUNDLED;
-use connector_sandbox::{Engine, EngineOptions};
+use connector_sandbox::{Engine, EngineOptions, private_file};
 use connector_sync::NullObserver;
 use connector_sync::active::ActiveIntegration;
 use connector_sync::configuration::Configuration;
@@ -117,7 +117,7 @@ async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let tenant = TenantOptions { users: USERS, events: Some(600), ..TenantOptions::default() };
     let simulator = Simulator::start(tenant).await.unwrap();
-    std::fs::write(folder.path().join("key"), &simulator.options().secret_key).unwrap();
+    private_file::replace(&folder.path().join("key"), simulator.options().secret_key.as_bytes()).unwrap();
     let text = format!(
         "name = \"duo\"\nconnector = \"duo\"\n[settings]\napi-hostname = \"{host}\"\nintegration-key = \"{key}\"\n\
          secret-key = {{ file = \"key\" }}\n[network]\nconnect-to = {{ \"{host}\" = \"{url}\" }}\n\

@@ -14,7 +14,7 @@ use connector_host::BUNDLED;
 use connector_sandbox::capabilities::ignore_waits;
 use connector_sandbox::contract::api::Position;
 use connector_sandbox::contract::http::Response;
-use connector_sandbox::{Artifact, Connector, Engine, EngineOptions, Provenance, Source};
+use connector_sandbox::{Artifact, Connector, Engine, EngineOptions, Provenance, Source, private_file};
 use connector_server::registry::{Consent, Registry, TRIAL};
 use connector_sync::configuration::Configuration;
 use connector_sync::integration::Integration;
@@ -79,7 +79,7 @@ async fn in_memory(engine: &Engine) -> Integration {
                 integration-key = \"DIXXXXXXXXXXXXXXXXXX\"\nsecret-key = { file = \"key\" }\n\
                 [limits]\nvendor-budgets = false\n";
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("key"), "Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep").unwrap();
+    private_file::replace(&folder.path().join("key"), b"Zh5eGmUq9zpfQnyUIu5OL9iWoMMv5ZNmk3zLJ4Ep").unwrap();
     let configuration = Configuration::parse(text, Path::new("duo.toml"), folder.path()).unwrap();
     let mut integration = Integration::open(engine, &configuration, BUNDLED).await.unwrap();
     let body = br#"{"stat":"OK","response":[],"metadata":{"total_objects":0}}"#.to_vec();
@@ -104,7 +104,7 @@ impl Observer for Pages {
 async fn swapping(options: &EngineOptions, folder: &Path) {
     let tenant = TenantOptions { users: 20_000, ..TenantOptions::default() };
     let simulator = Simulator::start(tenant).await.unwrap();
-    std::fs::write(folder.join("key"), &simulator.options().secret_key).unwrap();
+    private_file::replace(&folder.join("key"), simulator.options().secret_key.as_bytes()).unwrap();
     let text = format!(
         "name = \"duo\"\nconnector = \"duo\"\n[settings]\napi-hostname = \"{host}\"\nintegration-key = \"{key}\"\n\
          secret-key = {{ file = \"key\" }}\n[network]\nconnect-to = {{ \"{host}\" = \"{url}\" }}\n\

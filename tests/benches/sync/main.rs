@@ -14,6 +14,7 @@ mod python;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use connector_sandbox::private_file;
 use duo_simulator::{Simulator, TenantOptions};
 use serde_json::json;
 
@@ -78,7 +79,7 @@ impl<'a> Bench<'a> {
         let tenant = simulator.options();
         let folder = folder.join(tenant.users.to_string());
         std::fs::create_dir(&folder).unwrap();
-        std::fs::write(folder.join("key"), &tenant.secret_key).unwrap();
+        private_file::replace(&folder.join("key"), tenant.secret_key.as_bytes()).unwrap();
         std::fs::write(folder.join("ca.pem"), simulator.ca_pem().unwrap()).unwrap();
         for (file, streams) in [("lists.toml", format!("streams = {LISTS:?}\n")), ("all.toml", String::new())]
         {
