@@ -1,5 +1,7 @@
 //! Checks a page against the contract and the manifest, so that later streams, runs and readers can rely on it.
 
+use std::collections::HashMap;
+
 use connector_sandbox::contract::api::{Page, Progress};
 use connector_sandbox::contract::types::{Entity, EntityRef, Relation};
 use connector_sandbox::manifest::{ANY_PRIVILEGE, Manifest, StreamSpec, entity_type_word};
@@ -22,7 +24,9 @@ pub(crate) fn examine(manifest: &Manifest, spec: &StreamSpec, page: &Page) -> Re
     }
     let ends = page.relations.iter().flat_map(|relation| [&relation.parent, &relation.child]);
     let used = page.usages.iter().flat_map(|usage| usage.identity.iter().chain([&usage.resource]));
-    ends.chain(used).try_for_each(|end| reference_can_be_kept(manifest, end))?;
+    // Once for the page: both may have many thousands.
+    let declared: HashMap<_, _> = manifest.entity_types().collect();
+    ends.chain(used).try_for_each(|end| reference_can_be_kept(&declared, end))?;
     let text = match &page.progress {
         Progress::More(cursor) => Some(cursor),
         Progress::Done(bookmark) => bookmark.as_ref(),
@@ -63,15 +67,16 @@ fn relation_is_declared(spec: &StreamSpec, relation: &Relation) -> Result<(), St
     Err(format!("it relates `{parent}` `{privilege}` `{child}`, which this stream does not declare"))
 }
 
-/// Checks an end of a relation or a usage. Any stream of the connector may declare its source type.
-fn reference_can_be_kept(manifest: &Manifest, end: &EntityRef) -> Result<(), String> {
+/// Checks an end of a relation or a usage. `declared` has the entity type of each source type: any stream of the connector may
+/// declare it.
+fn reference_can_be_kept(declared: &HashMap<&str, &'static str>, end: &EntityRef) -> Result<(), String> {
     let EntityRef { entity_type, source_type, source_id } = end;
     if let Some(fault) = fault_of_key(source_id) {
         return Err(format!("it relates a `{source_type}` {fault}"));
     }
     let entity_type = entity_type_word(*entity_type);
-    match manifest.entity_type_of(source_type) {
-        Some(declared) if declared != entity_type => {
+    match declared.get(source_type.as_str()) {
+        Some(declared) if *declared != entity_type => {
             Err(format!("it relates a `{source_type}` as {entity_type}, and the manifest says {declared}"))
         }
         _ => Ok(()),
