@@ -1,7 +1,7 @@
 //! The objects that runs changed, with the keys and names of both ends of a relation.
 
 use chrono::{DateTime, Utc};
-use rusqlite::{Row, params};
+use rusqlite::Row;
 
 use crate::{FieldChange, Reader, RunId, StoreError};
 
@@ -96,7 +96,7 @@ impl Reader {
     pub fn changed_objects<E: From<StoreError>>(
         &self,
         since: RunId,
-        mut each: impl FnMut(ChangedObject) -> Result<(), E>,
+        each: impl FnMut(ChangedObject) -> Result<(), E>,
     ) -> Result<(), E> {
         // The order is that of the primary key of `change`, so that SQLite sorts nothing.
         let query = "SELECT c.run_id, coalesce(r.finished_at, r.started_at) AS found_at, i.name AS integration, c.kind,
@@ -114,12 +114,6 @@ impl Reader {
                      JOIN entity e ON e.id = CASE c.object WHEN 'entity' THEN c.object_id ELSE o.parent_id END
                      JOIN kind k ON k.id = e.kind_id
                      WHERE c.run_id > ?1 ORDER BY c.run_id, c.object, c.object_id";
-        let sqlite = |error| self.sqlite(error);
-        let mut statement = self.connection.prepare(query).map_err(sqlite)?;
-        let mut rows = statement.query(params![since.0]).map_err(sqlite)?;
-        while let Some(row) = rows.next().map_err(sqlite)? {
-            each(ChangedObject::parse(row).map_err(sqlite)?)?;
-        }
-        Ok(())
+        self.each(query, [since.0], ChangedObject::parse, each)
     }
 }

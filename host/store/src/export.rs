@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use crate::query::cells;
 use crate::read::count;
 use crate::{Cell, Reader, StoreError};
 
@@ -66,7 +65,7 @@ impl Reader {
         view: &str,
         each: impl FnMut(Vec<Cell>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.each_row(&format!("SELECT * FROM \"{view}\""), each)
+        self.each_found(&format!("SELECT * FROM \"{view}\""), &[], each)
     }
 
     /// Calls `each` for every way from an identity to what it can reach, one row at a time: integration, privilege, privilege
@@ -80,7 +79,7 @@ impl Reader {
         &self,
         each: impl FnMut(Vec<Cell>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.each_row(ENTITLEMENTS, each)
+        self.each_found(ENTITLEMENTS, &[], each)
     }
 
     /// Calls `each` for every end of a present relation that is not present itself (its stream was not read, or it was
@@ -93,7 +92,7 @@ impl Reader {
         &self,
         each: impl FnMut(Vec<Cell>) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.each_row(REFERRED, each)
+        self.each_found(REFERRED, &[], each)
     }
 
     /// Writes a compact copy of the store, of one moment, to `file`, which must be empty or missing. Not within
@@ -120,13 +119,5 @@ impl Reader {
         let query = "SELECT count(*) AS total FROM entities";
         let total = self.connection.query_row(query, [], |row| count(row, "total"));
         total.map_err(|error| self.sqlite(error))
-    }
-
-    fn each_row<E: From<StoreError>>(
-        &self,
-        query: &str,
-        mut each: impl FnMut(Vec<Cell>) -> Result<(), E>,
-    ) -> Result<(), E> {
-        self.each(query, cells, &mut each)
     }
 }

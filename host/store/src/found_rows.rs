@@ -16,14 +16,8 @@ impl Reader {
         &self,
         select: &str,
         values: &[&str],
-        mut each: impl FnMut(Vec<Cell>) -> Result<(), E>,
+        each: impl FnMut(Vec<Cell>) -> Result<(), E>,
     ) -> Result<(), E> {
-        let sqlite = |error| self.sqlite(error);
-        let mut statement = self.connection.prepare_cached(select).map_err(sqlite)?;
-        let mut rows = statement.query(params_from_iter(values)).map_err(sqlite)?;
-        while let Some(row) = rows.next().map_err(sqlite)? {
-            each(cells(row).map_err(sqlite)?)?;
-        }
-        Ok(())
+        self.each(select, params_from_iter(values), cells, each)
     }
 }

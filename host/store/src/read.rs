@@ -1,7 +1,7 @@
 //! Reads the present objects row by row, and the problems of a run.
 
 use connector_sandbox::{Digest, StreamName};
-use rusqlite::{Row, params};
+use rusqlite::{Params, Row, params};
 use serde::Serialize;
 
 use crate::stream::{not_written_here, stream_name};
@@ -130,9 +130,9 @@ impl Reader {
     /// When SQLite fails, or `each` does.
     pub fn entities<E: From<StoreError>>(
         &self,
-        mut each: impl FnMut(EntityRow) -> Result<(), E>,
+        each: impl FnMut(EntityRow) -> Result<(), E>,
     ) -> Result<(), E> {
-        self.each(ENTITIES, EntityRow::parse, &mut each)
+        self.each(ENTITIES, [], EntityRow::parse, each)
     }
 
     /// Calls `each` for every present relation, one row at a time.
@@ -142,12 +142,13 @@ impl Reader {
     /// When SQLite fails, or `each` does.
     pub fn relations<E: From<StoreError>>(
         &self,
-        mut each: impl FnMut(RelationRow) -> Result<(), E>,
+        each: impl FnMut(RelationRow) -> Result<(), E>,
     ) -> Result<(), E> {
         self.each(
             "SELECT integration, parent_entity_type, parent_source_type, parent_source_id, privilege, privilege_value,
                     child_entity_type, child_source_type, child_source_id, attributes
              FROM relations",
+            [],
             |row| {
                 let parent = ["parent_entity_type", "parent_source_type", "parent_source_id"];
                 let child = ["child_entity_type", "child_source_type", "child_source_id"];
@@ -160,7 +161,7 @@ impl Reader {
                     attributes: row.get("attributes")?,
                 })
             },
-            &mut each,
+            each,
         )
     }
 
@@ -169,10 +170,7 @@ impl Reader {
     /// # Errors
     ///
     /// When SQLite fails, or `each` does.
-    pub fn usages<E: From<StoreError>>(
-        &self,
-        mut each: impl FnMut(UsageRow) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub fn usages<E: From<StoreError>>(&self, each: impl FnMut(UsageRow) -> Result<(), E>) -> Result<(), E> {
         self.each(
             "SELECT i.name AS integration, k.source_type AS resource_source_type,
                     resource.source_id AS resource_source_id, identity_kind.source_type AS identity_source_type,
@@ -186,6 +184,7 @@ impl Reader {
              LEFT JOIN kind identity_kind ON identity_kind.id = identity.kind_id
              LEFT JOIN stream s ON s.id = u.stream_id
              LEFT JOIN usage_window span ON span.integration_id = i.id AND span.stream = s.name",
+            [],
             |row| {
                 Ok(UsageRow {
                     integration: row.get("integration")?,
@@ -200,19 +199,21 @@ impl Reader {
                     window: optional_texts(row, ["window_from", "window_to"])?,
                 })
             },
-            &mut each,
+            each,
         )
     }
 
+    /// Calls `each` for every row of `query`, one at a time, as `parse` reads it.
     pub(crate) fn each<T, E: From<StoreError>>(
         &self,
         query: &str,
+        values: impl Params,
         parse: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
-        each: &mut impl FnMut(T) -> Result<(), E>,
+        mut each: impl FnMut(T) -> Result<(), E>,
     ) -> Result<(), E> {
         let sqlite = |error| self.sqlite(error);
-        let mut statement = self.connection.prepare(query).map_err(sqlite)?;
-        let mut rows = statement.query([]).map_err(sqlite)?;
+        let mut statement = self.connection.prepare_cached(query).map_err(sqlite)?;
+        let mut rows = statement.query(values).map_err(sqlite)?;
         while let Some(row) = rows.next().map_err(sqlite)? {
             each(parse(row).map_err(sqlite)?)?;
         }
