@@ -32,7 +32,7 @@ impl LargePages {
     /// Waits until no large page is in memory. `None` is not returned: the semaphore is never closed.
     pub(crate) async fn place(&self) -> Option<SemaphorePermit<'static>> {
         // A page that was not stored was dropped.
-        self.release();
+        drop(self.take());
         PLACES.acquire().await.ok()
     }
 
@@ -41,9 +41,9 @@ impl LargePages {
         *self.place.lock() = place;
     }
 
-    /// Gives the place up.
-    pub(crate) fn release(&self) {
-        drop(self.place.lock().take());
+    /// The place of the page that was read last, if it is large. It is free when this is dropped.
+    pub(crate) fn take(&self) -> Option<SemaphorePermit<'static>> {
+        self.place.lock().take()
     }
 }
 
@@ -59,7 +59,13 @@ mod tests {
         assert!(tokio::time::timeout(Duration::from_secs(1), other.place()).await.is_err());
         // The page of the first stream was not stored, and it reads another one.
         one.keep(one.place().await);
-        one.release();
+        drop(one.take());
+        // A small page is being stored while a large one is read ahead: the large one keeps its place.
+        let stored = one.take();
+        one.keep(one.place().await);
+        drop(stored);
+        assert!(tokio::time::timeout(Duration::from_secs(1), other.place()).await.is_err());
+        drop(one.take());
         let place = tokio::time::timeout(Duration::from_secs(1), other.place()).await;
         assert!(place.is_ok_and(|place| place.is_some()));
     }

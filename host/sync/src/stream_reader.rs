@@ -280,8 +280,10 @@ impl StreamReader {
             cursor_version: self.spec.cursor_version,
         };
         let (run, name) = (self.run, self.spec.name.clone());
+        // Of this page only: the next one, which is read meanwhile, may be the first large one.
+        let place = self.large.take();
         let held = self.store.with(move |store| store.commit_page(run, &name, &page, &reader)).await?;
-        self.large.release();
+        drop(place);
         summary.pages += 1;
         summary.total = total.or(summary.total);
         self.observer.event(Event::PageKept { stream: &self.spec, objects, listed, total });
